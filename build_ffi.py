@@ -1,0 +1,385 @@
+"""One header x N tiers -> N cffi API-mode extension modules, `kernels_c._<tier>`.
+
+    python build_ffi.py                  build in place what is missing or out of date
+    python build_ffi.py --force          build everything
+    python build_ffi.py --tier avx2      only that tier (repeatable)
+
+CXX chooses the compiler (GCC or Clang), CXXFLAGS and LDFLAGS are appended to every tier's own flags.
+setup.py hands the same builders to setuptools, so `pip install -e .` runs exactly these commands.
+
+A module is out of date when anything that shaped it changed: its sources, the header, the flags, the
+compiler, the Python ABI or cffi. All of that is hashed into the module itself (`build_info()`), so
+there is no second file that could disagree with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+from cffi import FFI
+from cffi import __version__ as cffi_version
+
+try:
+    from setuptools.command.build_ext import build_ext
+except ImportError:  # only setup.py needs it, and pip brings setuptools along for that
+    build_ext = object
+
+ROOT = Path(__file__).resolve().parent
+NATIVE = ROOT / "kernels_c"
+HEADER = "kernels.h"
+SHARED_SOURCES = ("cpu.cpp",)  # the CPU check, in every tier
+
+
+class BuildError(Exception):
+    """What is missing, and the command that gets it: one line for the user."""
+
+
+@dataclass(frozen=True)
+class Flags:
+    """One row's compiler flags, for both compilers."""
+
+    gcc: str
+    clang: str
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A row of the table: a folder of sources and the flags they are compiled with."""
+
+    folder: str
+    flags: Flags
+    avx2: bool = False
+    openmp: bool = False
+
+
+# The same for every tier, so that a row differs from the one above in what it says and nothing
+# else. Without the alignments an unrelated function moves loops by 16 bytes and kernels by up to
+# 69 %. Without -fno-gnu-unique two copies of a module in one process would share variables.
+COMMON = Flags(
+    gcc="-std=c++17 -fPIC -falign-functions=64 -falign-loops=64 -falign-jumps=32 -fno-gnu-unique",
+    clang="-std=c++17 -fPIC -falign-functions=64 -falign-loops=64",
+)
+_AUTOVEC = "-O3 -mavx2 -mfma"
+_HAND = _AUTOVEC + " -ffp-contract=off"  # an FMA where it is written, nowhere else
+
+TIERS: dict[str, Tier] = {
+    "debug": Tier("portable", Flags("-O0", "-O0")),
+    "scalar": Tier(
+        "portable",
+        Flags(
+            "-O2 -fno-tree-vectorize -fno-tree-slp-vectorize",
+            "-O2 -fno-vectorize -fno-slp-vectorize",
+        ),
+    ),
+    "autovec": Tier("portable", Flags(_AUTOVEC, _AUTOVEC), avx2=True),
+    "fastmath": Tier(
+        "portable",
+        Flags(_AUTOVEC + " -ffast-math", _AUTOVEC + " -ffast-math -fveclib=libmvec"),
+        avx2=True,
+    ),
+    "avx2": Tier("avx2", Flags(_HAND, _HAND), avx2=True),
+    "avx2_omp": Tier(
+        "avx2", Flags(_HAND + " -fopenmp", _HAND + " -fopenmp"), avx2=True, openmp=True
+    ),
+}
+
+
+# --- What is on this machine --------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def compiler() -> tuple[str, ...]:
+    """The C++ compiler's command: CXX, else the first of g++, clang++, c++ that exists."""
+    chosen = shlex.split(os.environ.get("CXX", ""))
+    if chosen:
+        if shutil.which(chosen[0]) is None:
+            raise BuildError(f"CXX={os.environ['CXX']!r}: there is no command {chosen[0]!r}")
+        return tuple(chosen)
+    for name in ("g++", "clang++", "c++"):
+        if shutil.which(name):
+            return (name,)
+    raise BuildError(
+        "no C++ compiler: g++ was not found; install one (Debian, Ubuntu: apt-get install g++; "
+        "Fedora: dnf install gcc-c++; macOS: xcode-select --install) or name it in CXX"
+    )
+
+
+@lru_cache(maxsize=1)
+def compiler_version() -> str:
+    """First line of `$CXX --version`."""
+    command = [*compiler(), "--version"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise BuildError(
+            f"{shlex.join(command)} failed ({error}); name a working C++ compiler in CXX"
+        ) from None
+    return answer.stdout.partition("\n")[0].strip()
+
+
+def compiler_family() -> str:
+    return "clang" if "clang" in compiler_version().lower() else "gcc"
+
+
+def python_include() -> str:
+    include = sysconfig.get_path("include")
+    if not Path(include, "Python.h").is_file():
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise BuildError(
+            f"no Python headers: {include} has no Python.h; install them (Debian, Ubuntu: apt-get "
+            f"install python{version}-dev; Fedora: dnf install python3-devel)"
+        )
+    return include
+
+
+def limited_api() -> bool:
+    """Whether cffi can use the stable ABI: one module for every CPython from 3.10 on."""
+    return not hasattr(sys, "gettotalrefcount") and not sysconfig.get_config_var("Py_GIL_DISABLED")
+
+
+def module_suffix() -> str:
+    if limited_api() and os.name == "posix":
+        return ".abi3.so"
+    return str(sysconfig.get_config_var("EXT_SUFFIX"))
+
+
+@lru_cache(maxsize=None)
+def why_unbuildable(tier: str) -> str | None:
+    """None, or one sentence saying what this machine lacks for the tier."""
+    row = TIERS[tier]
+    if row.avx2 and not compiles("-mavx2 -mfma", "#include <immintrin.h>\nint main() {}"):
+        target = platform.machine()
+        return f"it needs a compiler for x86-64 with AVX2, and {compiler()[0]} targets {target}"
+    if row.openmp and not compiles("-fopenmp", "#include <omp.h>\nint main() {}"):
+        return (
+            f"{compiler()[0]} has no OpenMP runtime; install it (GCC: libgomp comes with g++; "
+            "Clang on Debian, Ubuntu: apt-get install libomp-dev)"
+        )
+    return None
+
+
+@lru_cache(maxsize=None)
+def compiles(flags: str, program: str) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "probe.cpp")
+        source.write_text(program)
+        command = [*compiler(), *flags.split(), str(source), "-o", str(source.with_suffix(""))]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+# --- One tier ------------------------------------------------------------------------------------
+
+
+def declarations() -> str:
+    """What lies between the two markers of kernels.h."""
+    text = (NATIVE / HEADER).read_text()
+    match = re.search(r"// \[declarations\]\n(.*)// \[end of declarations\]", text, re.DOTALL)
+    if match is None:
+        raise BuildError(f"{NATIVE / HEADER}: the [declarations] markers are gone; restore them")
+    return match.group(1)
+
+
+def sources(tier: str) -> list[Path]:
+    own = sorted((NATIVE / TIERS[tier].folder).glob("*.cpp"))
+    return [NATIVE / name for name in SHARED_SOURCES] + own
+
+
+def hashed_files(tier: str) -> dict[str, str]:
+    """Every file that shapes the tier, relative to kernels_c, with the hash of its content."""
+    files = [NATIVE / HEADER, *sources(tier)]
+    files += sorted((NATIVE / TIERS[tier].folder).glob("*.h"))
+    return {
+        path.relative_to(NATIVE).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def compile_flags(tier: str) -> list[str]:
+    family = compiler_family()
+    own = getattr(COMMON, family).split() + getattr(TIERS[tier].flags, family).split()
+    return own + shlex.split(os.environ.get("CXXFLAGS", ""))
+
+
+def link_flags(tier: str) -> list[str]:
+    # -ffast-math must not come here: linking with it would make the whole process flush
+    # subnormals to zero (GCC before 13 adds crtfastmath.o to shared objects).
+    flags = ["-shared"]
+    if sys.platform == "darwin":
+        flags += ["-undefined", "dynamic_lookup"]
+    if TIERS[tier].openmp:
+        flags.append("-fopenmp")
+    return flags + shlex.split(os.environ.get("LDFLAGS", ""))
+
+
+def build_facts(tier: str) -> dict[str, object]:
+    """What build_info() of the module will say. `key` is the hash of all the rest."""
+    facts: dict[str, object] = {
+        "tier": tier,
+        "compiler": compiler_version(),
+        "command": list(compiler()),
+        "flags": compile_flags(tier),
+        "link_flags": link_flags(tier),
+        "abi": module_suffix(),
+        "cffi": cffi_version,
+        "machine": platform.machine(),
+        "files": hashed_files(tier),
+    }
+    text = json.dumps(facts, sort_keys=True)
+    return {**facts, "key": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def make_ffi(tier: str) -> FFI:
+    """The cffi builder of one tier: the header's declarations, and build_info()."""
+    literal = json.dumps(json.dumps(build_facts(tier), sort_keys=True))
+    ffi = FFI()
+    ffi.cdef(declarations())
+    ffi.set_source(
+        f"kernels_c._{tier}",
+        f'#include "{HEADER}"\n'
+        f'extern "C" const char *build_info(void) {{\n    return {literal};\n}}\n',
+        source_extension=".cpp",
+    )
+    return ffi
+
+
+# What setup.py names: build_ffi.py:debug, build_ffi.py:scalar, ...
+for _tier in TIERS:
+    globals()[_tier] = partial(make_ffi, _tier)
+
+
+def built_key(module: Path) -> str | None:
+    """The key inside a built module, read without importing it."""
+    if not module.is_file():
+        return None
+    found = re.search(rb'"key": "([0-9a-f]{64})"', module.read_bytes())
+    return found.group(1).decode() if found else None
+
+
+def module_path(tier: str) -> Path:
+    return NATIVE / f"_{tier}{module_suffix()}"
+
+
+def is_current(tier: str, module: Path) -> bool:
+    return built_key(module) == build_facts(tier)["key"]
+
+
+def compile_module(tier: str, wrapper: Path, module: Path) -> None:
+    """Compile the generated wrapper and the tier's sources into `module`, whole or not at all.
+
+    All objects get the same flags: flags apply to a module, its generated wrapper included.
+    """
+    include = [f"-I{python_include()}", f"-I{NATIVE}"]
+    if not limited_api():
+        include.append("-D_CFFI_NO_LIMITED_API")
+    module.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=module.parent, prefix=".build-") as folder:
+        objects: list[str] = []
+        for number, source in enumerate([wrapper, *sources(tier)]):
+            objects.append(str(Path(folder, f"{number}-{source.stem}.o")))
+            run([*compiler(), *compile_flags(tier), *include, "-c", str(source), "-o", objects[-1]])
+        finished = Path(folder, module.name)
+        run([*compiler(), *objects, *link_flags(tier), "-o", str(finished)])
+        os.replace(finished, module)
+
+
+def run(command: list[str]) -> None:
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        raise BuildError(f"this command failed:\n{shlex.join(command)}\n{answer.stderr.rstrip()}")
+
+
+# --- The two ways in -----------------------------------------------------------------------------
+
+
+class BuildTiers(build_ext):  # type: ignore[misc, valid-type]
+    """setuptools' build_ext with our own compiler command.
+
+    setuptools would prepend the flags that the interpreter itself was built with; a tier's flags
+    are exactly its row of the table.
+    """
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
+    def build_extension(self, ext: object) -> None:
+        tier = str(ext.name).rpartition("._")[2]  # type: ignore[attr-defined]
+        wrapper = Path(ext.sources[0])  # type: ignore[attr-defined]
+        target = Path(self.get_ext_fullpath(ext.name))  # type: ignore[attr-defined]
+        in_place = module_path(tier)
+        if is_current(tier, in_place):
+            if target.resolve() != in_place:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(in_place, target)
+            return
+        compile_module(tier, wrapper, target)
+
+
+def buildable_tiers() -> list[str]:
+    """The tiers that this machine can build; says aloud which it cannot, and why."""
+    python_include()
+    able: list[str] = []
+    for tier in TIERS:
+        reason = why_unbuildable(tier)
+        if reason is None:
+            able.append(tier)
+        else:
+            print(f"build_ffi: skipping tier {tier}: {reason}", file=sys.stderr)
+    return able
+
+
+def build_in_place(tier: str, wrapper: Path) -> float:
+    """Build one tier into kernels_c; seconds it took."""
+    started = time.perf_counter()
+    compile_module(tier, wrapper, module_path(tier))
+    return time.perf_counter() - started
+
+
+def write_wrapper(tier: str, folder: Path) -> Path:
+    wrapper = folder / f"_{tier}.cpp"
+    with contextlib.redirect_stdout(None):  # cffi announces every file
+        make_ffi(tier).emit_c_code(str(wrapper))
+    return wrapper
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--force", action="store_true", help="build also what is up to date")
+    parser.add_argument(
+        "--tier", action="append", choices=list(TIERS), help="only this one (repeatable)"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        wanted = [t for t in buildable_tiers() if options.tier is None or t in options.tier]
+        stale = [t for t in wanted if options.force or not is_current(t, module_path(t))]
+        print(f"{compiler_version()}: {len(stale)} of {len(wanted)} tiers to build", flush=True)
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+            wrappers = [write_wrapper(tier, Path(folder)) for tier in stale]
+            finished = pool.map(build_in_place, stale, wrappers)
+            for tier, seconds in zip(stale, finished, strict=True):
+                print(f"  built {module_path(tier).relative_to(ROOT)}  {seconds:.1f} s", flush=True)
+    except BuildError as error:
+        print(f"build_ffi: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

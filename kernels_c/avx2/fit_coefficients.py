@@ -1,0 +1,135 @@
+"""Derives every polynomial in coefficients.h; run it to see where a constant comes from.
+
+    python kernels_c/avx2/fit_coefficients.py          # prints coefficients.h
+    python kernels_c/avx2/fit_coefficients.py --write  # rewrites it
+
+Method: interpolation in the Chebyshev nodes of the interval, of the function divided by the part
+that is kept exact. That is within a small factor of the minimax polynomial (Trefethen,
+Approximation Theory and Approximation Practice, ch. 16), and the factor is far below the float32
+rounding that follows. Needs mpmath (in the `test` extra).
+"""
+
+from __future__ import annotations
+
+import argparse
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import mpmath as mp
+
+mp.mp.dps = 60
+
+# R(t) is fitted up to here: x * erfc(x / sqrt 2) / 2 has rounded to zero in float32 before it.
+ERFC_T_MAX = mp.mpf("14.5")
+# R(t) (t + A) is fitted in w = t / (t + A) - S0. A was scanned from 2.5 to 4, S0 from 0 to 0.5, for
+# the smallest error when p(w) is evaluated in float32: here 0.6 ULP below t = 0.1 and 1.4 ULP at
+# most. Degree 10 is good to 2^-29 (degree 9 to 2^-24.8).
+ERFC_A = mp.mpf(3)
+ERFC_S0 = mp.mpf("0.25")
+ERFC_DEGREE = 10
+
+
+def chebyshev_fit(
+    f: Callable[[mp.mpf], mp.mpf], low: mp.mpf, high: mp.mpf, degree: int
+) -> list[mp.mpf]:
+    """Monomial coefficients, constant first, of the interpolant in degree + 1 Chebyshev nodes."""
+    n = degree + 1
+    nodes = [
+        (low + high) / 2 + (high - low) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * n))
+        for i in range(n)
+    ]
+    matrix = mp.matrix([[x**j for j in range(n)] for x in nodes])
+    return list(mp.lu_solve(matrix, mp.matrix([f(x) for x in nodes])))
+
+
+def exp_tail(r: mp.mpf) -> mp.mpf:
+    """(e^r - 1 - r) / r^2, so that e^r = 1 + r + r^2 q(r) is exact at 0."""
+    if abs(r) < mp.mpf("1e-20"):  # the middle node: below it the difference would cancel
+        return mp.mpf("0.5") + r / 6
+    return (mp.expm1(r) - r) / r**2
+
+
+def scaled_erfc(t: mp.mpf) -> mp.mpf:
+    """R(t) (t + A), where R(t) = exp(t^2 / 2) erfc(t / sqrt 2) / 2."""
+    return mp.exp(t * t / 2) * mp.erfc(t / mp.sqrt(2)) / 2 * (t + ERFC_A)
+
+
+def float32(x: mp.mpf) -> float:
+    """The nearest float32 (mpmath rounds to double first; both roundings are to nearest)."""
+    value: float = struct.unpack("f", struct.pack("f", float(x)))[0]
+    return value
+
+
+def short_float(x: mp.mpf, bits: int) -> float:
+    """x rounded to `bits` significant bits."""
+    exponent = int(mp.floor(mp.log(abs(x), 2)))
+    unit = mp.mpf(2) ** (exponent - bits + 1)
+    return float(mp.nint(x / unit) * unit)
+
+
+def literal(value: float) -> str:
+    return f"{value.hex()}f"
+
+
+def array(name: str, comment: str, values: list[mp.mpf]) -> str:
+    rows = ",\n".join(f"    {literal(float32(v))}" for v in values)
+    return f"// {comment}\nconstexpr float {name}[{len(values)}] = {{\n{rows}}};\n"
+
+
+def scalar(name: str, comment: str, value: float) -> str:
+    return f"constexpr float {name} = {literal(value)};  // {comment}".rstrip(" /") + "\n"
+
+
+def header() -> str:
+    half_ln2 = mp.log(2) / 2
+    s_max = ERFC_T_MAX / (ERFC_T_MAX + ERFC_A)
+
+    # 15 bits leave n * LN2_HI exact for |n| < 512.
+    ln2_hi = short_float(mp.log(2), 15)
+    # -2 u = x (C0 + C1 x^2). C0_HI is a multiple of 2^-18, so that C0_HI - (C0_HI + C1 x^2) is
+    # exact in float32 over the whole range where it matters.
+    c0 = -2 * mp.sqrt(2 / mp.pi)
+    c1 = c0 * mp.mpf("0.044715")
+    c0_hi = float(mp.nint(c0 * 2**18) / 2**18)
+    c1_hi = float32(c1)
+
+    parts = [
+        "// Written by fit_coefficients.py; change that, not this.\n#pragma once\n",
+        scalar("LOG2E", "1 / ln 2", float32(1 / mp.log(2))),
+        scalar("LN2_HI", "15 bits of ln 2", ln2_hi),
+        scalar("LN2_LO", "ln 2 - LN2_HI", float32(mp.log(2) - ln2_hi)),
+        "",
+        array(
+            "EXP_Q",
+            "e^r = 1 + r + r^2 q(r), |r| <= ln2 / 2",
+            chebyshev_fit(exp_tail, -half_ln2, half_ln2, 4),
+        ),
+        scalar("GELU_C0_HI", "-2 sqrt(2/pi), to 2^-18", c0_hi),
+        scalar("GELU_C0_LO", "the rest of it", float32(c0 - c0_hi)),
+        scalar("GELU_C1_HI", "-2 sqrt(2/pi) * 0.044715", c1_hi),
+        scalar("GELU_C1_LO", "the rest of it", float32(c1 - c1_hi)),
+        "",
+        scalar("ERFC_A", "w = t / (t + A) - S0", float32(ERFC_A)),
+        scalar("ERFC_S0", "", float32(ERFC_S0)),
+        array(
+            "ERFC_P",
+            "exp(t^2/2) erfc(t/sqrt 2)/2 = p(w) / (t + A), 0 <= t <= 14.5",
+            chebyshev_fit(
+                lambda w: scaled_erfc(ERFC_A * (w + ERFC_S0) / (1 - w - ERFC_S0)),
+                -ERFC_S0,
+                s_max - ERFC_S0,
+                ERFC_DEGREE,
+            ),
+        ),
+    ]
+    return "\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="derive the polynomial coefficients")
+    parser.add_argument("--write", action="store_true", help="rewrite coefficients.h")
+    if parser.parse_args().write:
+        Path(__file__).with_name("coefficients.h").write_text(header())
+    else:
+        print(header(), end="")
