@@ -232,6 +232,7 @@ def build_facts(tier: str) -> dict[str, object]:
     """What build_info() of the module will say. `key` is the hash of all the rest."""
     facts: dict[str, object] = {
         "tier": tier,
+        "folder": TIERS[tier].folder,
         "compiler": compiler_version(),
         "command": list(compiler()),
         "flags": compile_flags(tier),

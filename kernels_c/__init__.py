@@ -105,19 +105,20 @@ class _Dtype(NamedTuple):
     itemsize: int
 
 
-_FLOAT32 = _Dtype("float32", ("f",), "float[]", 4)
-_INT8 = _Dtype("int8", ("b",), "int8_t[]", 1)
-_INT32 = _Dtype("int32", ("i", "l"), "int32_t[]", 4)
+_FLOAT32 = _Dtype("float32", ("f",), "float *", 4)
+_INT8 = _Dtype("int8", ("b",), "int8_t *", 1)
+_INT32 = _Dtype("int32", ("i", "l"), "int32_t *", 4)
 
 
 class _Checked(NamedTuple):
-    """A buffer that passed: its cffi array (keeps it alive), where it lies, how much it holds."""
+    """A buffer that passed: where it lies, how much it holds, and the view that keeps it there."""
 
     argument: str
-    data: Any
+    data: Any  # a pointer of the tier's cffi
     address: int
     length: int
     nbytes: int
+    view: memoryview
 
 
 def _number(argument: str, value: object) -> int:
@@ -283,11 +284,17 @@ class Tier:
             raise ValueError(f"{argument}: got a non-contiguous buffer, needs a C-contiguous one")
         if writable and view.readonly:
             raise ValueError(f"{argument}: got a read-only buffer, needs a writable one")
-        data = self.ffi.from_buffer(dtype.c_type, view)
-        address = int(self.ffi.cast("uintptr_t", data))
+        # from_buffer is asked for the address only. A cffi array that still held `view` when the
+        # garbage collector clears both (say, with the traceback of a failed call) would crash
+        # CPython 3.11: clearing a memoryview does not ask who else uses it.
+        with self.ffi.from_buffer(view) as borrowed:
+            address = int(self.ffi.cast("uintptr_t", borrowed))
         if view.nbytes and address % dtype.itemsize:
             raise ValueError(
                 f"{argument}: got an address that is not a multiple of {dtype.itemsize}, "
                 f"needs aligned {dtype.name}"
             )
-        return _Checked(argument, data, address, view.nbytes // dtype.itemsize, view.nbytes)
+        data = self.ffi.cast(dtype.c_type, address)
+        return _Checked(
+            argument, data, address, view.nbytes // dtype.itemsize, view.nbytes, view
+        )

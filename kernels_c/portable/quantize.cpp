@@ -20,7 +20,7 @@ void quantize_f32_i8(const float *x, int8_t *out, size_t n, float scale) {
 
 /* dequantize_i32_f32
  *   formula    out[i] = float(x[i]) * scale
- *   max error  1 ULP (one rounding to float, one of the product)
+ *   max error  2 ULP (one rounding to float, one of the product)
  */
 void dequantize_i32_f32(const int32_t *x, float *out, size_t n, float scale) {
     for (size_t i = 0; i < n; ++i) out[i] = static_cast<float>(x[i]) * scale;

@@ -1,0 +1,213 @@
+"""A case: one kernel at one shape, with its data, its callables and its verification.
+
+Both sides start from the same seeded values. Everything large is made when first asked for, so a
+case whose Python variants are deselected never builds their lists. Products are in products.py.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from abc import ABC, abstractmethod
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import kernels_c
+from bench import registry
+from bench.measure.data import Buffer, values
+from bench.measure.truth import Worst, WrongResult, inverse_ulps, require, worst_error
+from bench.registry import Kernel, Shape, Unit
+
+Numbers = Sequence[float]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is timed, function(*args), and who implements it: "python" or a folder of kernels_c."""
+
+    implementation: str
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+
+
+class Case(ABC):
+    """One kernel at one shape. A layout says what goes in and out; the rest is shared."""
+
+    out_typecode = "f"
+
+    def __init__(self, kernel: Kernel, shape: Shape) -> None:
+        self.kernel = kernel
+        self.shape = shape
+
+    @property
+    @abstractmethod
+    def out_length(self) -> int:
+        """Elements of the result."""
+
+    @abstractmethod
+    def python_args(self) -> tuple[Any, ...]:
+        """The arguments of every function in the kernel's Python module."""
+
+    @abstractmethod
+    def native_call(self, tier: kernels_c.Tier) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """The native function and its arguments, buffers already converted to pointers."""
+
+    @abstractmethod
+    def native_inputs(self) -> list[tuple[Buffer, array[Any]]]:
+        """Each native input with what it must still hold after a call."""
+
+    @abstractmethod
+    def check(self, what: str, implementation: str, result: Numbers) -> float:
+        """The largest error in the kernel's unit of max_error_ulp; WrongResult beyond the bound."""
+
+    def extra_facts(self, result: Numbers) -> dict[str, float]:
+        """More about a verified result that belongs in extra_info."""
+        return {}
+
+    @cached_property
+    def module(self) -> Any:
+        return importlib.import_module(f"kernels_py.{self.kernel.module}")
+
+    @cached_property
+    def out(self) -> Buffer:
+        return Buffer(self.out_typecode, self.out_length, stagger=5)
+
+    def call(self, variant: str) -> Call:
+        """The callable of "py-loop", "c-avx2", ... Raises kernels_c.TierUnavailable."""
+        side, name = registry.side_and_name(variant)
+        if side == "python":
+            return Call("python", getattr(self.module, name), self.python_args())
+        tier = kernels_c.load_tier(name)
+        return Call(tier.build_info()["folder"], *self.native_call(tier))
+
+    def run_and_verify(self, what: str, call: Call) -> dict[str, float]:
+        """Call once; see verify."""
+        self.prepare(call)
+        return self.verify(what, call, call.function(*call.args))
+
+    def prepare(self, call: Call) -> None:
+        """Before a call that will be verified: what a kernel forgets to write must show."""
+        if call.implementation != "python":
+            self.out.poison()
+
+    def verify(self, what: str, call: Call, returned: Any) -> dict[str, float]:
+        """max_error_ulp and whatever else the layout has to say of the result of a call. Raises
+        WrongResult when it is outside the documented bound, or memory it does not own changed."""
+        result = returned if call.implementation == "python" else self.out.view
+        if len(result) != self.out_length:
+            raise WrongResult(f"{what}: got {len(result)} elements, needs {self.out_length}")
+        if call.implementation == "python":
+            result = array(self.out_typecode, result)  # what it is worth in the kernel's own type
+        else:
+            self._require_memory_intact(what)
+        error = self.check(what, call.implementation, result)
+        return {"max_error_ulp": error, **self.extra_facts(result)}
+
+    def _require_memory_intact(self, what: str) -> None:
+        if not self.out.guards_intact():
+            raise WrongResult(f"{what}: wrote outside its output")
+        for buffer, original in self.native_inputs():
+            if not buffer.guards_intact() or not buffer.holds(original):
+                raise WrongResult(f"{what}: changed its input")
+
+
+def pointer(tier: kernels_c.Tier, buffer: Buffer, c_type: str) -> Any:
+    return tier.ffi.cast(f"{c_type} *", buffer.address)
+
+
+def filled(elements: array[Any], stagger: int) -> Buffer:
+    buffer = Buffer(elements.typecode, len(elements), stagger)
+    buffer.fill(elements)
+    return buffer
+
+
+class UnaryCase(Case):
+    """float32 [n] -> float32 [n]."""
+
+    # Covers where GELU and softmax do something.
+    low, high = -8.0, 8.0
+
+    @property
+    def out_length(self) -> int:
+        return math.prod(self.shape)
+
+    @cached_property
+    def data(self) -> array[Any]:
+        return values(self.out_length, self.low, self.high)
+
+    @cached_property
+    def x(self) -> Buffer:
+        return filled(self.data, stagger=0)
+
+    @cached_property
+    def x_list(self) -> list[float]:
+        return self.data.tolist()  # a float object for each element, as a program would have
+
+    def python_args(self) -> tuple[Any, ...]:
+        return (self.x_list,)
+
+    def native_inputs(self) -> list[tuple[Buffer, array[Any]]]:
+        return [(self.x, self.data)]
+
+    def native_call(self, tier: kernels_c.Tier) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        x, out = pointer(tier, self.x, "float"), pointer(tier, self.out, "float")
+        return getattr(tier.lib, self.kernel.name), (x, out, *self.shape)
+
+    @cached_property
+    def truth(self) -> Numbers:
+        reference: Numbers = self.module.reference(*self.python_args())
+        return reference
+
+    @cached_property
+    def _truth_as_result(self) -> memoryview:
+        return memoryview(array(self.out_typecode, self.truth))
+
+    @cached_property
+    def _truth_ulps(self) -> Numbers:
+        return inverse_ulps(self.truth)
+
+    @cached_property
+    def _input_ulps(self) -> Numbers:
+        return inverse_ulps(self.x_list)
+
+    def check(self, what: str, implementation: str, result: Numbers) -> float:
+        bound = self.kernel.bounds[implementation]
+        limit = bound.at(self.shape)
+        if limit == 0 and memoryview(result) == self._truth_as_result:  # type: ignore[arg-type]
+            return 0.0  # ten million ReLUs: no need to look at them one by one
+        worst = self._worst(result, bound.unit)
+        if self.out_length:
+            place = worst.index
+            require(what, worst, limit, bound.unit.value, result[place], self.truth[place])
+        return worst.error if bound.unit is not Unit.INPUT else self._worst(result).error
+
+    def _worst(self, result: Numbers, unit: Unit = Unit.RESULT) -> Worst:
+        inverse_units = self._input_ulps if unit is Unit.INPUT else self._truth_ulps
+        return worst_error(result, self.truth, inverse_units)
+
+
+class RowsCase(UnaryCase):
+    """float32 [rows, cols] -> the same."""
+
+    def python_args(self) -> tuple[Any, ...]:
+        return (self.x_list, self.shape[0])
+
+
+class QuantizeCase(UnaryCase):
+    """float32 [n] -> int8 [n]; errors are counted in steps."""
+
+    out_typecode = "b"
+    scale: float = array("f", [127 / 8.0])[0]
+
+    def python_args(self) -> tuple[Any, ...]:
+        return (self.x_list, self.scale)
+
+    def native_call(self, tier: kernels_c.Tier) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        x, out = pointer(tier, self.x, "float"), pointer(tier, self.out, "int8_t")
+        return tier.lib.quantize_f32_i8, (x, out, self.out_length, self.scale)
+
+    def _worst(self, result: Numbers, unit: Unit = Unit.STEP) -> Worst:
+        return worst_error(result, self.truth, [1.0] * self.out_length)

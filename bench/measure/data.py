@@ -1,0 +1,85 @@
+"""Where values and memory come from: the same seeded values for both sides, buffers that measure the
+kernel and not the page tables."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import random
+from array import array
+
+SEED = 20240229
+_HUGE_PAGE = 2 * 1024 * 1024
+_GUARD = 64
+_GUARD_BYTE = 0xA5
+# Long inputs repeat a block of this many values (not a power of two): drawing ten million takes
+# seconds, and no kernel here is faster for having seen a value before.
+_BLOCK = 2**18 - 3
+
+
+def values(n: int, low: float, high: float, stream: int = 0) -> array[float]:
+    """n float32 values, uniform in [low, high]; another `stream` gives other values."""
+    draw = random.Random(SEED + stream).uniform
+    block = array("f", [draw(low, high) for _ in range(min(n, _BLOCK))])
+    if n <= _BLOCK:
+        return block
+    whole, rest = divmod(n, _BLOCK)
+    return block * whole + block[:rest]
+
+
+def integers(n: int, low: int, high: int, stream: int = 0) -> array[int]:
+    """n int8 values, uniform in [low, high]."""
+    draw = random.Random(SEED + stream).randint
+    block = array("b", [draw(low, high) for _ in range(min(n, _BLOCK))])
+    if n <= _BLOCK:
+        return block
+    whole, rest = divmod(n, _BLOCK)
+    return block * whole + block[:rest]
+
+
+class Buffer:
+    """Native memory for n elements: page-aligned plus a stagger, pre-faulted, huge-page advised
+    where large, with guard bytes on both sides.
+
+    `view` is the memory as elements; `address` is where it starts, for as long as the buffer lives.
+    """
+
+    def __init__(self, typecode: str, n: int, stagger: int = 0) -> None:
+        itemsize = array(typecode).itemsize
+        nbytes = n * itemsize
+        large = nbytes >= _HUGE_PAGE
+        align = _HUGE_PAGE if large else mmap.PAGESIZE
+        self._map = mmap.mmap(-1, nbytes + 2 * align + 4096)
+        if large and hasattr(mmap, "MADV_HUGEPAGE"):
+            try:
+                self._map.madvise(mmap.MADV_HUGEPAGE)
+            except OSError:  # a kernel built without them: measured all the same
+                pass
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        # Buffers that all start at the same offset of a page collide in the cache and in the
+        # store-to-load check (4K aliasing); a few lines of stagger keep them apart.
+        start = -base % align + _GUARD + 64 * stagger
+        end = start + nbytes
+        whole = memoryview(self._map)
+        whole[:] = bytes(len(whole))  # pre-faulted
+        self._before = whole[start - _GUARD : start]
+        self._after = whole[end : end + _GUARD]
+        self._before[:] = self._after[:] = bytes([_GUARD_BYTE]) * _GUARD
+        self.view = whole[start:end].cast(typecode)  # type: ignore[call-overload]
+        self.address = base + start
+
+    def fill(self, elements: array[float] | array[int]) -> None:
+        self.view[:] = memoryview(elements)
+
+    def holds(self, elements: array[float] | array[int]) -> bool:
+        return bool(self.view.cast("B") == memoryview(elements).cast("B"))
+
+    def poison(self) -> None:
+        """Bytes that are NaN as float32 and no plausible integer: what a kernel forgets shows."""
+        raw = self.view.cast("B")
+        raw[:] = b"\xff" * len(raw)
+
+    def guards_intact(self) -> bool:
+        expected = bytes([_GUARD_BYTE]) * _GUARD
+        return self._before == expected and self._after == expected
+

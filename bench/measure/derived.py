@@ -1,0 +1,28 @@
+"""Figures that follow from a run's times: added when its JSON is written, never measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def add_derived_figures(benchmarks: list[dict[str, Any]]) -> None:
+    """gflops, gbps and speedup into the extra_info of each benchmark (pytest-benchmark's JSON form).
+
+    speedup is against the fastest Python variant of the same kernel and shape, minimum against
+    minimum; absent where no Python variant was measured in the run.
+    """
+    fastest_python: dict[tuple[str, str], float] = {}
+    ours = [b for b in benchmarks if "kernel" in b.get("extra_info", {})]
+    for benchmark in ours:
+        info = benchmark["extra_info"]
+        if info["side"] == "python":
+            case = (info["kernel"], info["size"])
+            seconds = benchmark["stats"]["min"]
+            fastest_python[case] = min(seconds, fastest_python.get(case, seconds))
+    for benchmark in ours:
+        info, seconds = benchmark["extra_info"], benchmark["stats"]["min"]
+        info["gflops"] = info["flops"] / seconds / 1e9
+        info["gbps"] = info["bytes"] / seconds / 1e9
+        python = fastest_python.get((info["kernel"], info["size"]))
+        if python is not None:
+            info["speedup"] = python / seconds

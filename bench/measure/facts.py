@@ -1,0 +1,79 @@
+"""What the figures were measured on and with: what goes into a saved run's machine_info."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+import kernels_c
+
+# What two runs must share for their times to be comparable. The rest of machine_info (kernel
+# release, current clock, ...) changes from one boot or second to the next.
+COMPARED = (
+    "cpu.brand_raw",
+    "cpu.flags",
+    "cpu.l2_cache_size",
+    "cpu.l3_cache_size",
+    "cpu.count",
+    "python_implementation",
+    "python_version",
+    "python_compiler",
+    "tiers",
+)
+# The host's name is nobody's business; the rest is the clock speed of the moment.
+_DROPPED = ("node", "cpu.hz_actual", "cpu.hz_actual_friendly", "cpu.hz_advertised")
+
+
+def tiers() -> dict[str, dict[str, Any]]:
+    """For each tier why it is unavailable, or what it was built from and with."""
+    facts: dict[str, dict[str, Any]] = {}
+    for name in kernels_c.TIERS:
+        reason = kernels_c.why_unavailable(name)
+        if reason is not None:
+            facts[name] = {"unavailable": reason}
+            continue
+        info = kernels_c.load_tier(name).build_info()
+        facts[name] = {what: info[what] for what in ("compiler", "flags", "key")}
+    return facts
+
+
+def complete(machine_info: dict[str, Any]) -> None:
+    """Add what pytest-benchmark does not know, remove what would differ at every run."""
+    for path in _DROPPED:
+        parent, _, key = path.rpartition(".")
+        holder = machine_info.get(parent, {}) if parent else machine_info
+        for name in [n for n in holder if n == key or n == f"{key}_friendly"]:
+            del holder[name]
+    machine_info["tiers"] = tiers()
+    machine_info["usable_cores"] = len(os.sched_getaffinity(0)) if _has_affinity() else None
+    machine_info["omp_num_threads"] = os.environ.get("OMP_NUM_THREADS")
+    machine_info["libc"] = " ".join(platform.libc_ver())
+
+
+def _has_affinity() -> bool:
+    return hasattr(os, "sched_getaffinity")
+
+
+def differences(now: dict[str, Any], then: dict[str, Any]) -> list[str]:
+    """In what two machine_infos differ that makes their times incomparable; one line each."""
+    lines = []
+    for path in COMPARED:
+        here, there = _lookup(now, path), _lookup(then, path)
+        if here == there:
+            continue
+        if path == "tiers" and isinstance(here, dict) and isinstance(there, dict):
+            changed = [t for t in here if here[t] != there.get(t)]
+            lines.append(f"kernels differ in tier {', '.join(changed) or 'set'}")
+        elif path == "cpu.flags":
+            lines.append("CPU flags differ")
+        else:
+            lines.append(f"{path}: {here!r} now, {there!r} then")
+    return lines
+
+
+def _lookup(info: dict[str, Any], path: str) -> Any:
+    value: Any = info
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,117 @@
+"""One benchmark session: makes cases, verifies, times, and withdraws what proved wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench import registry
+from bench.measure.cases import Call, Case
+from bench.measure.layouts import make_case, probes
+from bench.measure.timing import Rounds
+from bench.measure.truth import WrongResult
+from bench.registry import Kernel
+
+# A Python call of more operations than this lasts seconds: its one verified call is also its only
+# round. (30-100 ns an operation.)
+_SLOW_OPERATIONS = 20_000_000
+
+
+class Session:
+    """What the benchmarks of one pytest run share: the newest case, and what has failed."""
+
+    def __init__(self, cap_seconds: float) -> None:
+        self.cap_seconds = cap_seconds  # a case that takes longer ends unconfirmed
+        self._case: Case | None = None
+        self._probed: set[tuple[str, str]] = set()
+        self._failed: dict[tuple[str, str], str] = {}
+        self._recorded: dict[tuple[str, str], list[Any]] = {}
+
+    def measure(self, benchmark: Any, name: str, variant: str, size: str) -> None:
+        """Verify, then time, one case into pytest-benchmark's fixture.
+
+        Raises WrongResult, and then no figure of this kernel and variant is kept, at any size;
+        kernels_c.TierUnavailable when the CPU or the build lacks the tier.
+        """
+        kernel = registry.kernel(name)
+        case = self._case_for(kernel, size)
+        benchmark.group = f"{name} {size}"
+        benchmark.extra_info.update(static_facts(kernel, variant, size))
+        call = case.call(variant)
+        try:
+            self._require_no_failure(name, variant)
+            self._probe(kernel, variant, call.implementation)
+            self._verify_and_time(benchmark, case, call, f"{name} {variant} {size}")
+        except WrongResult as error:
+            self._withdraw(name, variant, str(error))
+            raise
+        self._recorded.setdefault((name, variant), []).append(benchmark)
+
+    def _case_for(self, kernel: Kernel, size: str) -> Case:
+        shape = kernel.shape_named(size)
+        if self._case is None or (self._case.kernel, self._case.shape) != (kernel, shape):
+            self._case = None  # the old case's memory goes before the new one's comes
+            self._case = make_case(kernel, shape)
+        return self._case
+
+    def _verify_and_time(self, benchmark: Any, case: Case, call: Call, what: str) -> None:
+        python = call.implementation == "python"
+        rounds = Rounds(call.function, call.args, self.cap_seconds)
+        once = benchmark.disabled or (python and case.kernel.flops(case.shape) > _SLOW_OPERATIONS)
+        if once:
+            case.prepare(call)
+            returned = benchmark.pedantic(call.function, call.args)
+            try:
+                facts = case.verify(what, call, returned)
+            except WrongResult:
+                withdraw(benchmark)
+                raise
+        else:
+            facts = case.run_and_verify(what, call)
+            benchmark.pedantic(call.function, call.args, iterations=rounds.calibrate())
+            for seconds in rounds:
+                benchmark.stats.update(seconds)
+        benchmark.extra_info.update(facts, stable=rounds.confirmed)
+
+    def _probe(self, kernel: Kernel, variant: str, implementation: str) -> None:
+        """The small awkward cases, once for each native kernel and tier."""
+        if implementation == "python" or (kernel.name, variant) in self._probed:
+            return
+        for case in probes(kernel):
+            what = f"{kernel.name} {variant} probe {kernel.size_name(case.shape)}"
+            case.run_and_verify(what, case.call(variant))
+        self._probed.add((kernel.name, variant))
+
+    def _require_no_failure(self, name: str, variant: str) -> None:
+        reason = self._failed.get((name, variant))
+        if reason is not None:
+            raise WrongResult(f"{name} {variant} is already known to be wrong: {reason}")
+
+    def _withdraw(self, name: str, variant: str, reason: str) -> None:
+        self._failed.setdefault((name, variant), reason)
+        for benchmark in self._recorded.pop((name, variant), []):
+            withdraw(benchmark)
+
+
+def withdraw(benchmark: Any) -> None:
+    """Take a recorded benchmark back: pytest-benchmark leaves out what has an error from the JSON,
+    and what has no rounds from the tables."""
+    benchmark.has_error = True
+    if benchmark.stats is not None:
+        benchmark.stats.stats.data.clear()
+
+
+def static_facts(kernel: Kernel, variant: str, size: str) -> dict[str, Any]:
+    """What extra_info holds before anything has run."""
+    shape = kernel.shape_named(size)
+    return {
+        "kernel": kernel.name,
+        "variant": variant,
+        "side": registry.side_and_name(variant)[0],
+        "size": size,
+        "shape": list(shape),
+        "flops": kernel.flops(shape),
+        "bytes": kernel.bytes(shape),
+        "rate": kernel.rate,
+        "relaxed": variant in registry.RELAXED,
+        "error_unit": kernel.error_unit.value,
+    }

@@ -1,0 +1,120 @@
+"""When a minimum can be believed: rounds are taken until it has been met again at quiet moments.
+
+Interruptions only ever add time, so the minimum is the figure; but a shared machine can run up to
+twice as slow for half a second at a stretch, and a minimum taken inside one is wrong. So a fixed
+piece of interpreter work (the probe) is timed between batches of rounds. A batch counts as quiet
+when the probe before and after it is close to its best of the whole session. The probe decides when
+to stop, nothing else: no round is dropped and no time is corrected by it.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+# One round is at least this long, so that the clock and the loop around the call do not count.
+ROUND_SECONDS = 100e-6
+# A batch of rounds between two probes: short against the half-second stretches.
+_BATCH_SECONDS = 4e-3
+# The minimum is confirmed when this many quiet rounds lie this close to it.
+_CONFIRMATIONS = 5
+_TOLERANCE = 0.015
+# Of the probe's best. A busy neighbour on the sibling hardware thread costs 1.6-2x; the clock itself
+# moves by up to 1.2x, and waiting for its top would leave most cases unconfirmed.
+_QUIET = 1.3
+_FIRST_PROBES = 0.25  # seconds of probing before the first case
+
+
+class Probe:
+    """A fixed spin of the interpreter, about 15 us, and the best time it ever took."""
+
+    def __init__(self) -> None:
+        self.best = float("inf")
+
+    def is_quiet(self) -> bool:
+        if self.best == float("inf"):
+            deadline = perf_counter() + _FIRST_PROBES
+            while perf_counter() < deadline:
+                self._spin()
+        # The first spin after other work runs on cold caches; one interruption is not a stretch.
+        return min(self._spin() for _ in range(3)) <= self.best * _QUIET
+
+    def _spin(self) -> float:
+        start = perf_counter()
+        for _ in range(1500):
+            pass
+        seconds = perf_counter() - start
+        self.best = min(self.best, seconds)
+        return seconds
+
+
+_session_probe = Probe()
+
+
+@dataclass
+class Rounds:
+    """Rounds of one case, in seconds a call; iterate to take more until the minimum is confirmed.
+
+    cap_seconds ends the case unconfirmed.
+    """
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    cap_seconds: float
+    probe: Probe = field(default_factory=lambda: _session_probe)
+    iterations: int = 1
+    confirmed: bool = False
+
+    def calibrate(self) -> int:
+        """Calls that make up one round. Also warms caches, page tables and branch predictors."""
+        with garbage_collection_off():
+            seconds = self._round(1)
+            while seconds < ROUND_SECONDS:
+                # Once the clock can see it, aim; a factor of ten until then.
+                grow = ROUND_SECONDS * 1.1 / seconds if seconds > ROUND_SECONDS / 20 else 10.0
+                self.iterations = max(self.iterations + 1, int(self.iterations * min(grow, 10.0)))
+                seconds = self._round(self.iterations)
+        return self.iterations
+
+    def __iter__(self) -> Iterator[float]:
+        """Seconds of each round (all of its iterations together)."""
+        minimum = float("inf")
+        quiet: list[float] = []
+        deadline = perf_counter() + self.cap_seconds
+        before = self.probe.is_quiet()
+        while perf_counter() < deadline and not self.confirmed:
+            batch: list[float] = []
+            batch_end = perf_counter() + _BATCH_SECONDS
+            while not batch or perf_counter() < batch_end:
+                with garbage_collection_off():
+                    batch.append(self._round(self.iterations))
+                yield batch[-1]
+            minimum = min(minimum, *batch)
+            after = self.probe.is_quiet()
+            if before and after:
+                quiet += batch
+                near = sum(seconds <= minimum * (1 + _TOLERANCE) for seconds in quiet)
+                self.confirmed = near >= _CONFIRMATIONS
+            before = after
+
+    def _round(self, iterations: int) -> float:
+        function, args = self.function, self.args
+        start = perf_counter()
+        for _ in range(iterations):
+            function(*args)
+        return perf_counter() - start
+
+
+@contextmanager
+def garbage_collection_off() -> Iterator[None]:
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

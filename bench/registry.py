@@ -1,0 +1,256 @@
+"""What exists: kernel x variant x size, each kernel with its cost model and its error bounds.
+
+Benchmarks, tests, matrix and charts iterate KERNELS; a kernel is one row here. docs/add-a-kernel.md
+goes through it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import kernels_c
+
+Shape = tuple[int, ...]
+
+PYTHON_VARIANTS = ("loop", "idiomatic")
+# Test ids, JSON and charts say py-loop, c-avx2, ... ; the prefix is the side.
+SIDES = {"py": "python", "c": "native", "peer": "peer"}
+# The one tier whose contract gives up IEEE rules (NaN, infinity): shown, never the headline.
+RELAXED = ("c-fastmath",)
+VARIANTS = tuple(f"py-{v}" for v in PYTHON_VARIANTS) + tuple(f"c-{t}" for t in kernels_c.TIERS)
+
+
+class Layout(Enum):
+    """What goes in and out. bench/measure/cases.py has one class for each."""
+
+    UNARY = "float32 [n] -> float32 [n]"
+    ROWS = "float32 [rows, cols] -> the same"
+    PRODUCT = "float32 [m, k], [k, n] -> float32 [m, n]"
+    QUANTIZE = "float32 [n] -> int8 [n]"
+    PRODUCT_I8 = "int8 [m, k], [k, n] -> int32 [m, n]"
+    QUANTIZED_PRODUCT = "float32 [m, k], [k, n] -> float32 [m, n], through int8"
+
+
+class Unit(Enum):
+    """What one unit of error is: the spacing of float32 at ..."""
+
+    RESULT = "ULP of the true value"
+    INPUT = "ULP of the input"
+    PRODUCTS = "ULP of |a| |b|"
+    STEP = "steps"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The documented, and therefore tested, largest error. `limit` may depend on the shape."""
+
+    limit: float | Callable[[Shape], float]
+    unit: Unit = Unit.RESULT
+
+    def at(self, shape: Shape) -> float:
+        return self.limit(shape) if callable(self.limit) else self.limit
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One row.
+
+    name        its function in kernels.h; quantized_matmul_f32 alone is a chain of several
+    module      its module in kernels_py
+    sizes       (is it part of --quick, shape) for each size of the default run
+    flops       operations, from the shape; an elementary function counts as one
+    bytes       what must cross the memory bus at least once: operands in, result out
+    bounds      by implementation: "python", or the folder in kernels_c
+    rate        the figure that the kernel's limit is stated in: "GB/s", "GFLOP/s" or (integers) "GOP/s"
+    """
+
+    name: str
+    module: str
+    layout: Layout
+    sizes: tuple[tuple[bool, Shape], ...]
+    flops: Callable[[Shape], int]
+    bytes: Callable[[Shape], int]
+    bounds: Mapping[str, Bound]
+    rate: str
+
+    @property
+    def error_unit(self) -> Unit:
+        """What max_error_ulp counts. Errors bounded by the input's ULP are still reported against
+        the true value: that is where they show."""
+        unit = self.bounds["avx2"].unit
+        return Unit.RESULT if unit is Unit.INPUT else unit
+
+    def shapes(self, quick: bool = False) -> list[Shape]:
+        return [shape for in_quick, shape in self.sizes if in_quick or not quick]
+
+    def size_name(self, shape: Shape) -> str:
+        """1000000, 512x1024; a square product is named by its side."""
+        if len(shape) == 3 and len(set(shape)) == 1:
+            return str(shape[0])
+        return "x".join(map(str, shape))
+
+    def shape_named(self, size: str) -> Shape:
+        """The shape of that name; any shape of the right rank can be written, listed or not."""
+        rank = {Layout.UNARY: 1, Layout.QUANTIZE: 1, Layout.ROWS: 2}.get(self.layout, 3)
+        parts = size.split("x")
+        if not all(part.isdecimal() for part in parts):
+            raise ValueError(f"{self.name}: got size {size!r}, needs numbers joined by x")
+        shape = tuple(map(int, parts))
+        if rank == 2 and len(shape) == 1:
+            shape = (1, *shape)
+        if rank == 3 and len(shape) == 1:
+            shape *= 3
+        if len(shape) != rank:
+            raise ValueError(f"{self.name}: got size {size!r}, needs {rank} numbers joined by x")
+        return shape
+
+
+def _elements(shape: Shape) -> int:
+    return math.prod(shape)
+
+
+def _per_element(count: int) -> Callable[[Shape], int]:
+    return lambda shape: count * _elements(shape)
+
+
+def _multiply_adds(shape: Shape) -> int:
+    m, n, k = shape
+    return m * n * k
+
+
+def _matrix_bytes(operand: int, result: int) -> Callable[[Shape], int]:
+    def total(shape: Shape) -> int:
+        m, n, k = shape
+        return operand * (m * k + k * n) + result * m * n
+
+    return total
+
+
+# gamma_k = k u / (1 - k u) with u half an ULP: Higham, Accuracy and Stability of Numerical
+# Algorithms, 2nd ed., section 3.1.
+_GAMMA_K = Bound(lambda shape: shape[2] / 2, Unit.PRODUCTS)
+_EXACT = Bound(0, Unit.STEP)
+_ROUNDED = Bound(1)
+_GELU = {
+    "python": Bound(1, Unit.INPUT),
+    "portable": Bound(4, Unit.INPUT),
+    "avx2": Bound(4),
+}
+_VECTORS = ((True, (100,)), (True, (10_000,)), (True, (1_000_000,)))
+_SQUARES = ((True, (16, 16, 16)), (True, (64, 64, 64)), (False, (256,) * 3), (False, (500,) * 3))
+
+KERNELS: dict[str, Kernel] = {
+    kernel.name: kernel
+    for kernel in (
+        Kernel(
+            name="relu_f32",
+            module="relu",
+            layout=Layout.UNARY,
+            sizes=(*_VECTORS, (False, (10_000_000,))),
+            flops=_per_element(1),
+            bytes=_per_element(8),
+            bounds={"python": Bound(0), "portable": Bound(0), "avx2": Bound(0)},
+            rate="GB/s",
+        ),
+        Kernel(
+            name="softmax_f32",
+            module="softmax",
+            layout=Layout.ROWS,
+            sizes=(
+                (True, (1, 100)),
+                (True, (1, 10_000)),
+                (False, (1, 1_000_000)),
+                (True, (512, 1024)),
+            ),
+            flops=_per_element(5),  # maximum, subtraction, exp, sum, division
+            bytes=_per_element(8),
+            bounds={"python": _ROUNDED, "portable": Bound(70), "avx2": Bound(3)},
+            rate="GB/s",
+        ),
+        Kernel(
+            name="gelu_tanh_f32",
+            module="gelu_tanh",
+            layout=Layout.UNARY,
+            sizes=_VECTORS,
+            flops=_per_element(9),
+            bytes=_per_element(8),
+            bounds=_GELU,
+            rate="GB/s",
+        ),
+        Kernel(
+            name="gelu_erf_f32",
+            module="gelu_erf",
+            layout=Layout.UNARY,
+            sizes=_VECTORS,
+            flops=_per_element(5),
+            bytes=_per_element(8),
+            bounds=_GELU,
+            rate="GB/s",
+        ),
+        Kernel(
+            name="matmul_f32",
+            module="matmul",
+            layout=Layout.PRODUCT,
+            sizes=_SQUARES,
+            flops=lambda shape: 2 * _multiply_adds(shape),
+            bytes=_matrix_bytes(4, 4),
+            bounds={"python": _GAMMA_K, "portable": _GAMMA_K, "avx2": _GAMMA_K},
+            rate="GFLOP/s",
+        ),
+        Kernel(
+            name="quantize_f32_i8",
+            module="quantize",
+            layout=Layout.QUANTIZE,
+            sizes=((True, (10_000,)), (True, (1_000_000,))),
+            flops=_per_element(3),  # product, clip, rounding
+            bytes=_per_element(5),
+            bounds={"python": Bound(1, Unit.STEP), "portable": _EXACT, "avx2": _EXACT},
+            rate="GB/s",
+        ),
+        Kernel(
+            name="matmul_i8_i32",
+            module="matmul_i8",
+            layout=Layout.PRODUCT_I8,
+            sizes=_SQUARES[1:],
+            flops=lambda shape: 2 * _multiply_adds(shape),
+            bytes=_matrix_bytes(1, 4),
+            bounds={"python": _EXACT, "portable": _EXACT, "avx2": _EXACT},
+            rate="GOP/s",
+        ),
+        Kernel(
+            name="quantized_matmul_f32",
+            module="quantized_matmul",
+            layout=Layout.QUANTIZED_PRODUCT,
+            sizes=_SQUARES[1:],
+            flops=lambda shape: 2 * _multiply_adds(shape),
+            bytes=_matrix_bytes(4, 4),
+            # The unit 1 / (scale_a scale_b) is rounded to float32, and so is the product with it.
+            bounds={"python": _ROUNDED, "portable": Bound(2), "avx2": Bound(2)},
+            rate="GOP/s",
+        ),
+    )
+}
+
+
+def kernel(name: str) -> Kernel:
+    if name not in KERNELS:
+        raise ValueError(f"there is no kernel {name!r}; the kernels are {', '.join(KERNELS)}")
+    return KERNELS[name]
+
+
+def cases(name: str, quick: bool = False) -> list[tuple[str, str]]:
+    """(variant, size) of every benchmark of a kernel. A size's variants come together, Python
+    first: they share data."""
+    row = kernel(name)
+    return [(v, row.size_name(shape)) for shape in row.shapes(quick) for v in VARIANTS]
+
+
+def side_and_name(variant: str) -> tuple[str, str]:
+    """("native", "avx2") from "c-avx2"."""
+    prefix, _, name = variant.partition("-")
+    if prefix not in SIDES or not name:
+        raise ValueError(f"there is no variant {variant!r}; the variants are {', '.join(VARIANTS)}")
+    return SIDES[prefix], name

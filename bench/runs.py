@@ -1,0 +1,245 @@
+"""The saved run: its schema, and the only door through which benchmark JSON is read and checked.
+
+A run is what pytest-benchmark writes. Benchmarks of this suite carry their facts in extra_info;
+foreign ones have times only, and every view that needs no more takes them too.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+STORAGE = Path(".benchmarks")
+
+
+class BadRun(Exception):
+    """A run that cannot be used; the message names the file, what is wrong and where."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What extra_info says of a benchmark of this suite; see the registry for kernel and units."""
+
+    kernel: str
+    variant: str  # py-loop, c-avx2, peer-numpy
+    side: str  # python, native, peer
+    size: str
+    shape: tuple[int, ...]
+    flops: int
+    bytes: int
+    rate: str  # "GB/s", "GFLOP/s" or "GOP/s": the one that states the kernel's limit
+    relaxed: bool  # built with relaxed IEEE rules: shown, never the headline
+    max_error_ulp: float
+    error_unit: str
+    stable: bool
+    gflops: float
+    gbps: float
+    speedup: float | None  # None: no Python variant of this case in the run
+    loss: float | None  # relative Frobenius error, where something was quantised
+
+
+@dataclass(frozen=True)
+class Result:
+    """One benchmark of a run. Times in seconds a call."""
+
+    fullname: str
+    group: str
+    minimum: float
+    median: float
+    iqr: float
+    rounds: int
+    facts: Facts | None
+
+    @property
+    def spread(self) -> float:
+        """Interquartile range over the median."""
+        return self.iqr / self.median
+
+
+@dataclass(frozen=True)
+class Run:
+    """A saved run, in the order in which it was measured."""
+
+    source: str
+    when: datetime | None
+    commit: str
+    dirty: bool
+    machine: dict[str, Any]
+    results: tuple[Result, ...]
+
+    @property
+    def label(self) -> str:
+        """Short name: when, and at which commit."""
+        when = self.when.strftime("%Y-%m-%d %H:%M") if self.when else "now"
+        commit = self.commit[:7] + ("+" if self.dirty else "")
+        return f"{when} {commit}".strip()
+
+    @property
+    def ours(self) -> list[tuple[Result, Facts]]:
+        """The results that carry this suite's facts."""
+        return [(result, result.facts) for result in self.results if result.facts is not None]
+
+    def by_fullname(self) -> dict[str, Result]:
+        return {result.fullname: result for result in self.results}
+
+
+# --- Reading -------------------------------------------------------------------------------------
+
+
+def newest(storage: Path = STORAGE) -> Path:
+    """The newest saved run below `storage`."""
+    saved = sorted(storage.glob("**/*.json"), key=lambda p: (p.stat().st_mtime, p.name))
+    if not saved:
+        raise BadRun(
+            f"{storage}: no saved run; make one with: pytest --benchmark-only --benchmark-autosave"
+        )
+    return saved[-1]
+
+
+def load(path: Path) -> Run:
+    """Read and check one file. Raises BadRun."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadRun(f"{path}: cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError:
+        raise BadRun(f"{path}: not a text file, needs pytest-benchmark JSON") from None
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        what = "is empty" if not text.strip() else f"is not JSON (line {error.lineno}: {error.msg})"
+        raise BadRun(f"{path}: {what}, needs pytest-benchmark JSON") from None
+    except RecursionError:
+        raise BadRun(f"{path}: is nested too deeply for pytest-benchmark JSON") from None
+    return from_json(content, str(path))
+
+
+def load_all(paths: Iterable[Path]) -> list[Run]:
+    """Every run, oldest first; the newest saved one when no path is given."""
+    runs = [load(path) for path in paths] or [load(newest())]
+    return sorted(runs, key=lambda run: run.when.timestamp() if run.when else math.inf)
+
+
+def from_json(content: Any, source: str = "this run") -> Run:
+    """A run from pytest-benchmark's JSON, already parsed. Raises BadRun."""
+    check = _Checker(source)
+    top = check.mapping(content, "the file")
+    results = tuple(_result(check, b) for b in check.sequence(top.get("benchmarks"), "benchmarks"))
+    if not results:
+        raise BadRun(f"{source}: benchmarks is empty, needs at least one")
+    seen: set[str] = set()
+    for result in results:
+        if result.fullname in seen:
+            raise BadRun(f"{source}: {result.fullname} appears twice")
+        seen.add(result.fullname)
+    commit = check.mapping(top.get("commit_info") or {}, "commit_info")
+    return Run(
+        source=source,
+        when=_when(check, top.get("datetime")),
+        commit=str(commit.get("id") or ""),
+        dirty=bool(commit.get("dirty")),
+        machine=check.mapping(top.get("machine_info") or {}, "machine_info"),
+        results=results,
+    )
+
+
+def _when(check: _Checker, value: Any) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(check.text(value, "datetime"))
+    except ValueError:
+        raise check.bad("datetime", value, "an ISO 8601 date") from None
+
+
+def _result(check: _Checker, value: Any) -> Result:
+    benchmark = check.mapping(value, "a benchmark")
+    fullname = check.text(benchmark.get("fullname"), "a benchmark's fullname")
+    stats = check.mapping(benchmark.get("stats"), f"{fullname}: stats")
+
+    def time(name: str) -> float:
+        return check.number(stats.get(name), f"{fullname}: {name}", positive=True)
+
+    extra = check.mapping(benchmark.get("extra_info") or {}, f"{fullname}: extra_info")
+    return Result(
+        fullname=fullname,
+        group=str(benchmark.get("group") or ""),
+        minimum=time("min"),
+        median=time("median"),
+        iqr=check.number(stats.get("iqr"), f"{fullname}: iqr"),
+        rounds=check.whole(stats.get("rounds"), f"{fullname}: rounds"),
+        facts=_facts(check, fullname, extra) if "kernel" in extra else None,
+    )
+
+
+def _facts(check: _Checker, fullname: str, extra: dict[str, Any]) -> Facts:
+    def text(name: str) -> str:
+        return check.text(extra.get(name), f"{fullname}: extra_info.{name}")
+
+    def number(name: str) -> float:
+        return check.number(extra.get(name), f"{fullname}: extra_info.{name}")
+
+    def optional(name: str) -> float | None:
+        return number(name) if extra.get(name) is not None else None
+
+    shape = check.sequence(extra.get("shape"), f"{fullname}: extra_info.shape")
+    return Facts(
+        kernel=text("kernel"),
+        variant=text("variant"),
+        side=text("side"),
+        size=text("size"),
+        shape=tuple(check.whole(n, f"{fullname}: extra_info.shape") for n in shape),
+        flops=check.whole(extra.get("flops"), f"{fullname}: extra_info.flops"),
+        bytes=check.whole(extra.get("bytes"), f"{fullname}: extra_info.bytes"),
+        rate=text("rate"),
+        relaxed=extra.get("relaxed") is True,
+        max_error_ulp=number("max_error_ulp"),
+        error_unit=text("error_unit"),
+        stable=extra.get("stable") is True,
+        gflops=number("gflops"),
+        gbps=number("gbps"),
+        speedup=optional("speedup"),
+        loss=optional("relative_frobenius_error"),
+    )
+
+
+@dataclass(frozen=True)
+class _Checker:
+    """Turns a value into the type it must have, or says where it stands and what it should be."""
+
+    source: str
+
+    def bad(self, where: str, value: Any, needs: str) -> BadRun:
+        shown = "nothing" if value is None else json.dumps(value, default=str)[:60]
+        return BadRun(f"{self.source}: {where} is {shown}, needs {needs}")
+
+    def mapping(self, value: Any, where: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.bad(where, value, "an object")
+        return value
+
+    def sequence(self, value: Any, where: str) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.bad(where, value, "a list")
+        return value
+
+    def text(self, value: Any, where: str) -> str:
+        if not isinstance(value, str) or not value:
+            raise self.bad(where, value, "text")
+        return value
+
+    def number(self, value: Any, where: str, positive: bool = False) -> float:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value) or value < 0 or (positive and value == 0):
+            raise self.bad(where, value, f"a finite number {'above' if positive else 'from'} 0")
+        return float(value)
+
+    def whole(self, value: Any, where: str) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self.bad(where, value, "a whole number from 0")
+        return value

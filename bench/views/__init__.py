@@ -1,0 +1,1 @@
+"""The reading half: everything here is a function of saved runs alone. Imports only bench.runs."""

@@ -1,0 +1,192 @@
+"""The competency matrix: every kernel and size in a row, every variant in a column.
+
+Built once as cells of text; terminal, Markdown and HTML only differ in how they draw them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import StringIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.runs import Facts, Result, Run
+from bench.views import units
+
+UNSTABLE = "~"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kernel at one size: the result of each variant that was measured."""
+
+    kernel: str
+    size: str
+    results: dict[str, tuple[Result, Facts]]
+
+    def fastest(self, side: str) -> tuple[Result, Facts] | None:
+        """The fastest variant of a side ("python", "native", "peer"), by minimum; of those that
+        keep IEEE rules: fastmath is shown, but not what the others are measured by."""
+        of_side = [p for p in self.results.values() if p[1].side == side and not p[1].relaxed]
+        return min(of_side, key=lambda pair: pair[0].minimum, default=None)
+
+    @property
+    def speedup(self) -> float | None:
+        """Fastest native tier against fastest Python; None where one of them is missing."""
+        native = self.fastest("native")
+        return native[1].speedup if native else None
+
+
+def rows(run: Run) -> list[Row]:
+    """In the order of measurement."""
+    by_case: dict[tuple[str, str], Row] = {}
+    for result, facts in run.ours:
+        case = (facts.kernel, facts.size)
+        row = by_case.setdefault(case, Row(*case, results={}))
+        row.results[facts.variant] = (result, facts)
+    return list(by_case.values())
+
+
+def table(run: Run) -> tuple[list[str], list[list[str]]]:
+    """Header and cells, as text."""
+    all_rows = rows(run)
+    variants = _variants(run)
+    header = ["kernel", "size", "fastest Python", "py-loop", *(_heading(v) for v in variants)]
+    header += ["speedup", "rate", "worst error"]
+    return header, [_cells(row, variants) for row in all_rows]
+
+
+def notes(run: Run) -> list[str]:
+    """What has to be said below the table: how to read it, and what is missing and why."""
+    lines = [
+        "Times are minima. speedup: the fastest native tier (fastmath, which gives up IEEE rules, "
+        "left out) against the fastest Python variant; rate and worst error are of that tier.",
+        "Errors are in ULP of the true value; for products in ULP of |a| |b|; quantize and int8 "
+        "products count integer steps.",
+    ]
+    if any(not facts.stable for _, facts in run.ours):
+        lines.append(
+            f"{UNSTABLE} not confirmed: a single call took too long to repeat, or the machine was "
+            "never quiet for long enough."
+        )
+    tiers = run.machine.get("tiers")
+    for name, info in tiers.items() if isinstance(tiers, dict) else ():
+        if isinstance(info, dict) and "unavailable" in info:
+            lines.append(f"skipped: {name}: {info['unavailable']}")
+    return lines
+
+
+def _variants(run: Run) -> list[str]:
+    """Every variant that is not Python, in the order in which the run first met it."""
+    return list(dict.fromkeys(f.variant for _, f in run.ours if f.side != "python"))
+
+
+def _heading(variant: str) -> str:
+    return variant.removeprefix("c-")
+
+
+def _cells(row: Row, variants: list[str]) -> list[str]:
+    python, native = row.fastest("python"), row.fastest("native")
+    cells = [row.kernel, row.size, _time(python), _time(row.results.get("py-loop"))]
+    cells += [_time(row.results.get(variant)) for variant in variants]
+    cells.append(units.factor(row.speedup) if row.speedup else "")
+    cells.append(_rate(native[1]) if native else "")
+    cells.append(_error(native[1]) if native else "")
+    return cells
+
+
+def _time(pair: tuple[Result, Facts] | None) -> str:
+    if pair is None:
+        return ""
+    result, facts = pair
+    return ("" if facts.stable else UNSTABLE) + units.seconds(result.minimum)
+
+
+def _rate(facts: Facts) -> str:
+    value = facts.gbps if facts.rate == "GB/s" else facts.gflops
+    return f"{units.three_digits(value)} {facts.rate}"
+
+
+def _error(facts: Facts) -> str:
+    return units.error(facts.max_error_ulp)
+
+
+# --- The three formats ---------------------------------------------------------------------------
+
+
+def as_text(run: Run, width: int | None = None) -> str:
+    """A terminal table. Without `width` as wide as it needs to be: times are not broken."""
+    header, cells = table(run)
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    for number, name in enumerate(header):
+        # Two lines of heading keep the columns narrow.
+        drawn.add_column(
+            name.replace(" ", "\n"), justify="left" if number < 2 else "right", no_wrap=False
+        )
+    previous = ""
+    for line in cells:
+        if previous and line[0] != previous:
+            drawn.add_section()
+        previous = line[0]
+        drawn.add_row(*(Text(cell, no_wrap=True) for cell in line))
+    out = StringIO()
+    console = Console(file=out, width=width or 400, color_system=None, legacy_windows=False)
+    console.print(drawn)
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    return "\n".join(line for line in [*lines, *notes(run)] if line)
+
+
+def as_markdown(run: Run) -> str:
+    header, cells = table(run)
+    lines = [header, ["---", "---", *["---:"] * (len(header) - 2)], *cells]
+    drawn = ["| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines]
+    return "\n".join([*drawn, "", *(f"{_escaped(note)}  " for note in notes(run))]).rstrip()
+
+
+def _escaped(cell: str) -> str:
+    for character in "|~*_<":
+        cell = cell.replace(character, "\\" + character)
+    return cell
+
+
+def as_json(run: Run) -> str:
+    """The same figures as numbers: a list of rows, times in seconds."""
+    return json.dumps(
+        [
+            {
+                "kernel": row.kernel,
+                "size": row.size,
+                "speedup": row.speedup,
+                "variants": {
+                    variant: {
+                        "side": facts.side,
+                        "min_seconds": result.minimum,
+                        "median_seconds": result.median,
+                        "spread": result.spread,
+                        "stable": facts.stable,
+                        "gflops": facts.gflops,
+                        "gbps": facts.gbps,
+                        "speedup": facts.speedup,
+                        "max_error_ulp": facts.max_error_ulp,
+                        "error_unit": facts.error_unit,
+                        "relative_frobenius_error": facts.loss,
+                    }
+                    for variant, (result, facts) in row.results.items()
+                },
+            }
+            for row in rows(run)
+        ],
+        indent=2,
+    )
+
+
+FORMATS: dict[str, Callable[[Run], str]] = {
+    "text": as_text,
+    "md": as_markdown,
+    "json": as_json,
+}

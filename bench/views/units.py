@@ -1,0 +1,34 @@
+"""How figures are written, the same in every view: three significant digits and a unit."""
+
+from __future__ import annotations
+
+import math
+
+
+def seconds(value: float) -> str:
+    """0.00123 -> "1.23ms"."""
+    for limit, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "us"), (1.0, 1e3, "ms")):
+        if value < limit:
+            return f"{three_digits(value * factor)}{unit}"
+    return f"{three_digits(value)}s"
+
+
+def three_digits(value: float) -> str:
+    """1234.5 -> "1234", 12.345 -> "12.3", 0.012 -> "0.0120": whole digits are never dropped."""
+    if value == 0:
+        return "0"
+    if value < 0.01:
+        return f"{value:.2e}"
+    decimals = max(0, 2 - math.floor(math.log10(value)))
+    return f"{value:.{decimals}f}"
+
+
+def factor(value: float) -> str:
+    """"1,234x", "12.3x", "0.87x"."""
+    return f"{value:,.0f}x" if value >= 100 else f"{three_digits(value)}x"
+
+
+def error(value: float) -> str:
+    if value == 0:
+        return "0"
+    return f"{value:.1f}" if 0.05 <= value < 1000 else f"{value:.0e}"

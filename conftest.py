@@ -1,0 +1,114 @@
+"""Joins pytest, pytest-benchmark and bench. Thin: everything that decides anything is in bench/.
+
+`pytest-benchmark compare` imports this file too and calls hooks as plain functions: so nothing
+compiled is imported at the top, and no hook is a wrapper.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+QUICK_SHARE = 0.15  # of --benchmark-max-time
+_SESSION = pytest.StashKey[Any]()
+
+
+class Measure(Protocol):
+    """Verify, then time, one case; `size` names one of the kernel's shapes."""
+
+    def __call__(self, kernel: str, variant: str, size: str) -> None: ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="benchmarks: smaller sizes only, and less time for each (under a minute in all)",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """--benchmark-only would list every test in tests/ as skipped."""
+    is_tests = collection_path == config.rootpath / "tests"
+    return True if is_tests and config.getoption("benchmark_only") else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from bench.measure.session import Session
+
+    share = QUICK_SHARE if config.getoption("quick") else 1.0
+    config.stash[_SESSION] = Session(share * float(config.getoption("benchmark_max_time")))
+    config.addinivalue_line(
+        "markers", "kernel(name): run the test for every variant and size of that registry row"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    from bench import registry
+
+    marker = metafunc.definition.get_closest_marker("kernel")
+    if marker is not None:
+        cases = registry.cases(*marker.args, quick=metafunc.config.getoption("quick"))
+        metafunc.parametrize(("variant", "size"), cases)
+
+
+@pytest.fixture
+def measure(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
+    import kernels_c
+
+    session = request.config.stash[_SESSION]
+
+    def verify_then_time(kernel: str, variant: str, size: str) -> None:
+        try:
+            session.measure(benchmark, kernel, variant, size)
+        except kernels_c.TierUnavailable as reason:
+            pytest.skip(str(reason))
+
+    return verify_then_time
+
+
+def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:
+    from bench.measure import facts
+
+    facts.complete(machine_info)
+
+
+def pytest_benchmark_compare_machine_info(
+    config: Any,
+    benchmarksession: Any,
+    machine_info: dict[str, Any],
+    compared_benchmark: dict[str, Any],
+) -> None:
+    """Warn of what makes times incomparable, and of nothing else: pytest-benchmark's own hook, which
+    runs after this one, would print both machine_infos whenever a byte of them differs."""
+    from bench.measure import facts
+
+    for line in facts.differences(machine_info, compared_benchmark["machine_info"]):
+        benchmarksession.logger.warning(f"the compared run is not like this one: {line}")
+    compared_benchmark["machine_info"] = machine_info
+
+
+def pytest_benchmark_update_json(config: Any, benchmarks: Any, output_json: dict[str, Any]) -> None:
+    from bench.measure.derived import add_derived_figures
+
+    add_derived_figures(output_json["benchmarks"])
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The competency matrix of what was just measured."""
+    measured = [b for b in config._benchmarksession.benchmarks if b]  # type: ignore[attr-defined]
+    if not measured:
+        return
+    from bench import runs
+    from bench.measure import facts
+    from bench.measure.derived import add_derived_figures
+    from bench.views import matrix
+
+    benchmarks = [b.as_dict(include_data=False) for b in measured]
+    add_derived_figures(benchmarks)
+    run = runs.from_json({"benchmarks": benchmarks, "machine_info": {"tiers": facts.tiers()}})
+    terminalreporter.section("competency matrix", sep="-")
+    terminalreporter.write_line(matrix.as_text(run))
