@@ -4,12 +4,12 @@
     python build_ffi.py --force          build everything
     python build_ffi.py --tier avx2      only that tier (repeatable)
 
-CXX chooses the compiler (GCC or Clang), CXXFLAGS and LDFLAGS are appended to every tier's own flags.
+CXX chooses the compiler (GCC or Clang); CXXFLAGS and LDFLAGS are appended to every tier's flags.
 setup.py hands the same builders to setuptools, so `pip install -e .` runs exactly these commands.
 
-A module is out of date when anything that shaped it changed: its sources, the header, the flags, the
-compiler, the Python ABI or cffi. All of that is hashed into the module itself (`build_info()`), so
-there is no second file that could disagree with it.
+A module is out of date when anything that shaped it changed: its sources, the header, the flags,
+the compiler, the Python ABI or cffi. All of that is hashed into the module itself (`build_info()`),
+so there is no second file that could disagree with it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ import sysconfig
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 from cffi import FFI
 from cffi import __version__ as cffi_version
@@ -51,16 +51,15 @@ class BuildError(Exception):
     """What is missing, and the command that gets it: one line for the user."""
 
 
-@dataclass(frozen=True)
-class Flags:
+# Not dataclasses: cffi runs this file under a module name that does not exist, which they look up.
+class Flags(NamedTuple):
     """One row's compiler flags, for both compilers."""
 
     gcc: str
     clang: str
 
 
-@dataclass(frozen=True)
-class Tier:
+class Tier(NamedTuple):
     """A row of the table: a folder of sources and the flags they are compiled with."""
 
     folder: str
@@ -160,7 +159,7 @@ def module_suffix() -> str:
     return str(sysconfig.get_config_var("EXT_SUFFIX"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def why_unbuildable(tier: str) -> str | None:
     """None, or one sentence saying what this machine lacks for the tier."""
     row = TIERS[tier]
@@ -175,7 +174,7 @@ def why_unbuildable(tier: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def compiles(flags: str, program: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "probe.cpp")
@@ -213,7 +212,9 @@ def hashed_files(tier: str) -> dict[str, str]:
 
 def compile_flags(tier: str) -> list[str]:
     family = compiler_family()
-    own = getattr(COMMON, family).split() + getattr(TIERS[tier].flags, family).split()
+    own: list[str] = []
+    for flags in (COMMON, TIERS[tier].flags):
+        own += (flags.clang if family == "clang" else flags.gcc).split()
     return own + shlex.split(os.environ.get("CXXFLAGS", ""))
 
 
@@ -309,7 +310,7 @@ def run(command: list[str]) -> None:
 # --- The two ways in -----------------------------------------------------------------------------
 
 
-class BuildTiers(build_ext):  # type: ignore[misc, valid-type]
+class BuildTiers(build_ext):  # type: ignore[misc]
     """setuptools' build_ext with our own compiler command.
 
     setuptools would prepend the flags that the interpreter itself was built with; a tier's flags
@@ -318,7 +319,7 @@ class BuildTiers(build_ext):  # type: ignore[misc, valid-type]
 
     def finalize_options(self) -> None:
         super().finalize_options()
-        self.parallel = self.parallel or os.cpu_count()
+        self.parallel = os.cpu_count()
 
     def build_extension(self, ext: object) -> None:
         tier = str(ext.name).rpartition("._")[2]  # type: ignore[attr-defined]

@@ -81,8 +81,11 @@ def pytest_benchmark_compare_machine_info(
     machine_info: dict[str, Any],
     compared_benchmark: dict[str, Any],
 ) -> None:
-    """Warn of what makes times incomparable, and of nothing else: pytest-benchmark's own hook, which
-    runs after this one, would print both machine_infos whenever a byte of them differs."""
+    """Warn of what makes times incomparable, and of nothing else.
+
+    pytest-benchmark's own hook runs after this one and would print both machine_infos whole as soon
+    as a byte of them differs; it is shown two equal ones.
+    """
     from bench.measure import facts
 
     for line in facts.differences(machine_info, compared_benchmark["machine_info"]):

@@ -1,4 +1,4 @@
-"""ReLU: nothing to compute, so natively the memory bus is the limit and in Python the interpreter."""
+"""ReLU: nothing to compute, so the limit is memory natively, and the interpreter in Python."""
 
 import pytest
 

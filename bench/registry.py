@@ -64,7 +64,7 @@ class Kernel:
     flops       operations, from the shape; an elementary function counts as one
     bytes       what must cross the memory bus at least once: operands in, result out
     bounds      by implementation: "python", or the folder in kernels_c
-    rate        the figure that the kernel's limit is stated in: "GB/s", "GFLOP/s" or (integers) "GOP/s"
+    rate        the unit that the kernel's limit is stated in: "GB/s", "GFLOP/s" or "GOP/s"
     """
 
     name: str
@@ -87,7 +87,9 @@ class Kernel:
         return [shape for in_quick, shape in self.sizes if in_quick or not quick]
 
     def size_name(self, shape: Shape) -> str:
-        """1000000, 512x1024; a square product is named by its side."""
+        """1000000, 512x1024; a single row is named by its length, a square product by its side."""
+        if len(shape) == 2 and shape[0] == 1:
+            shape = shape[1:]
         if len(shape) == 3 and len(set(shape)) == 1:
             return str(shape[0])
         return "x".join(map(str, shape))

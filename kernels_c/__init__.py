@@ -16,7 +16,7 @@ import importlib
 import json
 import math
 import operator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,7 +50,7 @@ def why_unavailable(name: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_tier(name: str) -> Tier:
     """The tier of that name. Raises TierUnavailable: unknown, not built, stale, or the CPU lacks
     its instructions (such a module is never imported: its very initialisation may use them)."""
@@ -127,7 +127,9 @@ def _number(argument: str, value: object) -> int:
     except TypeError:
         raise TypeError(f"{argument}: got {type(value).__name__}, needs an integer") from None
     if not 0 <= number <= _MAX_SIZE:
-        raise ValueError(f"{argument}: got {number}, needs 0 to {_MAX_SIZE}")
+        bits = number.bit_length()  # Python refuses to print very long integers
+        got = number if bits <= 256 else f"an integer of {bits} bits"
+        raise ValueError(f"{argument}: got {got}, needs 0 to {_MAX_SIZE}")
     return number
 
 
@@ -154,6 +156,8 @@ def _needs_length(buffer: _Checked, expected: int, meaning: str) -> None:
 def _needs_no_overlap(out: _Checked, *others: _Checked, same_allowed: bool = False) -> None:
     for other in others:
         if same_allowed and out.address == other.address and out.nbytes == other.nbytes:
+            continue
+        if not out.nbytes or not other.nbytes:  # an empty buffer may point into the other
             continue
         starts_before_end = out.address < other.address + other.nbytes
         if starts_before_end and other.address < out.address + out.nbytes:
@@ -273,6 +277,10 @@ class Tier:
             raise TypeError(
                 f"{argument}: got {type(exporter).__name__}, needs a buffer of {dtype.name}"
             ) from None
+        except (BufferError, ValueError) as error:  # a released memoryview, a closed mmap
+            raise ValueError(
+                f"{argument}: got a buffer without memory ({error}), needs one of {dtype.name}"
+            ) from None
         # cffi does not compare element types: array('d') would pass as twice as many floats.
         code = view.format.lstrip("@=<")
         if code not in dtype.formats or view.itemsize != dtype.itemsize:
@@ -295,6 +303,4 @@ class Tier:
                 f"needs aligned {dtype.name}"
             )
         data = self.ffi.cast(dtype.c_type, address)
-        return _Checked(
-            argument, data, address, view.nbytes // dtype.itemsize, view.nbytes, view
-        )
+        return _Checked(argument, data, address, view.nbytes // dtype.itemsize, view.nbytes, view)

@@ -19,7 +19,7 @@ def loop(a: list[float], b: list[float], m: int, n: int, k: int) -> list[float]:
 
 
 def _sum_of_products(x: list[float], y: list[float]) -> float:
-    return sum(map(mul, x, y))
+    return sum(map(mul, x, y), 0.0)
 
 
 # CPython 3.12 has it in C, in extended precision, at less than half the time.

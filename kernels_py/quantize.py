@@ -29,9 +29,7 @@ def loop(x: list[float], scale: float) -> list[int]:
 def idiomatic(x: list[float], scale: float) -> list[int]:
     """Adding a constant rounds faster than calling round(). Needs x without NaN."""
     c = _TO_INT
-    return [
-        127 if (v := u * scale) > 127.0 else -127 if v < -127.0 else int(v + c - c) for u in x
-    ]
+    return [127 if (v := u * scale) > 127.0 else -127 if v < -127.0 else int(v + c - c) for u in x]
 
 
 def reference(x: list[float], scale: float) -> list[int]:

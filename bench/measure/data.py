@@ -1,8 +1,11 @@
-"""Where values and memory come from: the same seeded values for both sides, buffers that measure the
-kernel and not the page tables."""
+"""Where values and memory come from.
+
+The same seeded values for both sides, and buffers that measure the kernel, not the page tables.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import random
@@ -51,10 +54,8 @@ class Buffer:
         align = _HUGE_PAGE if large else mmap.PAGESIZE
         self._map = mmap.mmap(-1, nbytes + 2 * align + 4096)
         if large and hasattr(mmap, "MADV_HUGEPAGE"):
-            try:
+            with contextlib.suppress(OSError):  # a kernel without them: measured all the same
                 self._map.madvise(mmap.MADV_HUGEPAGE)
-            except OSError:  # a kernel built without them: measured all the same
-                pass
         base = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
         # Buffers that all start at the same offset of a page collide in the cache and in the
         # store-to-load check (4K aliasing); a few lines of stagger keep them apart.
@@ -82,4 +83,3 @@ class Buffer:
     def guards_intact(self) -> bool:
         expected = bytes([_GUARD_BYTE]) * _GUARD
         return self._before == expected and self._after == expected
-

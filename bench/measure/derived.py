@@ -6,7 +6,7 @@ from typing import Any
 
 
 def add_derived_figures(benchmarks: list[dict[str, Any]]) -> None:
-    """gflops, gbps and speedup into the extra_info of each benchmark (pytest-benchmark's JSON form).
+    """gflops, gbps and speedup into the extra_info of each benchmark, as pytest-benchmark's JSON.
 
     speedup is against the fastest Python variant of the same kernel and shape, minimum against
     minimum; absent where no Python variant was measured in the run.

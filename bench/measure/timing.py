@@ -23,8 +23,8 @@ _BATCH_SECONDS = 4e-3
 # The minimum is confirmed when this many quiet rounds lie this close to it.
 _CONFIRMATIONS = 5
 _TOLERANCE = 0.015
-# Of the probe's best. A busy neighbour on the sibling hardware thread costs 1.6-2x; the clock itself
-# moves by up to 1.2x, and waiting for its top would leave most cases unconfirmed.
+# Of the probe's best. A busy neighbour on the sibling hardware thread costs 1.6-2x; the clock
+# itself moves by up to 1.2x, and waiting for its top would leave most cases unconfirmed.
 _QUIET = 1.3
 _FIRST_PROBES = 0.25  # seconds of probing before the first case
 

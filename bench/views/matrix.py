@@ -81,6 +81,27 @@ def notes(run: Run) -> list[str]:
     return lines
 
 
+def machine_line(run: Run) -> str:
+    """What the figures were measured on: CPU, interpreter, compiler."""
+    cpu = run.machine.get("cpu")
+    tiers = run.machine.get("tiers")
+    compilers = {
+        str(info["compiler"])
+        for info in (tiers.values() if isinstance(tiers, dict) else ())
+        if isinstance(info, dict) and "compiler" in info
+    }
+    parts = [
+        str(cpu.get("brand_raw") or "unknown CPU") if isinstance(cpu, dict) else "unknown CPU",
+        f"{run.machine.get('usable_cores') or '?'} cores",
+        f"{run.machine.get('python_implementation', 'Python')} "
+        f"{run.machine.get('python_version', '')}".strip(),
+        *sorted(compilers),
+    ]
+    if run.when:
+        parts.append(run.when.strftime("%Y-%m-%d"))
+    return ", ".join(parts)
+
+
 def _variants(run: Run) -> list[str]:
     """Every variant that is not Python, in the order in which the run first met it."""
     return list(dict.fromkeys(f.variant for _, f in run.ours if f.side != "python"))

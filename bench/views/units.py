@@ -24,7 +24,7 @@ def three_digits(value: float) -> str:
 
 
 def factor(value: float) -> str:
-    """"1,234x", "12.3x", "0.87x"."""
+    """ "1,234x", "12.3x", "0.87x"."""
     return f"{value:,.0f}x" if value >= 100 else f"{three_digits(value)}x"
 
 

@@ -1,4 +1,5 @@
 // Written by fit_coefficients.py; change that, not this.
+// clang-format off
 #pragma once
 constexpr float LOG2E = 0x1.7154760000000p+0f;  // 1 / ln 2
 constexpr float LN2_HI = 0x1.62e4000000000p-1f;  // 15 bits of ln 2

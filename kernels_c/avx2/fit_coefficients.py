@@ -95,7 +95,8 @@ def header() -> str:
     c1_hi = float32(c1)
 
     parts = [
-        "// Written by fit_coefficients.py; change that, not this.\n#pragma once\n",
+        "// Written by fit_coefficients.py; change that, not this.\n"
+        "// clang-format off\n#pragma once\n",
         scalar("LOG2E", "1 / ln 2", float32(1 / mp.log(2))),
         scalar("LN2_HI", "15 bits of ln 2", ln2_hi),
         scalar("LN2_LO", "ln 2 - LN2_HI", float32(mp.log(2) - ln2_hi)),

@@ -31,8 +31,7 @@ inline __m256 gelu_tanh(__m256 x) {
     const __m256 denominator = _mm256_fmadd_ps(e_scaled, unscale, one);
     // blendv picks by the sign bit of x.
     const __m256 numerator = _mm256_blendv_ps(x, _mm256_mul_ps(v, e_scaled), x);
-    return _mm256_mul_ps(_mm256_div_ps(numerator, denominator),
-                         _mm256_blendv_ps(one, unscale, x));
+    return _mm256_mul_ps(_mm256_div_ps(numerator, denominator), _mm256_blendv_ps(one, unscale, x));
 }
 
 /* max(x, 0) - |x| Q(|x|), Q(t) = erfc(t / sqrt 2) / 2 = e^(-t^2/2) R(t), and
@@ -46,8 +45,8 @@ inline __m256 gelu_erf(__m256 x) {
     const __m256 t2_lo = _mm256_fmsub_ps(t, t, t2);
     const __m256 minus_half = splat(-0.5f);
     // 2^64 until the last product: no factor of the result becomes subnormal on the way.
-    const __m256 e = exp_scaled(_mm256_mul_ps(minus_half, t2), _mm256_mul_ps(minus_half, t2_lo),
-                                splat(-64.0f));
+    const __m256 e =
+        exp_scaled(_mm256_mul_ps(minus_half, t2), _mm256_mul_ps(minus_half, t2_lo), splat(-64.0f));
     const __m256 s = _mm256_div_ps(t, _mm256_add_ps(t, splat(ERFC_A)));
     const __m256 w = _mm256_sub_ps(s, splat(ERFC_S0));
     __m256 p = splat(ERFC_P[10]);

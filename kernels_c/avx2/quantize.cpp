@@ -10,8 +10,7 @@ namespace {
 inline __m256i quantize_lanes(__m256 x, __m256 scale) {
     const __m256 v = _mm256_mul_ps(x, scale);
     const __m256 number = _mm256_and_ps(v, _mm256_cmp_ps(v, v, _CMP_ORD_Q));
-    const __m256 clipped =
-        _mm256_max_ps(splat(-127.0f), _mm256_min_ps(splat(127.0f), number));
+    const __m256 clipped = _mm256_max_ps(splat(-127.0f), _mm256_min_ps(splat(127.0f), number));
     return _mm256_cvtps_epi32(clipped);
 }
 

@@ -101,8 +101,7 @@ void softmax_long_row(const float *x, float *out, size_t n, int threads) {
     const size_t part = (n / PARTS + 63) / 64 * 64;  // n is at least PARALLEL_ELEMENTS
     const auto begin = [=](size_t p) { return p * part < n ? p * part : n; };
     const auto each = [&](auto body) {
-        parallel_for(PARTS, threads,
-                     [&](size_t p) { body(p, begin(p), begin(p + 1) - begin(p)); });
+        parallel_for(PARTS, threads, [&](size_t p) { body(p, begin(p), begin(p + 1) - begin(p)); });
     };
     // The last part also takes what rounding left over.
     const auto length = [=](size_t p, size_t first, size_t count) {

@@ -13,8 +13,7 @@ inline __m256 splat(float v) { return _mm256_set1_ps(v); }
 /* All ones in the first `count` lanes, count < 8. */
 inline __m256i first_lanes(size_t count) {
     alignas(32) static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    return _mm256_loadu_si256(
-        reinterpret_cast<const __m256i *>(ones_then_zeros + LANES - count));
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(ones_then_zeros + LANES - count));
 }
 
 /* The first `count` floats, zeros after them; reads nothing beyond. */

@@ -1,0 +1,37 @@
+# Two commands: make bench, make test. Both set up .venv first. PYTHON chooses the interpreter, CXX
+# the compiler; QUICK=1 makes a short run.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUN_FLAGS := $(if $(QUICK),--quick)
+
+.PHONY: bench test lint build clean
+
+bench: build
+	$(BIN)/python -m pytest --benchmark-only --benchmark-autosave $(RUN_FLAGS)
+	$(BIN)/python -m bench report
+
+# Every test, and every benchmark case once: verified, untimed.
+test: build
+	$(BIN)/python -m pytest --benchmark-disable --quick
+
+lint: build
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror kernels_c/*.h kernels_c/*.cpp kernels_c/*/*.h kernels_c/*/*.cpp
+
+# Rebuilds only what changed; says what is missing and how to get it.
+build: $(VENV)/installed
+	$(BIN)/python build_ffi.py
+
+$(VENV)/installed: pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "BareMetal-ML needs Python 3.10 or newer as PYTHON (got: $(PYTHON))"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "no venv module: install it (Debian, Ubuntu: apt-get install python3-venv)"; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cffi>=1.17' 'setuptools>=70.1'
+	$(BIN)/python build_ffi.py
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info kernels_c/*.so report

@@ -1,0 +1,64 @@
+"""Figures in Markdown documents are rendered from saved runs, never typed.
+
+A document says where:
+
+    <!-- render: matrix results/reference.json -->
+    ...whatever stands here is replaced...
+    <!-- end -->
+
+The path is relative to the document.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import runs
+from bench.runs import Run
+from bench.views import claims, matrix
+
+RENDERERS: dict[str, Callable[[Run], str]] = {
+    "matrix": matrix.as_markdown,
+    "claims": claims.as_markdown,
+    "machine": matrix.machine_line,
+}
+
+_BLOCK = re.compile(r"(<!-- render: (\S+) (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+class BadDocument(Exception):
+    """A document whose render blocks cannot be followed; the message says which and why."""
+
+
+def render(path: Path, check: bool = False) -> bool:
+    """Bring the blocks of a document up to date; with `check` only look. True if it was stale."""
+    text = path.read_text(encoding="utf-8")
+    fresh = rendered(text, path)
+    if fresh == text:
+        return False
+    if not check:
+        draft = path.with_name(f".{path.name}.new")
+        draft.write_text(fresh, encoding="utf-8")
+        os.replace(draft, path)
+    return True
+
+
+def rendered(text: str, path: Path) -> str:
+    """The document with every block replaced by what its run says now."""
+    opened, found = text.count("<!-- render: "), len(_BLOCK.findall(text))
+    if opened != found or not found:
+        raise BadDocument(
+            f"{path}: {opened} render blocks opened, {found} complete; each needs the form "
+            "<!-- render: NAME RUN --> ... <!-- end -->"
+        )
+
+    def block(match: re.Match[str]) -> str:
+        opening, name, run, _, closing = match.groups()
+        if name not in RENDERERS:
+            raise BadDocument(f"{path}: got render: {name}, needs one of {', '.join(RENDERERS)}")
+        return f"{opening}{RENDERERS[name](runs.load(path.parent / run))}\n{closing}"
+
+    return _BLOCK.sub(block, text)

@@ -1,0 +1,33 @@
+"""The HTML report: one offline page and its charts, from saved runs alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.runs import Run
+from bench.views.report import page
+
+
+def write_report(runs: Sequence[Run], directory: Path) -> list[Path]:
+    """Write the report of `runs`, oldest first, and return the files: index.html, then its charts.
+
+    Everything is drawn before anything is written, and written beside its place before it is moved
+    there: a failure leaves no file half-written. Raises OSError where `directory` cannot be used,
+    ValueError without a run.
+    """
+    if not runs:
+        raise ValueError("a report needs at least one run, got none")
+    figures = page.figures(runs)
+    files = {"index.html": page.html(runs, figures)}
+    files.update({f"{figure.name}.svg": figure.svg for figure in figures})
+    directory.mkdir(parents=True, exist_ok=True)
+    # Inside the directory: moving within one file system is one step, across two it is a copy.
+    with TemporaryDirectory(prefix=".report-", dir=directory) as temporary:
+        for name, text in files.items():
+            Path(temporary, name).write_text(text, encoding="utf-8", newline="\n")
+        for name in reversed(files):  # the page last: it never speaks of charts not there yet
+            os.replace(Path(temporary, name), directory / name)
+    return [directory / name for name in files]

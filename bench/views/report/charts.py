@@ -1,0 +1,216 @@
+"""The charts: each a pure function of saved runs. None means: nothing here worth drawing.
+
+Add one here and one line in page.figures. Colours belong to variants, not to places in a chart, so
+that a tier looks the same in all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from bench.runs import Facts, Result, Run
+from bench.views import units
+from bench.views.matrix import Row, rows
+from bench.views.report import drawing
+from bench.views.report.drawing import Chart
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+# More lines than this in one chart cannot be told apart.
+_MOST_LINES = 10
+_MOST_LABELS = 12
+
+
+def kernels(run: Run) -> list[str]:
+    """In the order of measurement."""
+    return list(dict.fromkeys(facts.kernel for _, facts in run.ours))
+
+
+# --- Speedups ------------------------------------------------------------------------------------
+
+
+def speedups(run: Run) -> Chart | None:
+    """How many times faster than the fastest Python variant: one group of bars per kernel.
+
+    The fastest Python variant itself is left out, being 1x by definition; a slower one is shown.
+    """
+    chosen = [row for row in map(_largest_compared, _rows_by_kernel(run)) if row is not None]
+    if not chosen:
+        return None
+    chosen.reverse()  # pygal draws the first group at the bottom
+    by_variant = {v: [_speedup(row, v) for row in chosen] for v in _variants([run])}
+    by_variant = {v: values for v, values in by_variant.items() if any(values)}
+    measured = [value for values in by_variant.values() for value in values if value]
+    lowest = min(measured) / 10  # where bars begin: on a log axis the smallest would have no length
+    highest = max(*measured, 1.0)
+    chart = drawing.bars(
+        list(by_variant),
+        len(chosen),
+        title="Speedup over the fastest pure Python, largest size of each kernel",
+        logarithmic=True,
+        zero=lowest,
+        # A tenth of the axis is room for the longest value.
+        range=(lowest, highest * (highest / lowest) ** 0.1),
+        y_labels=[
+            {"value": tick, "label": f"{tick:,.0f}x" if tick >= 1 else f"{tick:g}x"}
+            for tick in drawing.decades(lowest, highest)
+            if lowest <= tick <= highest
+        ],
+        y_labels_major=[1.0],
+        x_labels=[drawing.printable(f"{row.kernel} {row.size}") for row in chosen],
+        value_formatter=units.factor,
+    )
+    colors = drawing.colors_of(_variants([run]))
+    for variant, values in by_variant.items():
+        drawing.add(chart, variant, values, colors[variant])
+    return chart
+
+
+def _rows_by_kernel(run: Run) -> list[list[Row]]:
+    by_kernel: dict[str, list[Row]] = {}
+    for row in rows(run):
+        by_kernel.setdefault(row.kernel, []).append(row)
+    return list(by_kernel.values())
+
+
+def _largest_compared(of_kernel: list[Row]) -> Row | None:
+    """The largest size that has both sides."""
+    compared = [row for row in of_kernel if row.fastest("python") and row.fastest("native")]
+    return max(compared, key=_work, default=None)
+
+
+def _speedup(row: Row, variant: str) -> float | None:
+    yardstick = row.fastest("python")
+    if variant not in row.results or (yardstick and yardstick[1].variant == variant):
+        return None
+    return row.results[variant][1].speedup or None
+
+
+# --- Time against size ---------------------------------------------------------------------------
+
+
+def time_against_size(run: Run, kernel: str) -> Chart | None:
+    """Seconds a call over operations, both logarithmic: a straight line is a constant rate.
+
+    None for a single size: all x equal, and no line to draw.
+    """
+    measured = [(result, facts) for result, facts in run.ours if facts.kernel == kernel]
+    work = {facts.flops for _, facts in measured if facts.flops}
+    if len(work) < 2:
+        return None
+    by_variant: dict[str, list[tuple[float, float]]] = {}
+    for result, facts in sorted(measured, key=lambda pair: pair[1].flops):
+        if facts.flops:
+            by_variant.setdefault(facts.variant, []).append((facts.flops, result.minimum))
+    x_ticks = drawing.decades(min(work), max(work))
+    times = [seconds for points in by_variant.values() for _, seconds in points]
+    y_ticks = drawing.decades(min(times), max(times))
+    chart = drawing.scatter(
+        list(by_variant),
+        title=f"{kernel}: time against size",
+        x_title="operations (flops)",
+        y_title="seconds a call",
+        logarithmic=True,
+        # pygal drops a label at the very top.
+        range=(y_ticks[0], y_ticks[-1] * 1.05),
+        xrange=(x_ticks[0], x_ticks[-1]),
+        x_labels=x_ticks,
+        y_labels=y_ticks,
+        x_value_formatter=_operations,
+        value_formatter=units.seconds,
+    )
+    colors = drawing.colors_of(_variants([run]))
+    sides = {facts.variant: facts.side for _, facts in measured}
+    for variant in (v for v in colors if v in by_variant):
+        dashed = sides[variant] == "python"
+        drawing.add(chart, variant, by_variant[variant], colors[variant], dashed)
+    return chart
+
+
+def _operations(value: float) -> str:
+    """10⁶ for a power of ten, as on the axis; 2.5e+08 otherwise."""
+    exponent = round(math.log10(value))
+    if math.isclose(value, 10.0**exponent):
+        return "10" + str(exponent).translate(_SUPERSCRIPT)
+    return f"{value:.3g}"
+
+
+# --- Across runs ---------------------------------------------------------------------------------
+
+
+def trend(runs: Sequence[Run], kernel: str) -> Chart | None:
+    """How each variant's minimum moved across the runs, at the largest size that the newest run
+    shares with an earlier one (a --quick run stops at smaller sizes)."""
+    cases = [{row.size: row for row in rows(run) if row.kernel == kernel} for run in runs]
+    if not cases:
+        return None
+    earlier = {size for case in cases[:-1] for size in case}
+    shared = [row for size, row in cases[-1].items() if size in earlier]
+    if not shared:
+        return None
+    size = max(shared, key=_work).size
+    found = [case[size].results if size in case else {} for case in cases]
+    times = {v: [_minimum(results.get(v)) for results in found] for v in _variants(runs)}
+    return _trend(runs, f"{kernel} {size}: time across runs", times)
+
+
+def other_trends(runs: Sequence[Run]) -> list[Chart]:
+    """The same for benchmarks that are not of this suite, in as many charts as their lines need."""
+    found = [{r.fullname: r for r in run.results if r.facts is None} for run in runs]
+    earlier = {name for results in found[:-1] for name in results}
+    names = [name for name in (found[-1] if found else {}) if name in earlier]
+    charts = []
+    for start in range(0, len(names), _MOST_LINES):
+        part = names[start : start + _MOST_LINES]
+        times = {n: [r[n].minimum if n in r else None for r in found] for n in part}
+        numbers = f" ({start + 1} to {start + len(part)} of {len(names)})"
+        title = "Other benchmarks: time across runs" + numbers * (len(names) > _MOST_LINES)
+        charts.append(_trend(runs, title, times))
+    return [chart for chart in charts if chart is not None]
+
+
+def _trend(runs: Sequence[Run], title: str, times: dict[str, list[float | None]]) -> Chart | None:
+    """Lines of time relative to the first run that has it; a run without it breaks the line."""
+    relative = {name: _relative(values) for name, values in times.items() if any(values)}
+    values = [value for line in relative.values() for value in line if value is not None]
+    if not values:
+        return None
+    chart = drawing.lines(
+        list(relative),
+        title=title,
+        y_title="time, first run = 1",
+        # Noise of a percent must not fill the chart.
+        range=(min(0.9, *values), max(1.1, *values)),
+        x_labels=[drawing.printable(run.label) for run in runs],
+        x_label_rotation=35 if len(runs) > 3 else 0,
+        margin_right=90,  # half of the last label, which stands below the last point
+        x_labels_major_every=math.ceil(len(runs) / _MOST_LABELS),
+        show_minor_x_labels=len(runs) <= _MOST_LABELS,
+        value_formatter=units.three_digits,
+    )
+    colors = drawing.colors_of(times)
+    for name, line in relative.items():
+        drawing.add(chart, name, line, colors[name], dashed=name.startswith("py-"))
+    return chart
+
+
+def _relative(values: list[float | None]) -> list[float | None]:
+    first = next(value for value in values if value is not None)
+    return [None if value is None else value / first for value in values]
+
+
+def _minimum(pair: tuple[Result, Facts] | None) -> float | None:
+    return pair[0].minimum if pair else None
+
+
+# --- What they share -----------------------------------------------------------------------------
+
+
+def _variants(runs: Iterable[Run]) -> list[str]:
+    """Every variant, those of the newest run first: its order decides the colours."""
+    newest_first = reversed(list(runs))
+    return list(dict.fromkeys(facts.variant for run in newest_first for _, facts in run.ours))
+
+
+def _work(row: Row) -> int:
+    return max(facts.flops for _, facts in row.results.values())

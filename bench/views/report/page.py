@@ -1,0 +1,142 @@
+"""The page: gathers what index.html shows and lets the template write it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench.runs import Result, Run
+from bench.views import matrix, units
+from bench.views.report import charts, comparison, drawing
+from bench.views.report.drawing import Chart
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart, drawn. The page embeds it (it follows the page's colours, can be searched and
+    zoomed, and its marks can be pointed at); it is a file of its own as well."""
+
+    section: str
+    name: str
+    svg: str
+
+    @property
+    def markup(self) -> Markup:
+        return Markup(self.svg)  # made by drawing.as_svg, which escapes; not a string from a run
+
+
+def figures(runs: Sequence[Run]) -> list[Figure]:
+    """Every chart that has something to show, in page order."""
+    newest = runs[-1]
+    kernels = charts.kernels(newest)
+    wanted: list[tuple[str, str, Chart | None]] = [
+        ("Speedup", "speedups", charts.speedups(newest)),
+        *(("Time and size", f"time-{k}", charts.time_against_size(newest, k)) for k in kernels),
+        *(("Across runs", f"trend-{k}", charts.trend(runs, k)) for k in kernels),
+        *(("Across runs", "trend-other", chart) for chart in charts.other_trends(runs)),
+    ]
+    drawn = [(section, name, chart) for section, name, chart in wanted if chart is not None]
+    names = unique_names(name for _, name, _ in drawn)
+    return [
+        Figure(section, name, drawing.as_svg(chart, name))
+        for name, (section, _, chart) in zip(names, drawn, strict=True)
+    ]
+
+
+def unique_names(wanted: Iterable[str]) -> list[str]:
+    """Names fit for a file and for an id in CSS, whatever a kernel is called."""
+    names: list[str] = []
+    for text in wanted:
+        base = re.sub("[^A-Za-z0-9_]+", "-", text)[:60].strip("-")
+        name, number = base, 1
+        while name.lower() in {other.lower() for other in names}:
+            number += 1
+            name = f"{base}-{number}"
+        names.append(name)
+    return names
+
+
+def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
+    newest = runs[-1]
+    before = runs[-2] if len(runs) > 1 else None
+    environment = Environment(
+        loader=FileSystemLoader(drawing.TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    header, cells = matrix.table(newest) if newest.ours else ([], [])
+    text = environment.get_template("report.html.j2").render(
+        label=newest.label,
+        facts=measured_on(newest),
+        header=header,
+        cells=cells,
+        notes=matrix.notes(newest) if newest.ours else [],
+        sections=_by_section(drawn),
+        other=[_other_cells(result) for result in newest.results if result.facts is None],
+        before=before.label if before else None,
+        differences=comparison.machine_differences(before, newest) if before else [],
+        changes=[_change_cells(c) for c in comparison.changes(before, newest)] if before else [],
+    )
+    return drawing.printable(text)
+
+
+def measured_on(run: Run) -> list[tuple[str, str]]:
+    """(what, value) of the machine and the moment; what a run does not say is left out."""
+    machine = run.machine
+    cpu = _mapping(machine.get("cpu"))
+    tiers = [_mapping(tier) for tier in _mapping(machine.get("tiers")).values()]
+    compilers = dict.fromkeys(str(tier["compiler"]) for tier in tiers if tier.get("compiler"))
+    python = [machine.get("python_implementation"), machine.get("python_version")]
+    facts = [
+        ("CPU", cpu.get("brand_raw")),
+        ("Cores used", machine.get("usable_cores") or cpu.get("count")),
+        ("Python", " ".join(str(part) for part in python if part)),
+        ("Compiler", ", ".join(compilers)),
+        ("Date", run.when.strftime("%Y-%m-%d %H:%M") if run.when else None),
+        ("Commit", run.commit + (" with uncommitted changes" if run.dirty else "")),
+        ("Benchmarks", len(run.results)),
+    ]
+    return [(what, str(value)) for what, value in facts if value]
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """machine_info is whatever the file says: nothing in it may break the page."""
+    return value if isinstance(value, dict) else {}
+
+
+def _by_section(drawn: Sequence[Figure]) -> dict[str, list[Figure]]:
+    sections: dict[str, list[Figure]] = {}
+    for figure in drawn:
+        sections.setdefault(figure.section, []).append(figure)
+    return sections
+
+
+def _other_cells(result: Result) -> list[str]:
+    times = [units.seconds(result.minimum), units.seconds(result.median)]
+    return [result.fullname, *times, _percent(comparison.spread(result)), str(result.rounds)]
+
+
+def _change_cells(change: comparison.Change) -> dict[str, Any]:
+    """The cells of one line, and the verdict, which also decides its colour."""
+    sides = (change.before, change.now)
+    times = [units.seconds(side.minimum) if side else "" for side in sides]
+    spreads = [_percent(comparison.spread(side)) if side else "" for side in sides]
+    ratio = "" if change.ratio is None else units.factor(change.ratio)
+    return {
+        "name": change.fullname,
+        "cells": [*times, ratio, *spreads],
+        "verdict": change.verdict,
+        "style": change.verdict if change.verdict in ("faster", "slower", "new", "gone") else "",
+    }
+
+
+def _percent(value: float | None) -> str:
+    return "one round" if value is None else f"{value:.1%}"

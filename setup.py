@@ -1,0 +1,19 @@
+"""Hands build_ffi's builders to setuptools; everything else is in pyproject.toml."""
+
+import sys
+from pathlib import Path
+
+from setuptools import setup
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import build_ffi
+
+try:
+    tiers = build_ffi.buildable_tiers()
+except build_ffi.BuildError as error:
+    sys.exit(f"build_ffi: {error}")
+
+setup(
+    cffi_modules=[f"build_ffi.py:{tier}" for tier in tiers],
+    cmdclass={"build_ext": build_ffi.BuildTiers},
+)
