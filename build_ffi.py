@@ -29,7 +29,7 @@ import sysconfig
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,7 +103,7 @@ TIERS: dict[str, Tier] = {
 # --- What is on this machine --------------------------------------------------------------------
 
 
-@lru_cache(maxsize=1)
+@cache
 def compiler() -> tuple[str, ...]:
     """The C++ compiler's command: CXX, else the first of g++, clang++, c++ that exists."""
     chosen = shlex.split(os.environ.get("CXX", ""))
@@ -120,7 +120,7 @@ def compiler() -> tuple[str, ...]:
     )
 
 
-@lru_cache(maxsize=1)
+@cache
 def compiler_version() -> str:
     """First line of `$CXX --version`."""
     command = [*compiler(), "--version"]

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pygal  # type: ignore[import-untyped]
-from pygal.style import Style  # type: ignore[import-untyped]
+import pygal
+from pygal.style import Style
 
 # pygal is untyped: this says what is meant, mypy cannot check it.
 Chart = Any
@@ -153,7 +153,7 @@ def _legend_columns(names: Sequence[str]) -> int:
 def as_svg(chart: Chart, name: str) -> str:
     """The chart as an SVG document. `name`, of letters, digits, - and _, is unique in the page."""
     chart.uuid = name
-    chart.xml_filters = [lambda root: _cleaned(root, chart.title, _series_names(chart))]
+    chart.xml_filters = [lambda root: _cleaned(root, chart.config.title, _series_names(chart))]
     return str(chart.render(is_unicode=True)) + "\n"
 
 
