@@ -86,9 +86,9 @@ def pytest_benchmark_compare_machine_info(
     pytest-benchmark's own hook runs after this one and would print both machine_infos whole as soon
     as a byte of them differs; it is shown two equal ones.
     """
-    from bench.measure import facts
+    from bench import runs
 
-    for line in facts.differences(machine_info, compared_benchmark["machine_info"]):
+    for line in runs.machine_differences(machine_info, compared_benchmark["machine_info"]):
         benchmarksession.logger.warning(f"the compared run is not like this one: {line}")
     compared_benchmark["machine_info"] = machine_info
 

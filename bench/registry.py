@@ -131,9 +131,9 @@ def _matrix_bytes(operand: int, result: int) -> Callable[[Shape], int]:
     return total
 
 
-# gamma_k = k u / (1 - k u) with u half an ULP: Higham, Accuracy and Stability of Numerical
-# Algorithms, 2nd ed., section 3.1.
-_GAMMA_K = Bound(lambda shape: shape[2] / 2, Unit.PRODUCTS)
+# gamma_k = k u / (1 - k u), u = 2^-24: Higham, Accuracy and Stability of Numerical Algorithms, 2nd
+# ed., section 3.1. An ULP of v is u v to 2 u v, so gamma_k is k / 2 to k ULP.
+_GAMMA_K = Bound(lambda shape: shape[2], Unit.PRODUCTS)
 _EXACT = Bound(0, Unit.STEP)
 _ROUNDED = Bound(1)
 _GELU = {

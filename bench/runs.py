@@ -16,6 +16,20 @@ from typing import Any
 
 STORAGE = Path(".benchmarks")
 
+# What two runs must share for their times to be comparable. The rest of machine_info (kernel
+# release, current clock, ...) changes from one boot or second to the next.
+COMPARED = (
+    "cpu.brand_raw",
+    "cpu.flags",
+    "cpu.l2_cache_size",
+    "cpu.l3_cache_size",
+    "cpu.count",
+    "python_implementation",
+    "python_version",
+    "python_compiler",
+    "tiers",
+)
+
 
 class BadRun(Exception):
     """A run that cannot be used; the message names the file, what is wrong and where."""
@@ -243,3 +257,35 @@ class _Checker:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self.bad(where, value, "a whole number from 0")
         return value
+
+
+# --- Comparing -----------------------------------------------------------------------------------
+
+
+def machine_differences(now: dict[str, Any], then: dict[str, Any]) -> list[str]:
+    """In what two machine_infos differ so that their times say nothing about the code; one line
+    each."""
+    lines = []
+    for path in COMPARED:
+        here, there = _lookup(now, path), _lookup(then, path)
+        if here == there:
+            continue
+        if path == "tiers" and isinstance(here, dict) and isinstance(there, dict):
+            changed = [t for t in {**here, **there} if here.get(t) != there.get(t)]
+            lines.append(f"built differently: {', '.join(changed)}")
+        elif path == "cpu.flags":
+            lines.append("CPU flags differ")
+        else:
+            lines.append(f"{path}: {_said(there)} before, {_said(here)} now")
+    return lines
+
+
+def _lookup(info: dict[str, Any], path: str) -> Any:
+    value: Any = info
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _said(value: Any) -> str:
+    return "not recorded" if value is None else str(value)[:60]

@@ -2,9 +2,9 @@
 // markers, so a line here is all that Python needs to see a new kernel.
 //
 // Names are <kernel>_<dtype>. Buffers are C-contiguous and hold exactly what the sizes say; the
-// callers in kernels_c/__init__.py have checked that. `x` and `out` may be the same buffer in the
-// element-wise kernels and softmax, and must not overlap otherwise. Formula, error bound and
-// treatment of NaN and infinity stand above each implementation.
+// callers in kernels_c/__init__.py have checked that. `x` and `out` may be the same buffer where both
+// are float32, and must not overlap otherwise. Formula, error bound and treatment of NaN and
+// infinity stand above each implementation.
 #pragma once
 
 #include <stddef.h>

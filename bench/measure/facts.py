@@ -8,19 +8,6 @@ from typing import Any
 
 import kernels_c
 
-# What two runs must share for their times to be comparable. The rest of machine_info (kernel
-# release, current clock, ...) changes from one boot or second to the next.
-COMPARED = (
-    "cpu.brand_raw",
-    "cpu.flags",
-    "cpu.l2_cache_size",
-    "cpu.l3_cache_size",
-    "cpu.count",
-    "python_implementation",
-    "python_version",
-    "python_compiler",
-    "tiers",
-)
 # The host's name is nobody's business; the rest is the clock speed of the moment.
 _DROPPED = ("node", "cpu.hz_actual", "cpu.hz_actual_friendly", "cpu.hz_advertised")
 
@@ -53,27 +40,3 @@ def complete(machine_info: dict[str, Any]) -> None:
 
 def _has_affinity() -> bool:
     return hasattr(os, "sched_getaffinity")
-
-
-def differences(now: dict[str, Any], then: dict[str, Any]) -> list[str]:
-    """In what two machine_infos differ that makes their times incomparable; one line each."""
-    lines = []
-    for path in COMPARED:
-        here, there = _lookup(now, path), _lookup(then, path)
-        if here == there:
-            continue
-        if path == "tiers" and isinstance(here, dict) and isinstance(there, dict):
-            changed = [t for t in here if here[t] != there.get(t)]
-            lines.append(f"kernels differ in tier {', '.join(changed) or 'set'}")
-        elif path == "cpu.flags":
-            lines.append("CPU flags differ")
-        else:
-            lines.append(f"{path}: {here!r} now, {there!r} then")
-    return lines
-
-
-def _lookup(info: dict[str, Any], path: str) -> Any:
-    value: Any = info
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value

@@ -25,7 +25,7 @@ struct Float32Lane {
 
 /* matmul_f32
  *   formula    out[m, n] = a[m, k] b[k, n], row-major
- *   max error  k / 2 ULP of (|a| |b|)[m, n] (gamma_k, Higham, Accuracy and Stability, sec. 3.1)
+ *   max error  k ULP of (|a| |b|)[m, n] (gamma_k, Higham, Accuracy and Stability, sec. 3.1)
  *   NaN, inf   propagate as the sum of products does; what out held before does not matter
  */
 int matmul_f32(const float *a, const float *b, float *out, size_t m, size_t n, size_t k) {

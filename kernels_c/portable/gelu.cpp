@@ -1,4 +1,6 @@
 // GELU, both forms, as Hendrycks and Gimpel (arXiv:1606.08415) write them, with libm's tanh and erf.
+// In the fastmath tier those become vector functions, and tails go through the scalar ones: there, alone
+// of all tiers, the bits of an element depend on the length (the error bound does not).
 #include <cmath>
 
 #include "kernels.h"

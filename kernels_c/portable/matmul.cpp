@@ -3,7 +3,7 @@
 
 /* matmul_f32
  *   formula    out[m, n] = a[m, k] b[k, n], row-major
- *   max error  k / 2 ULP of (|a| |b|)[m, n] (gamma_k, Higham, Accuracy and Stability, sec. 3.1)
+ *   max error  k ULP of (|a| |b|)[m, n] (gamma_k, Higham, Accuracy and Stability, sec. 3.1)
  *   NaN, inf   propagate as the sum of products does; what out held before does not matter
  *
  * Loop order m, k, n: the innermost loop walks b and out along their rows, which a compiler can

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from bench.runs import Result, Run
 
@@ -47,31 +46,3 @@ def changes(before: Run, now: Run) -> list[Change]:
 def spread(result: Result) -> float | None:
     """Interquartile range over the median; None where a single round was measured."""
     return result.spread if result.rounds > 1 else None
-
-
-def machine_differences(before: Run, now: Run) -> list[str]:
-    """In what the machines of two runs differ so that their times say nothing about the code."""
-    lines = []
-    for what, look_up in (("CPU", _cpu), ("Python", _python), ("tiers", _tiers)):
-        then, today = look_up(before.machine), look_up(now.machine)
-        if then != today:
-            lines.append(f"{what}: {then} before, {today} now")
-    return lines
-
-
-def _cpu(machine: dict[str, Any]) -> str:
-    cpu = machine.get("cpu")
-    return _said(cpu.get("brand_raw") if isinstance(cpu, dict) else None)
-
-
-def _python(machine: dict[str, Any]) -> str:
-    return _said(machine.get("python_version"))
-
-
-def _tiers(machine: dict[str, Any]) -> str:
-    tiers = machine.get("tiers")
-    return _said(", ".join(tiers) if isinstance(tiers, dict) else None)
-
-
-def _said(value: object) -> str:
-    return str(value) if value else "not recorded"

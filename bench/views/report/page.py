@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.runs import Result, Run
+from bench.runs import Result, Run, machine_differences
 from bench.views import matrix, units
 from bench.views.report import charts, comparison, drawing
 from bench.views.report.drawing import Chart
@@ -82,7 +82,7 @@ def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
         sections=_by_section(drawn),
         other=[_other_cells(result) for result in newest.results if result.facts is None],
         before=before.label if before else None,
-        differences=comparison.machine_differences(before, newest) if before else [],
+        differences=machine_differences(newest.machine, before.machine) if before else [],
         changes=[_change_cells(c) for c in comparison.changes(before, newest)] if before else [],
     )
     return drawing.printable(text)

@@ -1,0 +1,174 @@
+"""Building: incremental, honest about what is missing, and never a stale module."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from checkout import Checkout
+
+import build_ffi
+import kernels_c
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def wrapped_compiler(folder: Path, refused: str) -> str:
+    """A compiler that knows everything the real one does but one flag."""
+    script = folder / "g++-limited"
+    compiler = " ".join(build_ffi.compiler())
+    script.write_text(
+        f'#!/bin/sh\ncase " $* " in *" {refused} "*) echo "no {refused} here" >&2; exit 1;; esac\n'
+        f'exec {compiler} "$@"\n'
+    )
+    script.chmod(0o755)
+    return str(script)
+
+
+def test_the_two_lists_of_tiers_are_one() -> None:
+    assert tuple(build_ffi.TIERS) == kernels_c.TIERS
+
+
+def test_builds_nothing_when_nothing_changed(checkout: Checkout) -> None:
+    assert checkout.build().returncode == 0
+    again = checkout.build()
+    assert ": 0 of " in again.stdout
+
+
+def test_one_changed_source_rebuilds_its_tiers_only(checkout: Checkout) -> None:
+    checkout.build()
+    checkout.replace("kernels_c/avx2/relu.cpp", "// ReLU:", "// ReLU, again:")
+    built = checkout.build().stdout
+    assert "_avx2.abi3.so" in built or "_avx2." in built
+    assert "_scalar" not in built
+
+
+def test_changed_flags_rebuild(checkout: Checkout) -> None:
+    assert "_scalar" not in checkout.build("--tier", "scalar").stdout
+    built = checkout.build("--tier", "scalar", CXXFLAGS="-DSOMETHING=1")
+    assert "_scalar" in built.stdout
+    flags = "import kernels_c; print(kernels_c.load_tier('scalar').build_info()['flags'])"
+    assert "-DSOMETHING=1" in checkout.python("-c", flags).stdout
+
+
+@pytest.mark.parametrize("file", ["kernels_c/kernels.h", "kernels_c/portable/relu.cpp"])
+def test_a_stale_module_is_refused_with_one_line(checkout: Checkout, file: str) -> None:
+    path = checkout.folder / file
+    path.write_text(path.read_text() + "\n// changed\n")
+    loaded = checkout.python("-c", "import kernels_c; kernels_c.load_tier('scalar')")
+    assert loaded.returncode != 0
+    last_line = loaded.stderr.splitlines()[-1]
+    assert file in last_line
+    assert "python build_ffi.py" in last_line
+
+
+def test_a_stale_module_skips_its_benchmarks_with_the_reason(checkout: Checkout) -> None:
+    path = checkout.folder / "kernels_c/portable/relu.cpp"
+    path.write_text(path.read_text() + "\n// changed\n")
+    run = checkout.pytest("test_bench_relu.py", "--benchmark-disable", "-rs", "-k", "scalar-100]")
+    assert "1 skipped" in run.stdout
+    assert "kernels_c/portable/relu.cpp" in run.stdout
+
+
+def test_an_unbuilt_tier_says_so(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path, with_modules=False)
+    why = checkout.python("-c", "import kernels_c; print(kernels_c.why_unavailable('scalar'))")
+    assert why.stdout.strip() == "tier scalar is not built; run: python build_ffi.py"
+
+
+def test_a_missing_compiler_is_named(checkout: Checkout) -> None:
+    answer = checkout.build(CXX="no-such-compiler++")
+    assert answer.returncode == 2
+    assert answer.stderr.strip() == (
+        "build_ffi: CXX='no-such-compiler++': there is no command 'no-such-compiler++'"
+    )
+
+
+def test_no_compiler_at_all_names_the_package(checkout: Checkout) -> None:
+    answer = checkout.build(PATH="/nonexistent", CXX="")
+    assert answer.returncode == 2
+    assert "apt-get install g++" in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_missing_python_headers_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(build_ffi.sysconfig, "get_path", lambda name: str(tmp_path))
+    with pytest.raises(build_ffi.BuildError, match=r"no Python headers: .*apt-get install python3"):
+        build_ffi.python_include()
+
+
+def test_a_compiler_without_avx2_still_builds_the_portable_tiers(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path, with_modules=False)
+    answer = checkout.build(CXX=wrapped_compiler(tmp_path, "-mavx2"))
+    assert answer.returncode == 0
+    for tier in ("autovec", "fastmath", "avx2", "avx2_omp"):
+        assert f"skipping tier {tier}: it needs a compiler for x86-64 with AVX2" in answer.stderr
+    code = (
+        "import kernels_c; print([t for t in kernels_c.TIERS if not kernels_c.why_unavailable(t)])"
+    )
+    assert checkout.python("-c", code).stdout.strip() == "['debug', 'scalar']"
+
+
+def test_a_compiler_without_openmp_builds_the_rest(tmp_path: Path) -> None:
+    answer = Checkout(tmp_path).build(CXX=wrapped_compiler(tmp_path, "-fopenmp"))
+    assert answer.returncode == 0
+    assert "skipping tier avx2_omp" in answer.stderr
+    assert "libomp-dev" in answer.stderr
+    assert "_avx2" in answer.stdout
+
+
+def test_a_compile_error_keeps_the_old_module(checkout: Checkout) -> None:
+    module = checkout.folder / "kernels_c" / build_ffi.module_path("scalar").name
+    before = module.read_bytes()
+    checkout.replace("kernels_c/portable/relu.cpp", "for (size_t i", "for (nonsense i")
+    answer = checkout.build("--tier", "scalar")
+    assert answer.returncode == 2
+    assert "nonsense" in answer.stderr
+    assert module.read_bytes() == before
+    assert not list((checkout.folder / "kernels_c").glob(".build-*"))
+
+
+@pytest.mark.skipif(not shutil.which("clang++"), reason="clang++ is not installed")
+def test_clang_builds_and_its_kernels_pass_the_probes(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path, with_modules=False)
+    assert checkout.build(CXX="clang++").returncode == 0
+    run = checkout.pytest("--benchmark-disable", "--quick", "-q", "-k", "c- and not test_native")
+    assert run.returncode == 0, run.stdout
+
+
+def test_a_cpu_without_avx2_never_imports_those_modules(tmp_path: Path) -> None:
+    code = (
+        "import sys, kernels_c\n"
+        "kernels_c._missing_instructions = lambda: 'AVX2 and FMA'\n"
+        "for tier in kernels_c.TIERS: print(kernels_c.why_unavailable(tier))\n"
+        "modules = {m.split('.')[1] for m in sys.modules if m.startswith('kernels_c._')}\n"
+        "print(sorted(modules))\n"
+    )
+    lines = Checkout(tmp_path).python("-c", code).stdout.splitlines()
+    reason = "needs AVX2 and FMA, which this CPU does not have"
+    assert lines[:2] == ["None", "None"]
+    assert all(reason in line for line in lines[2:6])
+    assert lines[6] == "['_debug', '_scalar']"
+
+
+def test_an_unknown_tier_is_answered_with_the_names() -> None:
+    with pytest.raises(kernels_c.TierUnavailable, match="there is no tier 'sse9'; the tiers are"):
+        kernels_c.load_tier("sse9")
+
+
+def test_every_module_tells_what_it_was_built_with(tier: kernels_c.Tier) -> None:
+    info = tier.build_info()
+    assert info["tier"] == tier.name
+    assert info["compiler"]
+    assert "kernels.h" in info["files"]
+    expected = build_ffi.TIERS[tier.name].flags.gcc.split()[0]
+    assert expected in info["flags"]
+
+
+def test_fast_math_never_reaches_the_linker() -> None:
+    """It would switch the whole process to flushing subnormals."""
+    assert not any("fast-math" in flag for t in build_ffi.TIERS for flag in build_ffi.link_flags(t))

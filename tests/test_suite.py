@@ -1,0 +1,173 @@
+"""The suite as a user runs it: pytest-benchmark's commands, and what becomes of wrong kernels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from checkout import Checkout
+
+# A few fast cases on both sides.
+SHORT = ("--benchmark-only", "--benchmark-max-time=0.01")
+DISPLAY = ("--benchmark-sort=name", "--benchmark-group-by=param:size", "--benchmark-columns=mean")
+FEW = "(py-idiomatic or py-loop or c-scalar or c-avx2) and 100]"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """For tests that break nothing."""
+    return Checkout(tmp_path_factory.mktemp("suite"))
+
+
+def test_run_save_list_compare(shared: Checkout) -> None:
+    quick = ("--benchmark-only", "--benchmark-max-time=0.02", "-k", FEW)
+    first = shared.pytest(*quick, "--benchmark-autosave")
+    assert first.returncode == 0, first.stdout
+    assert "competency matrix" in first.stdout
+    assert first.stdout.index("competency matrix") > first.stdout.index("benchmark 'relu_f32 100'")
+
+    second = shared.pytest(*quick, "--benchmark-autosave", "--benchmark-compare")
+    assert second.returncode == 0, second.stdout
+    assert "Comparing against benchmarks from" in second.stdout
+    assert "not like this one" not in second.stdout + second.stderr
+
+    tool = ("-m", "pytest_benchmark")
+    listed = shared.python(*tool, "list")
+    assert listed.stdout.count(".json") == 2
+    compared = shared.python(*tool, "compare", "--group-by=fullname", "--columns=min,median")
+    assert compared.returncode == 0, compared.stderr
+    assert "test_relu[c-avx2-100]" in compared.stdout
+
+    matrix = shared.python("-m", "bench", "matrix", "--format", "json")
+    row = next(r for r in json.loads(matrix.stdout) if r["kernel"] == "relu_f32")
+    assert row["speedup"] > 1
+    assert set(row["variants"]) == {"py-loop", "py-idiomatic", "c-scalar", "c-avx2", "c-avx2_omp"}
+
+    runs = sorted((shared.folder / ".benchmarks").glob("*/*.json"))
+    report = shared.python("-m", "bench", "report", *map(str, runs), "-o", "out")
+    assert report.returncode == 0, report.stderr
+    assert (shared.folder / "out/index.html").is_file()
+
+
+def test_compare_fail_fails_on_a_regression(shared: Checkout) -> None:
+    quick = ("--benchmark-only", "--benchmark-max-time=0.02", "-k", "test_relu and py-loop-100]")
+    shared.pytest(*quick, "--benchmark-save=base")
+    (saved,) = (shared.folder / ".benchmarks").glob("*/*_base.json")
+    run = json.loads(saved.read_text())
+    for name in ("min", "median", "mean"):
+        run["benchmarks"][0]["stats"][name] /= 100
+    saved.write_text(json.dumps(run))
+    number = saved.name[:4]
+    failed = shared.pytest(
+        *quick, f"--benchmark-compare={number}", "--benchmark-compare-fail=min:50%"
+    )
+    assert failed.returncode != 0
+    assert "Performance has regressed" in failed.stdout + failed.stderr
+
+
+def test_extra_info_holds_the_facts(shared: Checkout) -> None:
+    shared.pytest(
+        "--benchmark-only", "--benchmark-max-time=0.02", "--benchmark-json=facts.json",
+        "-k", "test_matmul and 16]",
+    )  # fmt: skip
+    run = shared.json("facts.json")
+    info = next(b["extra_info"] for b in run["benchmarks"] if b["name"] == "test_matmul[c-avx2-16]")
+    assert info["kernel"] == "matmul_f32"
+    assert info["variant"] == "c-avx2"
+    assert info["side"] == "native"
+    assert info["shape"] == [16, 16, 16]
+    assert info["flops"] == 2 * 16**3
+    assert info["bytes"] == 4 * 3 * 16**2
+    assert 0 <= info["max_error_ulp"] <= 8
+    assert info["gflops"] > 0
+    assert info["gbps"] > 0
+    assert info["speedup"] > 1
+    assert set(run["machine_info"]["tiers"]["avx2"]) == {"compiler", "flags", "key"}
+    assert "node" not in run["machine_info"]
+
+
+@pytest.mark.parametrize(
+    ("options", "passed"),
+    [
+        (("--benchmark-disable", "-k", "test_relu and 100]"), "8 passed"),
+        (("--benchmark-skip", "-k", "test_relu and 100]"), "8 skipped"),
+        ((*SHORT, "test_bench_relu.py", "-k", "c-scalar-100] or c-avx2-100]"), "2 passed"),
+        ((*SHORT, *DISPLAY, "-k", "test_relu and c-avx2-100]"), "1 passed"),
+    ],
+    ids=["disable", "skip", "file", "display"],
+)  # fmt: skip
+def test_options_of_pytest_benchmark_work(
+    shared: Checkout, options: tuple[str, ...], passed: str
+) -> None:
+    run = shared.pytest(*options)
+    assert run.returncode == 0, run.stdout
+    assert passed in run.stdout
+
+
+def test_quick_leaves_out_the_large_sizes(shared: Checkout) -> None:
+    everything = shared.pytest("test_bench_relu.py", "--collect-only", "-q").stdout
+    quick = shared.pytest("test_bench_relu.py", "--collect-only", "-q", "--quick").stdout
+    assert "test_relu[c-avx2-10000000]" in everything
+    assert "test_relu[c-avx2-10000000]" not in quick
+    assert "test_relu[c-avx2-10000]" in quick
+
+
+def test_a_wrong_kernel_fails_and_its_figures_appear_nowhere(tmp_path: Path) -> None:
+    """One constant changed in one C++ kernel and one in a Python one."""
+    checkout = Checkout(tmp_path)
+    checkout.replace("kernels_c/portable/gelu.cpp", "0.044715f * x[i]", "0.044815f * x[i]")
+    checkout.replace(
+        "kernels_py/softmax.py", "out[i] = out[i] / total", "out[i] = out[i] / (total + 1e-5)"
+    )
+    assert checkout.build("--tier", "scalar").returncode == 0
+    run = checkout.pytest(
+        "test_bench_gelu.py", "test_bench_softmax.py", "--benchmark-only", "--quick",
+        "--benchmark-max-time=0.02", "--benchmark-json=wrong.json",
+        "-k", "(scalar or py-loop) and (100] or 10000])",
+    )  # fmt: skip
+    assert run.returncode == 1
+    saved = {b["name"] for b in checkout.json("wrong.json")["benchmarks"]}
+    assert not any(n.startswith("test_gelu_tanh[c-scalar") for n in saved)
+    assert not any(n.startswith("test_softmax[py-loop") for n in saved)
+    assert "test_gelu_erf[c-scalar-100]" in saved
+    assert "test_softmax[c-scalar-100]" in saved
+    tables = run.stdout[run.stdout.index("benchmark: ") :].partition("= FAILURES =")
+    after_failures = tables[2][tables[2].index("benchmark '") :]
+    assert "test_gelu_erf[c-scalar" in after_failures
+    shown = [
+        line for line in after_failures.splitlines() if line.startswith("test_gelu_tanh[c-scalar")
+    ]
+    assert shown == []
+    assert "ULP of the input" in run.stdout
+
+
+def test_a_kernel_wrong_at_one_size_is_withdrawn_at_all(tmp_path: Path) -> None:
+    """Right for the probes and for 100 elements, wrong from 5000 on."""
+    checkout = Checkout(tmp_path)
+    checkout.replace(
+        "kernels_c/portable/relu.cpp", "x[i] < 0.0f ? 0.0f : x[i];",
+        "i == 5000 ? 9.0f : x[i] < 0.0f ? 0.0f : x[i];",
+    )  # fmt: skip
+    checkout.build("--tier", "debug")
+    run = checkout.pytest(
+        "test_bench_relu.py", "--benchmark-only", "--quick", "--benchmark-max-time=0.02",
+        "--benchmark-json=wrong.json", "-k", "debug or py-idiomatic",
+    )  # fmt: skip
+    assert run.returncode == 1
+    saved = [b["name"] for b in checkout.json("wrong.json")["benchmarks"]]
+    assert saved
+    assert not any("debug" in name for name in saved)
+    assert "is already known to be wrong" in run.stdout
+
+
+@pytest.mark.parametrize("outside", ["out[n] = 0.0f;", "const_cast<float *>(x)[0] = 0.0f;"])
+def test_a_kernel_that_writes_where_it_must_not_fails(tmp_path: Path, outside: str) -> None:
+    checkout = Checkout(tmp_path)
+    checkout.replace(
+        "kernels_c/portable/relu.cpp", "0.0f : x[i];\n", f"0.0f : x[i];\n    {outside}\n"
+    )
+    checkout.build("--tier", "scalar")
+    run = checkout.pytest("test_bench_relu.py", "--benchmark-disable", "-k", "scalar-100]")
+    assert run.returncode == 1
+    assert "wrote outside its output" in run.stdout or "changed its input" in run.stdout
