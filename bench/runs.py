@@ -151,13 +151,13 @@ def from_json(content: Any, source: str = "this run") -> Run:
         if result.fullname in seen:
             raise BadRun(f"{source}: {result.fullname} appears twice")
         seen.add(result.fullname)
-    commit = check.mapping(top.get("commit_info") or {}, "commit_info")
+    commit = check.optional_mapping(top.get("commit_info"), "commit_info")
     return Run(
         source=source,
         when=_when(check, top.get("datetime")),
         commit=str(commit.get("id") or ""),
         dirty=bool(commit.get("dirty")),
-        machine=check.mapping(top.get("machine_info") or {}, "machine_info"),
+        machine=check.optional_mapping(top.get("machine_info"), "machine_info"),
         results=results,
     )
 
@@ -179,7 +179,7 @@ def _result(check: _Checker, value: Any) -> Result:
     def time(name: str) -> float:
         return check.number(stats.get(name), f"{fullname}: {name}", positive=True)
 
-    extra = check.mapping(benchmark.get("extra_info") or {}, f"{fullname}: extra_info")
+    extra = check.optional_mapping(benchmark.get("extra_info"), f"{fullname}: extra_info")
     return Result(
         fullname=fullname,
         group=str(benchmark.get("group") or ""),
@@ -236,6 +236,9 @@ class _Checker:
         if not isinstance(value, dict):
             raise self.bad(where, value, "an object")
         return value
+
+    def optional_mapping(self, value: Any, where: str) -> dict[str, Any]:
+        return {} if value is None else self.mapping(value, where)
 
     def sequence(self, value: Any, where: str) -> list[Any]:
         if not isinstance(value, list):

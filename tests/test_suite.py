@@ -29,7 +29,7 @@ def test_run_save_list_compare(shared: Checkout) -> None:
 
     second = shared.pytest(*quick, "--benchmark-autosave", "--benchmark-compare")
     assert second.returncode == 0, second.stdout
-    assert "Comparing against benchmarks from" in second.stdout
+    assert "Comparing against benchmarks from" in second.stdout + second.stderr
     assert "not like this one" not in second.stdout + second.stderr
 
     tool = ("-m", "pytest_benchmark")

@@ -1,0 +1,101 @@
+"""The figures in the README are those of results/, and the documents' commands and links exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench import __main__ as command_line
+from bench import runs
+from bench.views import claims, documents, matrix
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+REFERENCE = ROOT / "results/reference.json"
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_readme_says_what_results_say() -> None:
+    assert not documents.render(README, check=True), "run: python -m bench render README.md"
+
+
+def test_the_reference_run_is_complete_small_and_of_statistics_only() -> None:
+    from bench import registry
+
+    run = runs.load(REFERENCE)
+    measured = {(f.kernel, f.variant, f.size) for _, f in run.ours}
+    expected = {(name, *case) for name in registry.KERNELS for case in registry.cases(name)}
+    assert measured == expected
+    assert REFERENCE.stat().st_size < 600_000
+    assert '"data"' not in REFERENCE.read_text(encoding="utf-8")
+
+
+def test_a_changed_figure_is_noticed(tmp_path: Path) -> None:
+    """The check itself can fail."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/reference.json").write_bytes(REFERENCE.read_bytes())
+    copy = tmp_path / "README.md"
+    text = README.read_text(encoding="utf-8")
+    speedup = next(f.speedup for _, f in runs.load(REFERENCE).ours if f.variant == "c-avx2")
+    assert speedup
+    line = next(line for line in text.splitlines() if line.startswith("| relu\\_f32 | 10000000"))
+    copy.write_text(text.replace(line, line.replace("x |", "9x |")), encoding="utf-8")
+    assert command_line.main(["render", "--check", str(copy)]) == 2
+    assert command_line.main(["render", str(copy)]) == 0
+    assert copy.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no block at all",
+        "<!-- render: matrix results/reference.json -->\nnever closed",
+        "<!-- render: nonsense results/reference.json -->\n<!-- end -->",
+        "<!-- render: matrix nowhere.json -->\n<!-- end -->",
+    ],
+)
+def test_a_broken_document_is_left_alone(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = tmp_path / "document.md"
+    document.write_text(text, encoding="utf-8")
+    assert command_line.main(["render", str(document)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert document.read_text(encoding="utf-8") == text
+
+
+def test_the_claims_are_at_sizes_that_were_measured() -> None:
+    text = claims.as_markdown(runs.load(REFERENCE))
+    assert "not in this run" not in text
+    assert text.count("\n") == 1 + len(claims.CLAIMS)
+
+
+def test_the_three_formats_agree() -> None:
+    run = runs.load(REFERENCE)
+    header, cells = matrix.table(run)
+    text, markdown = matrix.as_text(run), matrix.as_markdown(run)
+    for line in cells:
+        assert len(line) == len(header)
+        for cell in line:
+            assert cell in text
+    rows = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len(rows) == len(cells) + 2
+    assert {row.count("|") - row.count("\\|") for row in rows} == {len(header) + 1}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+        assert "://" in target or (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
+def test_files_named_in_code_spans_exist(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    made_by_the_reader = {"report/index.html", "kernels_py/silu.py", "test_bench_silu.py"}
+    for span in set(re.findall(r"`([\w./-]+\.(?:py|md|json|h|cpp|toml))`", text)):
+        if span in made_by_the_reader or "silu" in span:
+            continue
+        assert any((base / span).exists() for base in (ROOT, ROOT / "kernels_c/avx2")), span

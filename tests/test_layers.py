@@ -1,0 +1,79 @@
+"""Data goes one way: registry -> measure -> saved run -> views. Read from the imports."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = {"bench", "kernels_c", "kernels_py", "build_ffi", "conftest"}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that the file imports, at the top or inside a function."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            found |= {f"{module}.{alias.name}" for alias in node.names} | {module}
+    return found
+
+
+def files(*folders: str) -> list[Path]:
+    return sorted(p for folder in folders for p in (ROOT / folder).rglob("*.py"))
+
+
+def ours(path: Path) -> set[str]:
+    return {name for name in imports(path) if name.partition(".")[0] in PROJECT}
+
+
+@pytest.mark.parametrize("path", files("bench/views"), ids=str)
+def test_views_read_saved_runs_and_nothing_else(path: Path) -> None:
+    allowed = ("bench.runs", "bench.views")
+    assert all(name == "bench" or name.startswith(allowed) for name in ours(path))
+
+
+@pytest.mark.parametrize("path", files("bench/measure"), ids=str)
+def test_measure_never_imports_views(path: Path) -> None:
+    assert not any(name.startswith("bench.views") for name in ours(path))
+
+
+@pytest.mark.parametrize("path", files("bench"), ids=str)
+def test_bench_knows_nothing_of_pytest(path: Path) -> None:
+    assert not any(name.partition(".")[0].startswith("pytest") for name in imports(path))
+
+
+@pytest.mark.parametrize("path", files("kernels_py", "kernels_c"), ids=str)
+def test_kernels_know_nothing_of_bench(path: Path) -> None:
+    assert not any(name.startswith(("bench", "build_ffi", "conftest")) for name in ours(path))
+
+
+@pytest.mark.parametrize("path", files("kernels_py"), ids=str)
+def test_the_python_side_is_standard_library_only(path: Path) -> None:
+    tops = {name.partition(".")[0] for name in imports(path)}
+    assert tops <= {*sys.stdlib_module_names, "kernels_py"}
+
+
+def test_runs_imports_nothing_of_ours() -> None:
+    assert ours(ROOT / "bench/runs.py") == set()
+
+
+def test_conftest_imports_nothing_compiled_at_the_top() -> None:
+    """pytest-benchmark compare imports it on machines that have built nothing."""
+    tree = ast.parse((ROOT / "conftest.py").read_text(encoding="utf-8"))
+    top = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
+    names = {ast.unparse(node) for node in top}
+    assert not any("bench" in name or "kernels" in name for name in names)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("test_bench_*.py")), ids=lambda p: p.name)
+def test_bodies_of_benchmarks_are_under_ten_lines(path: Path) -> None:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 10, node.name

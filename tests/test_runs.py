@@ -1,0 +1,209 @@
+"""The one door through which benchmark JSON comes: every bad input is named, none passes."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import __main__ as command_line
+from bench import runs
+
+GOOD: dict[str, Any] = {
+    "datetime": "2026-01-02T03:04:05+00:00",
+    "commit_info": {"id": "0123456789abcdef", "dirty": True},
+    "machine_info": {"cpu": {"brand_raw": "A CPU"}},
+    "benchmarks": [
+        {
+            "fullname": "test_bench_relu.py::test_relu[c-avx2-100]",
+            "group": "relu_f32 100",
+            "stats": {"min": 1e-7, "median": 2e-7, "iqr": 1e-8, "rounds": 7},
+            "extra_info": {
+                "kernel": "relu_f32",
+                "variant": "c-avx2",
+                "side": "native",
+                "size": "100",
+                "shape": [100],
+                "flops": 100,
+                "bytes": 800,
+                "rate": "GB/s",
+                "relaxed": False,
+                "error_unit": "ULP of the true value",
+                "max_error_ulp": 0.0,
+                "stable": True,
+                "gflops": 1.0,
+                "gbps": 8.0,
+            },
+        }
+    ],
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """GOOD with one value replaced, or removed if value is ...; path in dots, first benchmark."""
+    run = copy.deepcopy(GOOD)
+    *parents, last = path.split(".")
+    holder: Any = run
+    for part in parents:
+        holder = holder[int(part)] if part.isdigit() else holder[part]
+    if value is ...:
+        del holder[last]
+    else:
+        holder[last] = value
+    return run
+
+
+def test_a_good_run_is_read_whole() -> None:
+    run = runs.from_json(GOOD)
+    (result,) = run.results
+    assert run.label == "2026-01-02 03:04 0123456+"
+    assert (result.minimum, result.median, result.rounds) == (1e-7, 2e-7, 7)
+    assert result.spread == pytest.approx(0.05)
+    assert result.facts is not None
+    assert result.facts.shape == (100,)
+    assert result.facts.speedup is None
+
+
+def test_a_foreign_benchmark_has_times_only() -> None:
+    run = runs.from_json(changed("benchmarks.0.extra_info", ...))
+    assert run.results[0].facts is None
+    assert run.ours == []
+
+
+BAD_VALUES = [
+    ("benchmarks", ...),
+    ("benchmarks", []),
+    ("benchmarks", {}),
+    ("benchmarks", [7]),
+    ("benchmarks", GOOD["benchmarks"] * 2),
+    ("benchmarks.0.fullname", ...),
+    ("benchmarks.0.fullname", ""),
+    ("benchmarks.0.fullname", 3),
+    ("benchmarks.0.stats", ...),
+    ("benchmarks.0.stats", []),
+    ("benchmarks.0.stats.min", ...),
+    ("benchmarks.0.stats.min", 0),
+    ("benchmarks.0.stats.min", -1e-9),
+    ("benchmarks.0.stats.min", float("nan")),
+    ("benchmarks.0.stats.min", float("inf")),
+    ("benchmarks.0.stats.min", "fast"),
+    ("benchmarks.0.stats.min", True),
+    ("benchmarks.0.stats.median", None),
+    ("benchmarks.0.stats.iqr", -1.0),
+    ("benchmarks.0.stats.rounds", 1.5),
+    ("benchmarks.0.extra_info", 5),
+    ("benchmarks.0.extra_info.variant", ...),
+    ("benchmarks.0.extra_info.shape", "100"),
+    ("benchmarks.0.extra_info.flops", -1),
+    ("benchmarks.0.extra_info.gbps", ...),
+    ("benchmarks.0.extra_info.max_error_ulp", float("nan")),
+    ("datetime", "yesterday"),
+    ("datetime", 5),
+    ("machine_info", []),
+    ("commit_info", "abc"),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), BAD_VALUES, ids=str)
+def test_a_bad_value_is_named_with_its_place(path: str, value: Any) -> None:
+    with pytest.raises(runs.BadRun) as error:
+        runs.from_json(changed(path, value), "some.json")
+    message = str(error.value)
+    assert message.startswith("some.json: ")
+    assert "\n" not in message
+    place = path.rpartition(".")[2]
+    assert place.rstrip("s") in message or "appears twice" in message or "benchmark" in message
+
+
+BAD_FILES = {
+    "missing": None,
+    "empty": b"",
+    "truncated": json.dumps(GOOD).encode()[:-40],
+    "binary": b"\xff\xfe\x00\x01",
+    "not-an-object": b"[1, 2]",
+    "deep": b"[" * 100_000,
+    "no-benchmarks": b"{}",
+}
+
+
+@pytest.mark.parametrize("command", ["matrix", "report"])
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_the_command_line_answers_with_one_line_and_2(
+    kind: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, output = tmp_path / "run.json", tmp_path / "out"
+    content = BAD_FILES[kind]
+    if content is not None:
+        path.write_bytes(content)
+    more = ["-o", str(output)] if command == "report" else []
+    assert command_line.main([command, str(path), *more]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert str(path) in error
+    assert not output.exists()
+
+
+def test_a_folder_is_not_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["matrix", str(tmp_path)]) == 2
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_without_a_saved_run_the_command_to_make_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command_line.main(["matrix"]) == 2
+    assert "pytest --benchmark-only --benchmark-autosave" in capsys.readouterr().err
+
+
+def test_the_newest_saved_run_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / ".benchmarks" / "Linux-CPython-3.11-64bit"
+    folder.mkdir(parents=True)
+    (folder / "0001_old.json").write_text(json.dumps(changed("benchmarks.0.extra_info.size", "1")))
+    (folder / "0002_new.json").write_text(json.dumps(changed("benchmarks.0.extra_info.size", "2")))
+    monkeypatch.chdir(tmp_path)
+    assert command_line.main(["matrix", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["size"] == "2"
+
+
+def test_a_run_of_foreign_benchmarks_has_no_matrix(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "foreign.json"
+    path.write_text(json.dumps(changed("benchmarks.0.extra_info", {})))
+    assert command_line.main(["matrix", str(path)]) == 2
+    assert "no benchmark of this suite" in capsys.readouterr().err
+
+
+def test_a_report_into_a_file_leaves_the_file_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, taken = tmp_path / "run.json", tmp_path / "taken"
+    path.write_text(json.dumps(GOOD))
+    taken.write_text("mine")
+    assert command_line.main(["report", str(path), "-o", str(taken)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert taken.read_text() == "mine"
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["matrix", "--format", "yaml"]])
+def test_bad_arguments_exit_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        command_line.main(arguments)
+    assert stopped.value.code == 2
+
+
+def test_machine_differences_name_what_matters_only() -> None:
+    now = {"cpu": {"brand_raw": "B", "flags": ["avx2"]}, "release": "6.1", "tiers": {"avx2": 1}}
+    then = {"cpu": {"brand_raw": "A", "flags": []}, "release": "6.2", "tiers": {"avx2": 2}}
+    assert runs.machine_differences(now, now) == []
+    lines = runs.machine_differences(now, then)
+    assert "cpu.brand_raw: A before, B now" in lines
+    assert "CPU flags differ" in lines
+    assert "built differently: avx2" in lines
+    assert len(lines) == 3
