@@ -54,6 +54,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("variant", "size"), cases)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to start on native modules that are older than their sources, or not there at all:
+    everything that was asked for would be measured on the wrong code, or skipped."""
+    import kernels_c
+
+    specs = [item.callspec for item in session.items if hasattr(item, "callspec")]
+    variants = {spec.params.get("variant") for spec in specs}
+    asked_for = [tier for tier in kernels_c.TIERS if f"c-{tier}" in variants]
+    for tier in () if session.config.option.collectonly else asked_for:
+        try:
+            kernels_c.load_tier(tier)
+        except kernels_c.TierStale as reason:
+            pytest.exit(str(reason), returncode=2)
+        except kernels_c.TierUnavailable as reason:
+            if tier == "scalar":  # every machine can build and run it
+                pytest.exit(str(reason), returncode=2)
+
+
 @pytest.fixture
 def measure(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
     import kernels_c

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["TIERS", "Tier", "TierUnavailable", "load_tier", "why_unavailable"]
+__all__ = ["TIERS", "Tier", "TierStale", "TierUnavailable", "load_tier", "why_unavailable"]
 
 # In ladder order: each changes one thing over the one before. build_ffi.py holds sources and flags;
 # a test keeps the two lists equal (importing it here would need cffi's build half at run time).
@@ -36,6 +36,11 @@ _MAX_K_INT8 = 131071  # 131071 * 128^2 < 2^31: the last k at which int32 sums ca
 
 class TierUnavailable(RuntimeError):
     """The tier cannot run here; the message is one sentence that says why."""
+
+
+class TierStale(TierUnavailable):
+    """The tier was built from other sources than those on disk: its figures would be of a kernel
+    that no longer exists. Rebuilding is all it takes."""
 
 
 # --- Loading -------------------------------------------------------------------------------------
@@ -64,7 +69,7 @@ def load_tier(name: str) -> Tier:
     tier = Tier(name, module)
     stale = _changed_file(tier.build_info()["files"])
     if stale:
-        raise TierUnavailable(f"tier {name} was built before {stale} changed; {_REBUILD}")
+        raise TierStale(f"tier {name} was built before {stale} changed; {_REBUILD}")
     return tier
 
 

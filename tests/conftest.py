@@ -10,10 +10,12 @@ import kernels_c
 @pytest.fixture(scope="session", params=kernels_c.TIERS)
 def tier(request: pytest.FixtureRequest) -> kernels_c.Tier:
     """Each tier; one that cannot run here is skipped with the reason."""
-    reason = kernels_c.why_unavailable(request.param)
-    if reason:
-        pytest.skip(reason)
-    return kernels_c.load_tier(request.param)
+    try:
+        return kernels_c.load_tier(request.param)
+    except kernels_c.TierStale:
+        raise
+    except kernels_c.TierUnavailable as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")

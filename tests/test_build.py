@@ -66,12 +66,29 @@ def test_a_stale_module_is_refused_with_one_line(checkout: Checkout, file: str) 
     assert "python build_ffi.py" in last_line
 
 
-def test_a_stale_module_skips_its_benchmarks_with_the_reason(checkout: Checkout) -> None:
+def test_benchmarks_do_not_start_on_a_stale_module(checkout: Checkout) -> None:
     path = checkout.folder / "kernels_c/portable/relu.cpp"
     path.write_text(path.read_text() + "\n// changed\n")
-    run = checkout.pytest("test_bench_relu.py", "--benchmark-disable", "-rs", "-k", "scalar-100]")
+    run = checkout.pytest("test_bench_relu.py", "--benchmark-disable", "-k", "scalar-100]")
+    assert run.returncode == 2
+    assert "kernels_c/portable/relu.cpp" in run.stdout + run.stderr
+    python = checkout.pytest("test_bench_relu.py", "--benchmark-disable", "-k", "py-loop-100]")
+    assert python.returncode == 0
+
+
+def test_benchmarks_do_not_start_without_any_module(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path, with_modules=False)
+    run = checkout.pytest("test_bench_relu.py", "--benchmark-disable")
+    assert run.returncode == 2
+    assert "run: python build_ffi.py" in run.stdout + run.stderr
+
+
+def test_a_tier_that_is_not_there_is_skipped_with_the_reason(checkout: Checkout) -> None:
+    (checkout.folder / "kernels_c" / build_ffi.module_path("avx2_omp").name).unlink()
+    run = checkout.pytest("test_bench_relu.py", "--benchmark-disable", "-rs", "-k", "100]")
+    assert run.returncode == 0
     assert "1 skipped" in run.stdout
-    assert "kernels_c/portable/relu.cpp" in run.stdout
+    assert "tier avx2_omp is not built" in run.stdout
 
 
 def test_an_unbuilt_tier_says_so(tmp_path: Path) -> None:
