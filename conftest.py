@@ -31,8 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """--benchmark-only would list every test in tests/ as skipped."""
-    is_tests = collection_path == config.rootpath / "tests"
-    return True if is_tests and config.getoption("benchmark_only") else None
+    is_test = collection_path.is_relative_to(config.rootpath / "tests")
+    return True if is_test and config.getoption("benchmark_only") else None
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,13 +63,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     variants = {spec.params.get("variant") for spec in specs}
     asked_for = [tier for tier in kernels_c.TIERS if f"c-{tier}" in variants]
     for tier in () if session.config.option.collectonly else asked_for:
-        try:
-            kernels_c.load_tier(tier)
-        except kernels_c.TierStale as reason:
-            pytest.exit(str(reason), returncode=2)
-        except kernels_c.TierUnavailable as reason:
-            if tier == "scalar":  # every machine can build and run it
-                pytest.exit(str(reason), returncode=2)
+        reason = kernels_c.why_unusable_build(tier)
+        if reason is not None:
+            pytest.exit(reason, returncode=2)
 
 
 @pytest.fixture

@@ -55,6 +55,18 @@ def why_unavailable(name: str) -> str | None:
     return None
 
 
+def why_unusable_build(name: str) -> str | None:
+    """Why nothing should be measured before a rebuild: the tier is stale, or it is the scalar tier,
+    which every machine can build and run, and is missing. None otherwise."""
+    try:
+        load_tier(name)
+    except TierStale as reason:
+        return str(reason)
+    except TierUnavailable as reason:
+        return str(reason) if name == "scalar" else None
+    return None
+
+
 @cache
 def load_tier(name: str) -> Tier:
     """The tier of that name. Raises TierUnavailable: unknown, not built, stale, or the CPU lacks

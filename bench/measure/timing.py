@@ -23,9 +23,14 @@ _BATCH_SECONDS = 4e-3
 # The minimum is confirmed when this many quiet rounds lie this close to it.
 _CONFIRMATIONS = 5
 _TOLERANCE = 0.015
-# Of the probe's best. A busy neighbour on the sibling hardware thread costs 1.6-2x; the clock
-# itself moves by up to 1.2x, and waiting for its top would leave most cases unconfirmed.
-_QUIET = 1.3
+# Of the probe's best. A busy neighbour on the sibling hardware thread costs 1.6-2x. The clock moves
+# by 1.2x, and the probe runs another 1.1-1.2x slower right after a kernel than on its own: at 1.3
+# half of all cases were never confirmed.
+_QUIET = 1.5
+# No case ends before this share of its cap: kernels that live in the second-level cache have
+# stretches of a tenth of a second and more in which every round takes 1.25x the minimum, however
+# quiet the probe finds the machine.
+_LEAST_SHARE = 0.5
 _FIRST_PROBES = 0.25  # seconds of probing before the first case
 
 
@@ -84,9 +89,10 @@ class Rounds:
         """Seconds of each round (all of its iterations together)."""
         minimum = float("inf")
         quiet: list[float] = []
-        deadline = perf_counter() + self.cap_seconds
+        start = perf_counter()
+        earliest, deadline = start + self.cap_seconds * _LEAST_SHARE, start + self.cap_seconds
         before = self.probe.is_quiet()
-        while perf_counter() < deadline and not self.confirmed:
+        while (now := perf_counter()) < deadline and not (self.confirmed and now >= earliest):
             batch: list[float] = []
             batch_end = perf_counter() + _BATCH_SECONDS
             while not batch or perf_counter() < batch_end:
