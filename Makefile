@@ -1,15 +1,16 @@
 # Two commands: make bench, make test. Both set up .venv first. PYTHON chooses the interpreter, CXX
-# the compiler; QUICK=1 makes a short run.
+# the compiler; QUICK=1 makes a short run. From the second run on, make bench compares with the one
+# before and draws the last ten.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-RUN_FLAGS := $(if $(QUICK),--quick)
+RUN_FLAGS = $(if $(QUICK),--quick) $(if $(wildcard .benchmarks/*/*.json),--benchmark-compare)
 
 .PHONY: bench test lint build clean
 
 bench: build
 	$(BIN)/python -m pytest --benchmark-only --benchmark-autosave $(RUN_FLAGS)
-	$(BIN)/python -m bench report
+	$(BIN)/python -m bench report $$(ls -t .benchmarks/*/*.json | head -n 10)
 
 # Every test, and every benchmark case once: verified, untimed.
 test: build

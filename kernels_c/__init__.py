@@ -87,7 +87,12 @@ def load_tier(name: str) -> Tier:
 
 def _import_module(name: str) -> Any:
     try:
-        return importlib.import_module(f"{__name__}._{name}")
+        module = importlib.import_module(f"{__name__}._{name}")
+        # Another checkout may be installed in editable mode: its import hook answers for modules
+        # that this one has not built.
+        if Path(module.__file__ or "").resolve().parent == _FOLDER:
+            return module
+        reason = f"tier {name} is not built; {_REBUILD}"
     except ModuleNotFoundError:
         reason = f"tier {name} is not built; {_REBUILD}"
     except ImportError as error:
