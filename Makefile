@@ -1,6 +1,10 @@
-# Two commands: make bench, make test. Both set up .venv first. PYTHON chooses the interpreter, CXX
-# the compiler; QUICK=1 makes a short run. From the second run on, make bench compares with the one
-# before and draws the last ten.
+# Two commands: make bench, make test. Both set up .venv first.
+#
+#   PYTHON   the interpreter that .venv is made with (make clean first, or name another VENV)
+#   CXX      the compiler
+#   QUICK=1  a short run
+#
+# From the second run on, make bench compares with the one before and draws the last ten.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

@@ -54,6 +54,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("variant", "size"), cases)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Kernels in the registry's order, whatever their files are called: so do matrix and charts."""
+    from bench import registry
+
+    order = {name: number for number, name in enumerate(registry.KERNELS)}
+
+    def place(item: pytest.Item) -> int:
+        marker = item.get_closest_marker("kernel")
+        return order[marker.args[0]] if marker else -1
+
+    items.sort(key=place)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse to start on native modules that are older than their sources, or not there at all:
     everything that was asked for would be measured on the wrong code, or skipped."""
