@@ -103,10 +103,19 @@ TIERS: dict[str, Tier] = {
 # --- What is on this machine --------------------------------------------------------------------
 
 
+def split_variable(name: str) -> list[str]:
+    """The words of an environment variable, as a shell would read them."""
+    value = os.environ.get(name, "")
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        raise BuildError(f"{name}={value!r}: {error}") from None
+
+
 @cache
 def compiler() -> tuple[str, ...]:
     """The C++ compiler's command: CXX, else the first of g++, clang++, c++ that exists."""
-    chosen = shlex.split(os.environ.get("CXX", ""))
+    chosen = split_variable("CXX")
     if chosen:
         if shutil.which(chosen[0]) is None:
             raise BuildError(f"CXX={os.environ['CXX']!r}: there is no command {chosen[0]!r}")
@@ -201,11 +210,11 @@ def sources(tier: str) -> list[Path]:
 
 
 def hashed_files(tier: str) -> dict[str, str]:
-    """Every file that shapes the tier, relative to kernels_c, with the hash of its content."""
-    files = [NATIVE / HEADER, *sources(tier)]
+    """Every file that shapes the tier, relative to the project, with the hash of its content."""
+    files = [Path(__file__).resolve(), NATIVE / HEADER, *sources(tier)]
     files += sorted((NATIVE / TIERS[tier].folder).glob("*.h"))
     return {
-        path.relative_to(NATIVE).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
     }
 
@@ -215,7 +224,7 @@ def compile_flags(tier: str) -> list[str]:
     own: list[str] = []
     for flags in (COMMON, TIERS[tier].flags):
         own += (flags.clang if family == "clang" else flags.gcc).split()
-    return own + shlex.split(os.environ.get("CXXFLAGS", ""))
+    return own + split_variable("CXXFLAGS")
 
 
 def link_flags(tier: str) -> list[str]:
@@ -226,7 +235,7 @@ def link_flags(tier: str) -> list[str]:
         flags += ["-undefined", "dynamic_lookup"]
     if TIERS[tier].openmp:
         flags.append("-fopenmp")
-    return flags + shlex.split(os.environ.get("LDFLAGS", ""))
+    return flags + split_variable("LDFLAGS")
 
 
 def build_facts(tier: str) -> dict[str, object]:
@@ -336,6 +345,7 @@ class BuildTiers(build_ext):  # type: ignore[misc]
 
 def buildable_tiers() -> list[str]:
     """The tiers that this machine can build; says aloud which it cannot, and why."""
+    compiler_version()
     python_include()
     able: list[str] = []
     for tier in TIERS:
@@ -377,7 +387,7 @@ def main(arguments: list[str] | None = None) -> int:
             finished = pool.map(build_in_place, stale, wrappers)
             for tier, seconds in zip(stale, finished, strict=True):
                 print(f"  built {module_path(tier).relative_to(ROOT)}  {seconds:.1f} s", flush=True)
-    except BuildError as error:
+    except (BuildError, OSError) as error:
         print(f"build_ffi: {error}", file=sys.stderr)
         return 2
     return 0

@@ -6,6 +6,7 @@ compiled is imported at the top, and no hook is a wrapper.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +44,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "kernel(name): run the test for every variant and size of that registry row"
     )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuse options that would make a figure something else than it is said to be."""
+    options = session.config._benchmarksession.options  # type: ignore[attr-defined]
+    if float(options["max_time"]) <= 0:
+        raise pytest.UsageError("--benchmark-max-time: needs more than 0 seconds")
+    if options["timer"].target is not time.perf_counter:
+        raise pytest.UsageError("--benchmark-timer: kernels are timed by time.perf_counter only")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -121,9 +131,10 @@ def pytest_benchmark_compare_machine_info(
 
 
 def pytest_benchmark_update_json(config: Any, benchmarks: Any, output_json: dict[str, Any]) -> None:
-    from bench.measure.derived import add_derived_figures
+    from bench.measure.derived import add_derived_figures, correct_options
 
     add_derived_figures(output_json["benchmarks"])
+    correct_options(output_json["benchmarks"])
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables

@@ -7,6 +7,7 @@ comparable.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ OK, BAD_INPUT = 0, 2
 
 
 def main(arguments: list[str] | None = None) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names from a file, on a terminal of any encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
@@ -49,7 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("report", help="an offline HTML page and its SVG charts")
     command.add_argument("runs", nargs="*", type=Path, metavar="RUN")
     command.add_argument(
-        "-o", "--output", type=Path, default=Path("report"), metavar="DIR", help="default: report"
+        "-o",
+        "--output",
+        type=_folder,
+        default=Path("report"),
+        metavar="DIR",
+        help="default: report",
     )
     command.set_defaults(command=_report)
 
@@ -60,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--check", action="store_true", help="change nothing; 2 if one is stale")
     command.set_defaults(command=_render)
     return parser
+
+
+def _folder(name: str) -> Path:
+    if not name:
+        raise argparse.ArgumentTypeError("needs the name of a folder")
+    return Path(name)
 
 
 def _matrix(options: argparse.Namespace) -> int:

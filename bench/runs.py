@@ -16,6 +16,11 @@ from typing import Any
 
 STORAGE = Path(".benchmarks")
 
+# What a believable figure lies between. A time outside is a broken file, and would break what is
+# computed from it.
+_SHORTEST, _LONGEST = 1e-12, 1e9  # seconds a call
+_LARGEST = 1e30
+
 # What two runs must share for their times to be comparable. The rest of machine_info (kernel
 # release, current clock, ...) changes from one boot or second to the next.
 COMPARED = (
@@ -166,9 +171,12 @@ def _when(check: _Checker, value: Any) -> datetime | None:
     if value is None:
         return None
     try:
-        return datetime.fromisoformat(check.text(value, "datetime"))
+        when = datetime.fromisoformat(check.text(value, "datetime"))
     except ValueError:
-        raise check.bad("datetime", value, "an ISO 8601 date") from None
+        when = None
+    if when is None or not 1970 <= when.year < 9999:
+        raise check.bad("datetime", value, "an ISO 8601 date from 1970 on")
+    return when
 
 
 def _result(check: _Checker, value: Any) -> Result:
@@ -177,7 +185,7 @@ def _result(check: _Checker, value: Any) -> Result:
     stats = check.mapping(benchmark.get("stats"), f"{fullname}: stats")
 
     def time(name: str) -> float:
-        return check.number(stats.get(name), f"{fullname}: {name}", positive=True)
+        return check.number(stats.get(name), f"{fullname}: {name}", _SHORTEST, _LONGEST)
 
     extra = check.optional_mapping(benchmark.get("extra_info"), f"{fullname}: extra_info")
     return Result(
@@ -229,7 +237,10 @@ class _Checker:
     source: str
 
     def bad(self, where: str, value: Any, needs: str) -> BadRun:
-        shown = "nothing" if value is None else json.dumps(value, default=str)[:60]
+        try:
+            shown = "nothing" if value is None else json.dumps(value, default=str)[:60]
+        except ValueError:  # an integer of more digits than Python will print
+            shown = "a huge number"
         return BadRun(f"{self.source}: {where} is {shown}, needs {needs}")
 
     def mapping(self, value: Any, where: str) -> dict[str, Any]:
@@ -248,17 +259,19 @@ class _Checker:
     def text(self, value: Any, where: str) -> str:
         if not isinstance(value, str) or not value:
             raise self.bad(where, value, "text")
+        if not value.isprintable():  # control characters, lone surrogates
+            raise self.bad(where, value, "printable text")
         return value
 
-    def number(self, value: Any, where: str, positive: bool = False) -> float:
+    def number(self, value: Any, where: str, least: float = 0.0, most: float = _LARGEST) -> float:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value) or value < 0 or (positive and value == 0):
-            raise self.bad(where, value, f"a finite number {'above' if positive else 'from'} 0")
+        if not is_number or not least <= value <= most:  # NaN is not in between either
+            raise self.bad(where, value, f"a number from {least:g} to {most:g}")
         return float(value)
 
     def whole(self, value: Any, where: str) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self.bad(where, value, "a whole number from 0")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
+            raise self.bad(where, value, f"a whole number from 0 to {_LARGEST:g}")
         return value
 
 

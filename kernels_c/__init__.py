@@ -79,7 +79,7 @@ def load_tier(name: str) -> Tier:
             raise TierUnavailable(f"tier {name} needs {missing}, which this CPU does not have")
     module = _import_module(name)
     tier = Tier(name, module)
-    stale = _changed_file(tier.build_info()["files"])
+    stale = _changed_file(tier.build_info())
     if stale:
         raise TierStale(f"tier {name} was built before {stale} changed; {_REBUILD}")
     return tier
@@ -105,15 +105,19 @@ def _missing_instructions() -> str | None:
     return None if load_tier("scalar").lib.cpu_has_avx2_fma() else "AVX2 and FMA"
 
 
-def _changed_file(built_from: dict[str, str]) -> str | None:
-    """The first source whose content differs from the build's; None too where the package was
-    installed without its sources."""
+def _changed_file(info: dict[str, Any]) -> str | None:
+    """The first file that differs from the build's, is new or is gone; None too where the package
+    was installed without its sources."""
     if not (_FOLDER / "kernels.h").is_file():
         return None
-    for relative, digest in built_from.items():
-        path = _FOLDER / relative
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            return f"kernels_c/{relative}"
+    built_from: dict[str, str] = info["files"]
+    folder = f"kernels_c/{info['folder']}"
+    present = {f"{folder}/{p.name}" for p in (_FOLDER / info["folder"]).glob("*.[ch]*")}
+    for relative in sorted(present | built_from.keys()):
+        path = _FOLDER.parent / relative
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+        if digest is None or digest != built_from.get(relative):
+            return relative
     return None
 
 
@@ -156,13 +160,15 @@ def _number(argument: str, value: object) -> int:
 
 
 def _scale(value: object) -> float:
-    if not hasattr(value, "__float__"):
-        raise TypeError(f"scale: got {type(value).__name__}, needs a number")
     try:
+        if not hasattr(value, "__float__"):  # float() takes text, we do not
+            raise TypeError
         scale = float(value)
         finite = math.isfinite(scale) and abs(scale) < 2.0**128 * (1 - 2.0**-25)
     except OverflowError:
         scale, finite = math.inf, False
+    except (TypeError, ValueError):
+        raise TypeError(f"scale: got {type(value).__name__}, needs a number") from None
     if not finite:
         raise ValueError(f"scale: got {scale}, needs a finite float32")
     return scale

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from checkout import ROOT, Checkout
+
+from tests.checkout import ROOT, Checkout
 
 PAGE = (ROOT / "docs/add-a-kernel.md").read_text(encoding="utf-8")
 STEP = re.compile(

@@ -47,6 +47,23 @@ def test_a_changed_figure_is_noticed(tmp_path: Path) -> None:
     assert copy.read_text(encoding="utf-8") == text
 
 
+def test_line_ends_stay_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes(REFERENCE.read_bytes())
+    document = tmp_path / "document.md"
+    document.write_bytes(b"a\r\nb\r\n<!-- render: machine run.json -->\n<!-- end -->\n")
+    assert command_line.main(["render", str(document)]) == 0
+    assert document.read_bytes().startswith(b"a\r\nb\r\n")
+
+
+def test_a_document_that_is_no_text_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = tmp_path / "document.md"
+    document.write_bytes(b"\xff\xfe\x00")
+    assert command_line.main(["render", str(document)]) == 2
+    assert str(document) in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -550,3 +550,24 @@ def test_softmax_of_subnormals_and_of_the_largest(tier: kernels_c.Tier) -> None:
         x = list(array("f", row))
         truth = softmax.reference(x)
         assert_within(bound_of(SOFTMAX, tier), (1, len(x)), softmax_of(tier, x), truth, x)
+
+
+@pytest.mark.parametrize("cols", [*range(1, 68), 131])
+def test_softmax_finds_the_largest_wherever_it_is(tier: kernels_c.Tier, cols: int) -> None:
+    """One row for each place of an element so large that missing it overflows or shows."""
+    x = array("f", bytes(4 * cols * cols))
+    for row in range(cols):
+        x[row * cols + row] = 200.0
+    out = array("f", bytes(4 * cols * cols))
+    tier.softmax(x, out, rows=cols)
+    expected = [float(row == col) for row in range(cols) for col in range(cols)]
+    # The others are e^-200, below every float32.
+    assert out.tolist() == expected
+
+
+@pytest.mark.parametrize("n", [32768, 32769, 32781, 32831, 65537])
+def test_softmax_of_a_row_that_threads_share(tier: kernels_c.Tier, n: int) -> None:
+    """Long enough for avx2_omp to cut the row into parts; no element may be left out."""
+    x = array("f", [i % 97 / 97.0 - 3.0 for i in range(n)])
+    truth = softmax.reference(x.tolist())
+    assert_within(bound_of(SOFTMAX, tier), (1, n), softmax_of(tier, x), truth, x)

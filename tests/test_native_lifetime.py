@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from checkout import Checkout
+from tests.checkout import Checkout
 
 COLLECT_A_FAILED_CALL = """
 import gc, kernels_c

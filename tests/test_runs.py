@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,14 +102,23 @@ BAD_VALUES = [
     ("benchmarks.0.extra_info.flops", -1),
     ("benchmarks.0.extra_info.gbps", ...),
     ("benchmarks.0.extra_info.max_error_ulp", float("nan")),
+    ("benchmarks.0.stats.min", 10**400),
+    ("benchmarks.0.stats.min", 10**5000),
+    ("benchmarks.0.stats.median", 5e-324),
+    ("benchmarks.0.stats.min", 1e300),
+    ("benchmarks.0.extra_info.kernel", "relu\ud800"),
+    ("benchmarks.0.extra_info.kernel", "relu\nsoftmax"),
+    ("benchmarks.0.extra_info.flops", 10**4000),
+    ("datetime", "0001-01-01T00:00:00"),
     ("datetime", "yesterday"),
     ("datetime", 5),
     ("machine_info", []),
     ("commit_info", "abc"),
 ]
+PATHS = [path for path, _ in BAD_VALUES]
 
 
-@pytest.mark.parametrize(("path", "value"), BAD_VALUES, ids=str)
+@pytest.mark.parametrize(("path", "value"), BAD_VALUES, ids=lambda v: v if v in PATHS else "")
 def test_a_bad_value_is_named_with_its_place(path: str, value: Any) -> None:
     with pytest.raises(runs.BadRun) as error:
         runs.from_json(changed(path, value), "some.json")
@@ -144,6 +155,17 @@ def test_the_command_line_answers_with_one_line_and_2(
     assert len(error.splitlines()) == 1
     assert str(path) in error
     assert not output.exists()
+
+
+def test_the_matrix_prints_on_any_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(changed("benchmarks.0.extra_info.kernel", "re\u00b5lu")))
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="ascii"))
+    for form in ("text", "md"):
+        assert command_line.main(["matrix", str(path), "--format", form]) == 0
+    sys.stdout.flush()
+    assert out.getvalue().count(b"re\\xb5lu") == 2
 
 
 def test_a_folder_is_not_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from checkout import Checkout
+
+from tests.checkout import Checkout
 
 # A few fast cases on both sides.
 SHORT = ("--benchmark-only", "--benchmark-max-time=0.01")
@@ -103,6 +104,23 @@ def test_options_of_pytest_benchmark_work(
     run = shared.pytest(*options)
     assert run.returncode == 0, run.stdout
     assert passed in run.stdout
+
+
+@pytest.mark.parametrize(
+    "option", ["--benchmark-max-time=0", "--benchmark-max-time=-1", "--benchmark-timer=time.time"]
+)
+def test_options_that_would_falsify_a_figure_are_refused(shared: Checkout, option: str) -> None:
+    run = shared.pytest("test_bench_relu.py", "--benchmark-only", "-k", "py-loop-100]", option)
+    assert run.returncode == 4
+    assert option.partition("=")[0] in run.stderr + run.stdout
+    assert "passed" not in run.stdout
+
+
+def test_the_options_saved_are_those_that_governed(shared: Checkout) -> None:
+    shared.pytest(*SHORT, "--benchmark-json=options.json", "-k", "test_relu and py-loop-100]")
+    (benchmark,) = shared.json("options.json")["benchmarks"]
+    assert benchmark["options"]["max_time"] == 0.01
+    assert "min_rounds" not in benchmark["options"]
 
 
 def test_quick_leaves_out_the_large_sizes(shared: Checkout) -> None:

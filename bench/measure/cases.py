@@ -37,6 +37,7 @@ class Case(ABC):
     """One kernel at one shape. A layout says what goes in and out; the rest is shared."""
 
     out_typecode = "f"
+    needs_ieee = False  # holds NaN or infinity
 
     def __init__(self, kernel: Kernel, shape: Shape) -> None:
         self.kernel = kernel

@@ -3,12 +3,14 @@ native kernel must pass before any of its times is believed."""
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
 from bench.measure.cases import Case, QuantizeCase, RowsCase, UnaryCase
+from bench.measure.data import values
 from bench.measure.products import IntegerProductCase, ProductCase, QuantizedProductCase
 from bench.registry import Kernel, Layout, Shape
 
@@ -43,25 +45,56 @@ class WideRowsCase(RowsCase):
     low, high = -60.0, 60.0
 
 
+class SpikeRowsCase(RowsCase):
+    """One element far above the rest, in each row one place further: a maximum that misses a lane
+    overflows."""
+
+    @cached_property
+    def data(self) -> array[Any]:
+        rows, cols = self.shape
+        spiked = values(rows * cols, -1.0, 1.0)
+        for row in range(rows):
+            spiked[row * cols + row % cols] = 95.0
+        return spiked
+
+
 class ClippingCase(QuantizeCase):
     """A third of the values is clipped."""
 
     low, high = -12.0, 12.0
 
 
-# Odd in every dimension, with tails after whole vectors and tiles; k = 300 and 520 go past a block.
-_PRODUCT_PROBES = ((1, 1, 1), (7, 17, 5), (13, 35, 300), (25, 18, 520))
-_PROBES: dict[Layout, tuple[type[Case], tuple[Shape, ...]]] = {
-    Layout.UNARY: (SweepCase, ((1,), (67,), (4099,))),
-    Layout.ROWS: (WideRowsCase, ((3, 1), (5, 67), (2, 1003))),
-    Layout.PRODUCT: (ProductCase, _PRODUCT_PROBES),
-    Layout.QUANTIZE: (ClippingCase, ((1,), (67,), (1003,))),
-    Layout.PRODUCT_I8: (IntegerProductCase, _PRODUCT_PROBES),
-    Layout.QUANTIZED_PRODUCT: (QuantizedProductCase, _PRODUCT_PROBES),
+class NotANumberCase(QuantizeCase):
+    """NaN and infinities, which have defined results here."""
+
+    needs_ieee = True
+
+    @cached_property
+    def data(self) -> array[Any]:
+        return array("f", [math.nan, math.inf, -math.inf, 0.0] * self.shape[0])[: self.shape[0]]
+
+
+# Lengths: alone, one short of whole registers, tails after whole registers. Products: odd in every
+# dimension, tails after whole tiles, and past a block in m (150), n (4097) and k (300, 520).
+_PRODUCT_PROBES = ((1, 1, 1), (7, 17, 5), (13, 35, 300), (25, 18, 520), (150, 18, 5), (3, 4097, 3))
+_PROBES: dict[Layout, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] = {
+    Layout.UNARY: ((SweepCase, ((1,), (7,), (67,), (4095,))),),
+    Layout.ROWS: (
+        (WideRowsCase, ((3, 1), (5, 67), (2, 1003), (1, 32781))),
+        (SpikeRowsCase, ((67, 67), (40, 7))),
+    ),
+    Layout.PRODUCT: ((ProductCase, _PRODUCT_PROBES),),
+    Layout.QUANTIZE: (
+        (ClippingCase, ((1,), (7,), (67,), (1003,))),
+        (NotANumberCase, ((39,),)),
+    ),
+    Layout.PRODUCT_I8: ((IntegerProductCase, _PRODUCT_PROBES),),
+    Layout.QUANTIZED_PRODUCT: ((QuantizedProductCase, _PRODUCT_PROBES),),
 }
 
 
 def probes(kernel: Kernel) -> Iterator[Case]:
-    case_class, shapes = _PROBES[kernel.layout]
-    for shape in shapes:
-        yield case_class(kernel, shape)
+    """Every probe of the kernel; those with needs_ieee are not for relaxed tiers."""
+    for case_class, shapes in _PROBES[kernel.layout]:
+        for shape in shapes:
+            yield case_class(kernel, shape)

@@ -35,13 +35,17 @@ class BadDocument(Exception):
 
 def render(path: Path, check: bool = False) -> bool:
     """Bring the blocks of a document up to date; with `check` only look. True if it was stale."""
-    text = path.read_text(encoding="utf-8")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:  # line ends stay as they are
+            text = file.read()
+    except UnicodeDecodeError:
+        raise BadDocument(f"{path}: is not UTF-8 text, needs Markdown") from None
     fresh = rendered(text, path)
     if fresh == text:
         return False
     if not check:
         draft = path.with_name(f".{path.name}.new")
-        draft.write_text(fresh, encoding="utf-8")
+        draft.write_text(fresh, encoding="utf-8", newline="")
         os.replace(draft, path)
     return True
 

@@ -158,7 +158,8 @@ def as_text(run: Run, width: int | None = None) -> str:
     out = StringIO()
     console = Console(file=out, width=width or 400, color_system=None, legacy_windows=False)
     console.print(drawn)
-    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    # The rule in ASCII: a terminal that cannot show the line character would show none of it.
+    lines = [line.rstrip().replace("\u2500", "-") for line in out.getvalue().splitlines()]
     return "\n".join(line for line in [*lines, *notes(run)] if line)
 
 

@@ -48,8 +48,8 @@ void pack_panel(const typename Lane::In *src, size_t stride, size_t k_stride, si
 /* out[MR, NR] (= or +=) a_panel b_panel, rows of out ld_out apart.
 
    Every loop over the tile is unrolled by pragma: where one is not, g++ 12 keeps the sums in memory
-   and the product runs at half its speed. A function of its own, so that it is compiled once, alike
-   in every tier. */
+   and the product runs at half its speed. A function of its own, so that it is compiled alike in both
+   tiers. */
 template <class Lane>
 __attribute__((noinline)) void micro_kernel(size_t steps, const typename Lane::Packed *a,
                                             const typename Lane::Packed *b, typename Lane::Out *out,
