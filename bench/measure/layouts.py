@@ -75,8 +75,8 @@ class NotANumberCase(QuantizeCase):
 
 
 # Lengths: alone, one short of whole registers, tails after whole registers. Products: odd in every
-# dimension, tails after whole tiles, and past a block in m (150), n (4097) and k (300, 520).
-_PRODUCT_PROBES = ((1, 1, 1), (7, 17, 5), (13, 35, 300), (25, 18, 520), (150, 18, 5), (3, 4097, 3))
+# dimension, tails after whole tiles, and past two blocks in m (300), past one in n (4097) and k (300, 520).
+_PRODUCT_PROBES = ((1, 1, 1), (7, 17, 5), (13, 35, 300), (25, 18, 520), (300, 18, 5), (3, 4097, 3))
 _PROBES: dict[Layout, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] = {
     Layout.UNARY: ((SweepCase, ((1,), (7,), (67,), (4095,))),),
     Layout.ROWS: (

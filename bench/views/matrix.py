@@ -69,6 +69,12 @@ def notes(run: Run) -> list[str]:
         "Errors are in ULP of the true value; for products in ULP of |a| |b|; quantize and int8 "
         "products count integer steps.",
     ]
+    losses = [facts.loss for _, facts in run.ours if facts.loss is not None]
+    if losses:
+        lines.append(
+            f"Going through int8 loses up to {100 * max(losses):.2f} % of the float32 product "
+            "(relative Frobenius error); worst error counts only what comes on top of that."
+        )
     if any(not facts.stable for _, facts in run.ours):
         lines.append(
             f"{UNSTABLE} not confirmed: a single call took too long to repeat, or the machine was "
