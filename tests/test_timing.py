@@ -112,6 +112,14 @@ def test_a_call_longer_than_the_cap_still_gives_a_round(wind) -> None:
     assert not rounds.confirmed
 
 
+def test_few_rounds_end_by_number_or_by_time(wind) -> None:
+    rounds = wind(forever(1.0), always(True))
+    assert list(rounds.few(3, 8.0, [1.0])) == [1.0, 1.0]
+    assert list(rounds.few(3, 8.0, [9.0])) == []
+    assert list(rounds.few(3, 1.5, [1.0])) == [1.0]
+    assert not rounds.confirmed
+
+
 def test_the_garbage_collector_comes_back(wind) -> None:
     import gc
 

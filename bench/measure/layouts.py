@@ -75,7 +75,7 @@ class NotANumberCase(QuantizeCase):
 
 
 # Lengths: alone, one short of whole registers, tails after whole registers. Products: odd in every
-# dimension, tails after whole tiles, and past two blocks in m (300), past one in n (4097) and k (300, 520).
+# dimension, tails after whole tiles, past two blocks of m (300), past one of n (4097) and k (300).
 _PRODUCT_PROBES = ((1, 1, 1), (7, 17, 5), (13, 35, 300), (25, 18, 520), (300, 18, 5), (3, 4097, 3))
 _PROBES: dict[Layout, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] = {
     Layout.UNARY: ((SweepCase, ((1,), (7,), (67,), (4095,))),),

@@ -11,9 +11,11 @@ from bench.measure.timing import Rounds
 from bench.measure.truth import WrongResult
 from bench.registry import Kernel
 
-# A Python call of more operations than this lasts seconds: its one verified call is also its only
-# round. (30-100 ns an operation.)
+# A Python call of more operations than this lasts about a second or more (30-100 ns an operation):
+# the call that is verified is also its first round, and few follow.
 _SLOW_OPERATIONS = 20_000_000
+_SLOW_ROUNDS = 3
+_SLOW_SECONDS = 8.0  # no further round when the case has taken this long
 
 
 class Session:
@@ -56,8 +58,8 @@ class Session:
     def _verify_and_time(self, benchmark: Any, case: Case, call: Call, what: str) -> None:
         python = call.implementation == "python"
         rounds = Rounds(call.function, call.args, self.cap_seconds)
-        once = benchmark.disabled or (python and case.kernel.flops(case.shape) > _SLOW_OPERATIONS)
-        if once:
+        slow = python and case.kernel.flops(case.shape) > _SLOW_OPERATIONS
+        if slow or benchmark.disabled:
             case.prepare(call)
             returned = benchmark.pedantic(call.function, call.args)
             try:
@@ -65,6 +67,9 @@ class Session:
             except WrongResult:
                 withdraw(benchmark)
                 raise
+            if not benchmark.disabled:
+                for seconds in rounds.few(_SLOW_ROUNDS, _SLOW_SECONDS, benchmark.stats.stats.data):
+                    benchmark.stats.update(seconds)
         else:
             facts = case.run_and_verify(what, call)
             benchmark.pedantic(call.function, call.args, iterations=rounds.calibrate())

@@ -10,7 +10,7 @@ to stop, nothing else: no round is dropped and no time is corrected by it.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -84,6 +84,16 @@ class Rounds:
                 self.iterations = max(self.iterations + 1, int(self.iterations * min(grow, 10.0)))
                 seconds = self._round(self.iterations)
         return self.iterations
+
+    def few(self, most: int, most_seconds: float, taken: Sequence[float]) -> Iterator[float]:
+        """Rounds of one call on top of those `taken`: up to `most` in all, none once they have
+        lasted `most_seconds`. They never confirm anything."""
+        spent, count = sum(taken), len(taken)
+        while count < most and spent < most_seconds:
+            with garbage_collection_off():
+                seconds = self._round(1)
+            yield seconds
+            spent, count = spent + seconds, count + 1
 
     def __iter__(self) -> Iterator[float]:
         """Seconds of each round (all of its iterations together)."""
