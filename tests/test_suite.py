@@ -179,6 +179,34 @@ def test_a_kernel_wrong_at_one_size_is_withdrawn_at_all(tmp_path: Path) -> None:
     assert "is already known to be wrong" in run.stdout
 
 
+def test_a_kernel_that_is_right_only_at_first_fails(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    end = "0.0f : x[i];\n"
+    later = "static int calls = 0;\n    if (n == 100 && ++calls > 5) out[0] = 42.0f;\n"
+    checkout.replace("kernels_c/portable/relu.cpp", end, f"{end}    {later}")
+    checkout.build("--tier", "scalar")
+    run = checkout.pytest(
+        "test_bench_relu.py", *SHORT, "--benchmark-json=x.json", "-k", "py-loop-100] or scalar-100]"
+    )
+    assert run.returncode == 1
+    assert "a later call gave another result" in run.stdout
+    assert [b["name"] for b in checkout.json("x.json")["benchmarks"]] == ["test_relu[py-loop-100]"]
+
+
+@pytest.mark.parametrize("result", ["[300] * len(x)", "None", "['a'] * len(x)", "x[:-1]"])
+def test_a_python_variant_with_an_impossible_result_fails(tmp_path: Path, result: str) -> None:
+    checkout = Checkout(tmp_path)
+    quantize = checkout.folder / "kernels_py/quantize.py"
+    text = quantize.read_text(encoding="utf-8")
+    broken = f"def loop(x, scale):\n    return {result}\n\n\ndef _loop("
+    quantize.write_text(text.replace("def loop(", broken), encoding="utf-8")
+    run = checkout.pytest(
+        "test_bench_matmul.py", *SHORT, "--quick", "-k", "test_quantize and py-loop-10000]"
+    )
+    assert run.returncode == 1
+    assert "WrongResult" in run.stdout
+
+
 @pytest.mark.parametrize("outside", ["out[n] = 0.0f;", "const_cast<float *>(x)[0] = 0.0f;"])
 def test_a_kernel_that_writes_where_it_must_not_fails(tmp_path: Path, outside: str) -> None:
     checkout = Checkout(tmp_path)

@@ -94,18 +94,29 @@ class Case(ABC):
         if call.implementation != "python":
             self.out.poison()
 
+    def output(self, call: Call) -> bytes:
+        """What a native call left in the output, to compare with what later calls leave there."""
+        return b"" if call.implementation == "python" else bytes(self.out.view)
+
     def verify(self, what: str, call: Call, returned: Any) -> dict[str, float]:
         """max_error_ulp and whatever else the layout has to say of the result of a call. Raises
         WrongResult when it is outside the documented bound, or memory it does not own changed."""
-        result = returned if call.implementation == "python" else self.out.view
+        if call.implementation == "python":
+            result = self._in_kernel_type(what, returned)
+        else:
+            result = self.out.view
+            self._require_memory_intact(what)
         if len(result) != self.out_length:
             raise WrongResult(f"{what}: got {len(result)} elements, needs {self.out_length}")
-        if call.implementation == "python":
-            result = array(self.out_typecode, result)  # what it is worth in the kernel's own type
-        else:
-            self._require_memory_intact(what)
         error = self.check(what, call.implementation, result)
         return {"max_error_ulp": error, **self.extra_facts(result)}
+
+    def _in_kernel_type(self, what: str, returned: Any) -> Numbers:
+        """What a Python result is worth as float32, int8 or int32."""
+        try:
+            return array(self.out_typecode, returned)
+        except (TypeError, OverflowError) as error:
+            raise WrongResult(f"{what}: not of the kernel's type: {error}") from None
 
     def _require_memory_intact(self, what: str) -> None:
         if not self.out.guards_intact():

@@ -72,9 +72,13 @@ class Session:
                     benchmark.stats.update(seconds)
         else:
             facts = case.run_and_verify(what, call)
+            verified = case.output(call)
             benchmark.pedantic(call.function, call.args, iterations=rounds.calibrate())
             for seconds in rounds:
                 benchmark.stats.update(seconds)
+            if case.output(call) != verified:
+                withdraw(benchmark)
+                raise WrongResult(f"{what}: a later call gave another result than the verified one")
         benchmark.extra_info.update(facts, stable=rounds.confirmed)
 
     def _probe(self, kernel: Kernel, variant: str, implementation: str) -> None:
