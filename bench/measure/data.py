@@ -10,6 +10,9 @@ import ctypes
 import mmap
 import random
 from array import array
+from typing import TypeVar
+
+_Number = TypeVar("_Number", int, float)
 
 SEED = 20240229
 _HUGE_PAGE = 2 * 1024 * 1024
@@ -23,20 +26,19 @@ _BLOCK = 2**18 - 3
 def values(n: int, low: float, high: float, stream: int = 0) -> array[float]:
     """n float32 values, uniform in [low, high]; another `stream` gives other values."""
     draw = random.Random(SEED + stream).uniform
-    block = array("f", [draw(low, high) for _ in range(min(n, _BLOCK))])
-    if n <= _BLOCK:
-        return block
-    whole, rest = divmod(n, _BLOCK)
-    return block * whole + block[:rest]
+    return _repeated(array("f", [draw(low, high) for _ in range(min(n, _BLOCK))]), n)
 
 
 def integers(n: int, low: int, high: int, stream: int = 0) -> array[int]:
     """n int8 values, uniform in [low, high]."""
     draw = random.Random(SEED + stream).randint
-    block = array("b", [draw(low, high) for _ in range(min(n, _BLOCK))])
-    if n <= _BLOCK:
+    return _repeated(array("b", [draw(low, high) for _ in range(min(n, _BLOCK))]), n)
+
+
+def _repeated(block: array[_Number], n: int) -> array[_Number]:
+    if n <= len(block):
         return block
-    whole, rest = divmod(n, _BLOCK)
+    whole, rest = divmod(n, len(block))
     return block * whole + block[:rest]
 
 
