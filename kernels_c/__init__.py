@@ -14,11 +14,23 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import math
-import operator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from kernels_c.arguments import (
+    FLOAT32,
+    INT8,
+    INT32,
+    MAX_K_INT8,
+    Checked,
+    Dtype,
+    checked_buffer,
+    finite_scale,
+    needs_length,
+    needs_no_overlap,
+    whole_number,
+)
 
 __all__ = ["TIERS", "Tier", "TierStale", "TierUnavailable", "load_tier", "why_unavailable"]
 
@@ -29,9 +41,6 @@ TIERS = ("debug", "scalar", "autovec", "fastmath", "avx2", "avx2_omp")
 _BASELINE = ("debug", "scalar")  # safe to import on every CPU of the architecture
 _FOLDER = Path(__file__).resolve().parent
 _REBUILD = "run: python build_ffi.py"
-
-_MAX_SIZE = 2**63 - 1  # a size_t that is also a valid Python buffer length
-_MAX_K_INT8 = 131071  # 131071 * 128^2 < 2^31: the last k at which int32 sums cannot wrap
 
 
 class TierUnavailable(RuntimeError):
@@ -121,81 +130,6 @@ def _changed_file(info: dict[str, Any]) -> str | None:
     return None
 
 
-# --- Checking arguments --------------------------------------------------------------------------
-
-
-class _Dtype(NamedTuple):
-    name: str
-    formats: tuple[str, ...]  # struct-module codes, as memoryview.format gives them
-    c_type: str
-    itemsize: int
-
-
-_FLOAT32 = _Dtype("float32", ("f",), "float *", 4)
-_INT8 = _Dtype("int8", ("b",), "int8_t *", 1)
-_INT32 = _Dtype("int32", ("i", "l"), "int32_t *", 4)
-
-
-class _Checked(NamedTuple):
-    """A buffer that passed: where it lies, how much it holds, and the view that keeps it there."""
-
-    argument: str
-    data: Any  # a pointer of the tier's cffi
-    address: int
-    length: int
-    nbytes: int
-    view: memoryview
-
-
-def _number(argument: str, value: object) -> int:
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{argument}: got {type(value).__name__}, needs an integer") from None
-    if not 0 <= number <= _MAX_SIZE:
-        bits = number.bit_length()  # Python refuses to print very long integers
-        got = number if bits <= 256 else f"an integer of {bits} bits"
-        raise ValueError(f"{argument}: got {got}, needs 0 to {_MAX_SIZE}")
-    return number
-
-
-def _scale(value: object) -> float:
-    try:
-        if not hasattr(value, "__float__"):  # float() takes text, we do not
-            raise TypeError
-        scale = float(value)
-        finite = math.isfinite(scale) and abs(scale) < 2.0**128 * (1 - 2.0**-25)
-    except OverflowError:
-        scale, finite = math.inf, False
-    except (TypeError, ValueError):
-        raise TypeError(f"scale: got {type(value).__name__}, needs a number") from None
-    if not finite:
-        raise ValueError(f"scale: got {scale}, needs a finite float32")
-    return scale
-
-
-def _needs_length(buffer: _Checked, expected: int, meaning: str) -> None:
-    if buffer.length != expected:
-        raise ValueError(
-            f"{buffer.argument}: got {buffer.length} elements, needs {expected} ({meaning})"
-        )
-
-
-def _needs_no_overlap(out: _Checked, *others: _Checked, same_allowed: bool = False) -> None:
-    for other in others:
-        if same_allowed and out.address == other.address and out.nbytes == other.nbytes:
-            continue
-        if not out.nbytes or not other.nbytes:  # an empty buffer may point into the other
-            continue
-        starts_before_end = out.address < other.address + other.nbytes
-        if starts_before_end and other.address < out.address + out.nbytes:
-            allowed = f" or be {other.argument} itself" if same_allowed else ""
-            raise ValueError(
-                f"out: got a buffer that overlaps {other.argument}, needs to be apart from it"
-                + allowed
-            )
-
-
 # --- A tier --------------------------------------------------------------------------------------
 
 
@@ -233,13 +167,13 @@ class Tier:
 
     def unary(self, function: str, x: object, out: object) -> None:
         """Any function of kernels.h with the signature (const float *x, float *out, size_t n)."""
-        source, target = self._unary_buffers(x, out, _FLOAT32, _FLOAT32)
+        source, target = self._unary_buffers(x, out, FLOAT32, FLOAT32)
         getattr(self.lib, function)(source.data, target.data, source.length)
 
     def softmax(self, x: object, out: object, rows: int = 1) -> None:
         """Row-wise softmax. float32 [rows, len(x) / rows] -> the same; out may be x."""
-        source, target = self._unary_buffers(x, out, _FLOAT32, _FLOAT32)
-        count = _number("rows", rows)
+        source, target = self._unary_buffers(x, out, FLOAT32, FLOAT32)
+        count = whole_number("rows", rows)
         if count == 0 and source.length:
             raise ValueError(f"rows: got 0, needs a divisor of len(x) = {source.length}")
         cols, rest = divmod(source.length, count) if count else (0, 0)
@@ -250,85 +184,48 @@ class Tier:
     def quantize(self, x: object, out: object, scale: float) -> None:
         """out[i] = x[i] * scale, rounded half to even, clipped to [-127, 127]; NaN gives 0.
         float32 [n] -> int8 [n]; scale is rounded to float32 first."""
-        source, target = self._unary_buffers(x, out, _FLOAT32, _INT8)
-        self.lib.quantize_f32_i8(source.data, target.data, source.length, _scale(scale))
+        source, target = self._unary_buffers(x, out, FLOAT32, INT8)
+        self.lib.quantize_f32_i8(source.data, target.data, source.length, finite_scale(scale))
 
     def dequantize(self, x: object, out: object, scale: float) -> None:
         """out[i] = x[i] * scale. int32 [n] -> float32 [n]; scale is rounded to float32 first."""
-        source, target = self._unary_buffers(x, out, _INT32, _FLOAT32)
-        self.lib.dequantize_i32_f32(source.data, target.data, source.length, _scale(scale))
+        source, target = self._unary_buffers(x, out, INT32, FLOAT32)
+        self.lib.dequantize_i32_f32(source.data, target.data, source.length, finite_scale(scale))
 
     def matmul(self, a: object, b: object, out: object, m: int, n: int, k: int) -> None:
         """out[m, n] = a[m, k] @ b[k, n], row-major float32, overwritten."""
-        self._product(self.lib.matmul_f32, _FLOAT32, _FLOAT32, (a, b, out), (m, n, k))
+        self._product(self.lib.matmul_f32, FLOAT32, FLOAT32, (a, b, out), (m, n, k))
 
     def matmul_i8(self, a: object, b: object, out: object, m: int, n: int, k: int) -> None:
         """out[m, n] = a[m, k] @ b[k, n], row-major, int8 x int8 -> int32, exact; k <= 131071."""
-        if _number("k", k) > _MAX_K_INT8:
-            raise ValueError(f"k: got {k}, needs at most {_MAX_K_INT8} for exact int32 sums")
-        self._product(self.lib.matmul_i8_i32, _INT8, _INT32, (a, b, out), (m, n, k))
+        if whole_number("k", k) > MAX_K_INT8:
+            raise ValueError(f"k: got {k}, needs at most {MAX_K_INT8} for exact int32 sums")
+        self._product(self.lib.matmul_i8_i32, INT8, INT32, (a, b, out), (m, n, k))
 
     def _unary_buffers(
-        self, x: object, out: object, x_dtype: _Dtype, out_dtype: _Dtype
-    ) -> tuple[_Checked, _Checked]:
-        source = self._buffer("x", x, x_dtype)
-        target = self._buffer("out", out, out_dtype, writable=True)
-        _needs_length(target, source.length, "as many as x")
-        _needs_no_overlap(target, source, same_allowed=x_dtype is out_dtype)
+        self, x: object, out: object, x_dtype: Dtype, out_dtype: Dtype
+    ) -> tuple[Checked, Checked]:
+        source = checked_buffer(self.ffi, "x", x, x_dtype)
+        target = checked_buffer(self.ffi, "out", out, out_dtype, writable=True)
+        needs_length(target, source.length, "as many as x")
+        needs_no_overlap(target, source, same_allowed=x_dtype is out_dtype)
         return source, target
 
     def _product(
         self,
         function: Any,
-        in_dtype: _Dtype,
-        out_dtype: _Dtype,
+        in_dtype: Dtype,
+        out_dtype: Dtype,
         buffers: tuple[object, object, object],
         sizes: tuple[int, int, int],
     ) -> None:
-        m, n, k = (_number(name, size) for name, size in zip("mnk", sizes, strict=True))
-        a = self._buffer("a", buffers[0], in_dtype)
-        b = self._buffer("b", buffers[1], in_dtype)
-        out = self._buffer("out", buffers[2], out_dtype, writable=True)
-        _needs_length(a, m * k, f"m * k = {m} * {k}")
-        _needs_length(b, k * n, f"k * n = {k} * {n}")
-        _needs_length(out, m * n, f"m * n = {m} * {n}")
-        _needs_no_overlap(out, a, b)
+        m, n, k = (whole_number(name, size) for name, size in zip("mnk", sizes, strict=True))
+        a = checked_buffer(self.ffi, "a", buffers[0], in_dtype)
+        b = checked_buffer(self.ffi, "b", buffers[1], in_dtype)
+        out = checked_buffer(self.ffi, "out", buffers[2], out_dtype, writable=True)
+        needs_length(a, m * k, f"m * k = {m} * {k}")
+        needs_length(b, k * n, f"k * n = {k} * {n}")
+        needs_length(out, m * n, f"m * n = {m} * {n}")
+        needs_no_overlap(out, a, b)
         if function(a.data, b.data, out.data, m, n, k) != 0:
             raise MemoryError(f"no memory to pack a {m} x {k} by {k} x {n} product")
-
-    def _buffer(
-        self, argument: str, exporter: object, dtype: _Dtype, writable: bool = False
-    ) -> _Checked:
-        try:
-            view = memoryview(exporter)  # type: ignore[arg-type]
-        except TypeError:
-            raise TypeError(
-                f"{argument}: got {type(exporter).__name__}, needs a buffer of {dtype.name}"
-            ) from None
-        except (BufferError, ValueError) as error:  # a released memoryview, a closed mmap
-            raise ValueError(
-                f"{argument}: got a buffer without memory ({error}), needs one of {dtype.name}"
-            ) from None
-        # cffi does not compare element types: array('d') would pass as twice as many floats.
-        code = view.format.lstrip("@=<")
-        if code not in dtype.formats or view.itemsize != dtype.itemsize:
-            raise TypeError(
-                f"{argument}: got elements of format {view.format!r}, {view.itemsize} bytes each, "
-                f"needs {dtype.name} (format {dtype.formats[0]!r})"
-            )
-        if not view.c_contiguous:
-            raise ValueError(f"{argument}: got a non-contiguous buffer, needs a C-contiguous one")
-        if writable and view.readonly:
-            raise ValueError(f"{argument}: got a read-only buffer, needs a writable one")
-        # from_buffer is asked for the address only. A cffi array that still held `view` when the
-        # garbage collector clears both (say, with the traceback of a failed call) would crash
-        # CPython 3.11: clearing a memoryview does not ask who else uses it.
-        with self.ffi.from_buffer(view) as borrowed:
-            address = int(self.ffi.cast("uintptr_t", borrowed))
-        if view.nbytes and address % dtype.itemsize:
-            raise ValueError(
-                f"{argument}: got an address that is not a multiple of {dtype.itemsize}, "
-                f"needs aligned {dtype.name}"
-            )
-        data = self.ffi.cast(dtype.c_type, address)
-        return _Checked(argument, data, address, view.nbytes // dtype.itemsize, view.nbytes, view)

@@ -9,11 +9,12 @@ from tests.checkout import Checkout
 COLLECT_A_FAILED_CALL = """
 import gc, kernels_c
 from array import array
+from kernels_c.arguments import FLOAT32, checked_buffer
 
 tier = kernels_c.load_tier("scalar")
 for _ in range(20):
     # What the traceback of a failed call holds, in a cycle, with the view older than the cycle.
-    checked = tier._buffer("x", array("f", [1.0] * 64), kernels_c._FLOAT32)
+    checked = checked_buffer(tier.ffi, "x", array("f", [1.0] * 64), FLOAT32)
     cycle = [checked]
     cycle.append(cycle)
     del checked, cycle
