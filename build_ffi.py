@@ -45,6 +45,7 @@ ROOT = Path(__file__).resolve().parent
 NATIVE = ROOT / "kernels_c"
 HEADER = "kernels.h"
 SHARED_SOURCES = ("cpu.cpp",)  # the CPU check, in every tier
+SUFFIXES = (".cpp", ".h")
 
 
 class BuildError(Exception):
@@ -204,15 +205,21 @@ def declarations() -> str:
     return match.group(1)
 
 
+def tier_files(tier: str) -> list[Path]:
+    """The sources and headers in the tier's folder; hidden files are an editor's."""
+    found = (NATIVE / TIERS[tier].folder).iterdir()
+    return sorted(p for p in found if p.suffix in SUFFIXES and not p.name.startswith("."))
+
+
 def sources(tier: str) -> list[Path]:
-    own = sorted((NATIVE / TIERS[tier].folder).glob("*.cpp"))
+    own = [path for path in tier_files(tier) if path.suffix == ".cpp"]
     return [NATIVE / name for name in SHARED_SOURCES] + own
 
 
 def hashed_files(tier: str) -> dict[str, str]:
     """Every file that shapes the tier, relative to the project, with the hash of its content."""
-    files = [Path(__file__).resolve(), NATIVE / HEADER, *sources(tier)]
-    files += sorted((NATIVE / TIERS[tier].folder).glob("*.h"))
+    shared = [NATIVE / name for name in (HEADER, *SHARED_SOURCES)]
+    files = [Path(__file__).resolve(), *shared, *tier_files(tier)]
     return {
         path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files

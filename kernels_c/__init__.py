@@ -114,6 +114,11 @@ def _missing_instructions() -> str | None:
     return None if load_tier("scalar").lib.cpu_has_avx2_fma() else "AVX2 and FMA"
 
 
+def _is_source(path: Path) -> bool:
+    """Whether a file in a tier's folder shapes the tier: C++ sources and headers, none hidden."""
+    return path.suffix in (".cpp", ".h") and not path.name.startswith(".")
+
+
 def _changed_file(info: dict[str, Any]) -> str | None:
     """The first file that differs from the build's, is new or is gone; None too where the package
     was installed without its sources."""
@@ -121,7 +126,9 @@ def _changed_file(info: dict[str, Any]) -> str | None:
         return None
     built_from: dict[str, str] = info["files"]
     folder = f"kernels_c/{info['folder']}"
-    present = {f"{folder}/{p.name}" for p in (_FOLDER / info["folder"]).glob("*.[ch]*")}
+    # As build_ffi.py finds them: what an editor leaves beside a source is none.
+    found = (_FOLDER / info["folder"]).iterdir()
+    present = {f"{folder}/{p.name}" for p in found if _is_source(p)}
     for relative in sorted(present | built_from.keys()):
         path = _FOLDER.parent / relative
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

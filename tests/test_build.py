@@ -66,6 +66,21 @@ def test_a_stale_module_is_refused_with_one_line(checkout: Checkout, file: str) 
     assert "python build_ffi.py" in last_line
 
 
+@pytest.mark.parametrize("name", ["relu.cpp~", ".relu.cpp.swp", "relu.cpp.orig", ".#relu.cpp"])
+def test_what_an_editor_leaves_makes_nothing_stale(checkout: Checkout, name: str) -> None:
+    (checkout.folder / "kernels_c/portable" / name).write_text("half a thought")
+    assert ": 0 of " in checkout.build("--tier", "scalar").stdout
+    why = checkout.python("-c", "import kernels_c; print(kernels_c.why_unavailable('scalar'))")
+    assert why.stdout.strip() == "None"
+
+
+@pytest.mark.parametrize("name", ["more.cpp", "more.h"])
+def test_a_new_source_makes_its_tiers_stale(checkout: Checkout, name: str) -> None:
+    (checkout.folder / "kernels_c/portable" / name).write_text("// more\n")
+    why = checkout.python("-c", "import kernels_c; print(kernels_c.why_unavailable('scalar'))")
+    assert f"kernels_c/portable/{name}" in why.stdout
+
+
 def test_benchmarks_do_not_start_on_a_stale_module(checkout: Checkout) -> None:
     path = checkout.folder / "kernels_c/portable/relu.cpp"
     path.write_text(path.read_text() + "\n// changed\n")

@@ -179,6 +179,35 @@ def test_a_kernel_wrong_at_one_size_is_withdrawn_at_all(tmp_path: Path) -> None:
     assert "is already known to be wrong" in run.stdout
 
 
+def test_a_variant_that_raises_at_one_size_is_withdrawn_at_all(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    checkout.replace("kernels_py/relu.py", "[0.0] * len(x)", "[0.0] * min(len(x), 5000)")
+    run = checkout.pytest(
+        "test_bench_relu.py", *SHORT, "--quick", "--benchmark-json=x.json", "-k", "py-"
+    )
+    assert run.returncode == 1
+    assert "IndexError" in run.stdout
+    saved = [b["name"] for b in checkout.json("x.json")["benchmarks"]]
+    assert saved
+    assert not any("py-loop" in name for name in saved)
+
+
+def test_a_variant_that_raises_while_it_is_timed_is_withdrawn(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    checkout.replace(
+        "kernels_py/relu.py", "    out = [0.0] * len(x)\n",
+        "    out = [0.0] * len(x)\n    CALLS.append(1)\n    out[len(CALLS) // 300 * len(x)]\n",
+    )  # fmt: skip
+    checkout.replace("kernels_py/relu.py", "def loop(", "CALLS = []\n\n\ndef loop(")
+    run = checkout.pytest(
+        "test_bench_relu.py", *SHORT, "--benchmark-json=x.json", "-k", "py- and 100]"
+    )
+    assert run.returncode == 1
+    assert "IndexError" in run.stdout
+    saved = [b["name"] for b in checkout.json("x.json")["benchmarks"]]
+    assert saved == ["test_relu[py-idiomatic-100]"]
+
+
 def test_a_kernel_that_is_right_only_at_first_fails(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     end = "0.0f : x[i];\n"

@@ -31,8 +31,8 @@ class Session:
     def measure(self, benchmark: Any, name: str, variant: str, size: str) -> None:
         """Verify, then time, one case into pytest-benchmark's fixture.
 
-        Raises WrongResult, and then no figure of this kernel and variant is kept, at any size;
-        kernels_c.TierUnavailable when the CPU or the build lacks the tier.
+        Raises WrongResult, or what the kernel raised, and then no figure of this kernel and variant
+        is kept, at any size; kernels_c.TierUnavailable when the CPU or the build lacks the tier.
         """
         kernel = registry.kernel(name)
         case = self._case_for(kernel, size)
@@ -43,7 +43,8 @@ class Session:
             self._require_no_failure(name, variant)
             self._probe(kernel, variant, call.implementation)
             self._verify_and_time(benchmark, case, call, f"{name} {variant} {size}")
-        except WrongResult as error:
+        except Exception as error:  # whatever it was: nothing of a kernel that fails is kept
+            withdraw(benchmark)
             self._withdraw(name, variant, str(error))
             raise
         self._recorded.setdefault((name, variant), []).append(benchmark)
@@ -62,11 +63,7 @@ class Session:
         if slow or benchmark.disabled:
             case.prepare(call)
             returned = benchmark.pedantic(call.function, call.args)
-            try:
-                facts = case.verify(what, call, returned)
-            except WrongResult:
-                withdraw(benchmark)
-                raise
+            facts = case.verify(what, call, returned)
             if not benchmark.disabled:
                 for seconds in rounds.few(_SLOW_ROUNDS, _SLOW_SECONDS, benchmark.stats.stats.data):
                     benchmark.stats.update(seconds)
@@ -77,7 +74,6 @@ class Session:
             for seconds in rounds:
                 benchmark.stats.update(seconds)
             if case.output(call) != verified:
-                withdraw(benchmark)
                 raise WrongResult(f"{what}: a later call gave another result than the verified one")
         benchmark.extra_info.update(facts, stable=rounds.confirmed)
 

@@ -85,7 +85,8 @@ def header() -> str:
     half_ln2 = mp.log(2) / 2
     s_max = ERFC_T_MAX / (ERFC_T_MAX + ERFC_A)
 
-    # 15 bits leave n * LN2_HI exact for |n| < 512.
+    # The product is exact inside the fma. y - n LN2_HI is then exact too: a multiple of 2^-15 or of
+    # an ULP of y, whichever is finer, and below 0.4, so it fits 24 bits for |n| < 1024.
     ln2_hi = short_float(mp.log(2), 15)
     # -2 u = x (C0 + C1 x^2). C0_HI is a multiple of 2^-18, so that C0_HI - (C0_HI + C1 x^2) is
     # exact in float32 over the whole range where it matters.
