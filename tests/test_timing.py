@@ -112,6 +112,19 @@ def test_a_call_longer_than_the_cap_still_gives_a_round(wind) -> None:
     assert not rounds.confirmed
 
 
+def test_the_first_probe_of_a_session_takes_nothing_from_the_first_case(wind) -> None:
+    rounds = wind(forever(2e-3), always(True), cap=0.1)
+    quick = rounds.probe.is_quiet
+
+    def slow_once() -> bool:
+        rounds.probe.machine.now += 5.0
+        rounds.probe.is_quiet = quick
+        return True
+
+    rounds.probe.is_quiet = slow_once
+    assert sum(rounds) >= 0.05
+
+
 def test_few_rounds_end_by_number_or_by_time(wind) -> None:
     rounds = wind(forever(1.0), always(True))
     assert list(rounds.few(3, 8.0, [1.0])) == [1.0, 1.0]

@@ -99,9 +99,9 @@ class Rounds:
         """Seconds of each round (all of its iterations together)."""
         minimum = float("inf")
         quiet: list[float] = []
+        before = self.probe.is_quiet()  # may take its time: the first probe of a session does
         start = perf_counter()
         earliest, deadline = start + self.cap_seconds * _LEAST_SHARE, start + self.cap_seconds
-        before = self.probe.is_quiet()
         while (now := perf_counter()) < deadline and not (self.confirmed and now >= earliest):
             batch: list[float] = []
             batch_end = perf_counter() + _BATCH_SECONDS
