@@ -1,4 +1,5 @@
-// Names for the intrinsics that every file here repeats, and the two shapes of element-wise loop.
+// One register of floats or integers, under names that do not say how wide it is. vec256.h gives them
+// for AVX2; a port to another width is one more file like it.
 #pragma once
 
 #include <immintrin.h>
@@ -6,26 +7,20 @@
 #include <stdint.h>
 #include <string.h>
 
-constexpr size_t LANES = 8;  // 32-bit lanes in a 256-bit register
+#if defined(__AVX512F__)
+#include "vec512.h"
+#else
+#include "vec256.h"
+#endif
 
-inline __m256 splat(float v) { return _mm256_set1_ps(v); }
-
-/* All ones in the first `count` lanes, count < 8. */
-inline __m256i first_lanes(size_t count) {
-    alignas(32) static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(ones_then_zeros + LANES - count));
-}
-
-/* The first `count` floats, zeros after them; reads nothing beyond. */
-inline __m256 load_partial(const float *p, size_t count) {
-    return _mm256_maskload_ps(p, first_lanes(count));
-}
+inline F32 zero() { return splat(0.0f); }
+inline F32 abs(F32 v) { return and_not(splat(-0.0f), v); }
 
 /* Writes the first `count` lanes. Through the stack: a masked store takes a dozen cycles on Zen 2-4
    (uops.info, VMASKMOVPS m256), and the lanes it leaves out may still fault. */
-inline void store_partial(float *p, size_t count, __m256 v) {
-    alignas(32) float lanes[LANES];
-    _mm256_store_ps(lanes, v);
+inline void store_partial(float *p, size_t count, F32 v) {
+    alignas(64) float lanes[LANES];
+    store(lanes, v);
     memcpy(p, lanes, count * sizeof(float));
 }
 
@@ -35,15 +30,15 @@ template <class F>
 inline void map_f32(const float *x, float *out, size_t n, F f) {
     size_t i = 0;
     for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        const __m256 v0 = f(_mm256_loadu_ps(x + i));
-        const __m256 v1 = f(_mm256_loadu_ps(x + i + LANES));
-        const __m256 v2 = f(_mm256_loadu_ps(x + i + 2 * LANES));
-        const __m256 v3 = f(_mm256_loadu_ps(x + i + 3 * LANES));
-        _mm256_storeu_ps(out + i, v0);
-        _mm256_storeu_ps(out + i + LANES, v1);
-        _mm256_storeu_ps(out + i + 2 * LANES, v2);
-        _mm256_storeu_ps(out + i + 3 * LANES, v3);
+        const F32 v0 = f(load(x + i));
+        const F32 v1 = f(load(x + i + LANES));
+        const F32 v2 = f(load(x + i + 2 * LANES));
+        const F32 v3 = f(load(x + i + 3 * LANES));
+        store(out + i, v0);
+        store(out + i + LANES, v1);
+        store(out + i + 2 * LANES, v2);
+        store(out + i + 3 * LANES, v3);
     }
-    for (; i + LANES <= n; i += LANES) _mm256_storeu_ps(out + i, f(_mm256_loadu_ps(x + i)));
+    for (; i + LANES <= n; i += LANES) store(out + i, f(load(x + i)));
     if (i < n) store_partial(out + i, n - i, f(load_partial(x + i, n - i)));
 }
