@@ -196,13 +196,24 @@ def compiles(flags: str, program: str) -> bool:
 # --- One tier ------------------------------------------------------------------------------------
 
 
-def declarations() -> str:
-    """What lies between the two markers of kernels.h."""
-    text = (NATIVE / HEADER).read_text()
+def declarations(tier: str) -> str:
+    """What lies between the two markers of kernels.h, and of the tier's own headers that have
+    them."""
+    return "".join(map(declared_in, [NATIVE / HEADER, *declaring_headers(tier)]))
+
+
+def declared_in(header: Path) -> str:
+    text = header.read_text()
     match = re.search(r"// \[declarations\]\n(.*)// \[end of declarations\]", text, re.DOTALL)
     if match is None:
-        raise BuildError(f"{NATIVE / HEADER}: the [declarations] markers are gone; restore them")
+        raise BuildError(f"{header}: the [declarations] markers are gone; restore them")
     return match.group(1)
+
+
+def declaring_headers(tier: str) -> list[Path]:
+    """Headers in the tier's folder that declare functions beyond those of every tier."""
+    headers = [path for path in tier_files(tier) if path.suffix == ".h"]
+    return [path for path in headers if "// [declarations]\n" in path.read_text()]
 
 
 def tier_files(tier: str) -> list[Path]:
@@ -264,14 +275,15 @@ def build_facts(tier: str) -> dict[str, object]:
 
 
 def make_ffi(tier: str) -> FFI:
-    """The cffi builder of one tier: the header's declarations, and build_info()."""
+    """The cffi builder of one tier: the headers' declarations, and build_info()."""
     literal = json.dumps(json.dumps(build_facts(tier), sort_keys=True))
+    headers = [NATIVE / HEADER, *declaring_headers(tier)]
+    includes = "".join(f'#include "{path.relative_to(NATIVE)}"\n' for path in headers)
     ffi = FFI()
-    ffi.cdef(declarations())
+    ffi.cdef(declarations(tier))
     ffi.set_source(
         f"kernels_c._{tier}",
-        f'#include "{HEADER}"\n'
-        f'extern "C" const char *build_info(void) {{\n    return {literal};\n}}\n',
+        f'{includes}extern "C" const char *build_info(void) {{\n    return {literal};\n}}\n',
         source_extension=".cpp",
     )
     return ffi

@@ -42,7 +42,7 @@ _UNITS = {
 
 def declared() -> dict[str, str]:
     """Every kernel in kernels.h, with its parameters."""
-    found = dict(_DECLARATION.findall(build_ffi.declarations()))
+    found = dict(_DECLARATION.findall(build_ffi.declared_in(build_ffi.NATIVE / build_ffi.HEADER)))
     return {name: parameters for name, parameters in found.items() if name not in NOT_KERNELS}
 
 
