@@ -133,7 +133,10 @@ def pytest_benchmark_compare_machine_info(
 def pytest_benchmark_update_json(config: Any, benchmarks: Any, output_json: dict[str, Any]) -> None:
     from bench.measure.derived import add_derived_figures, correct_options
 
-    add_derived_figures(output_json["benchmarks"])
+    limits = config.stash[_SESSION].finished_limits()
+    if limits is not None:
+        output_json["machine_info"]["limits"] = limits.as_rows()
+    add_derived_figures(output_json["benchmarks"], limits)
     correct_options(output_json["benchmarks"])
 
 
@@ -149,7 +152,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     from bench.views import matrix
 
     benchmarks = [b.as_dict(include_data=False) for b in measured]
-    add_derived_figures(benchmarks)
+    add_derived_figures(benchmarks, config.stash[_SESSION].finished_limits())
     run = runs.from_json({"benchmarks": benchmarks, "machine_info": {"tiers": facts.tiers()}})
     terminalreporter.section("competency matrix", sep="-")
     terminalreporter.write_line(matrix.as_text(run))

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from bench import runs
-from bench.views import documents, matrix
+from bench.views import documents, limits, matrix
 
 OK, BAD_INPUT = 0, 2
 
@@ -49,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--format", choices=sorted(matrix.FORMATS), default="text")
     command.set_defaults(command=_matrix)
 
+    command = commands.add_parser("limits", help="what this machine can do at most, measured now")
+    command.add_argument("--format", choices=sorted(limits.FORMATS), default="text")
+    command.set_defaults(command=_limits)
+
     command = commands.add_parser("report", help="an offline HTML page and its SVG charts")
     command.add_argument("runs", nargs="*", type=Path, metavar="RUN")
     command.add_argument(
@@ -81,6 +85,19 @@ def _matrix(options: argparse.Namespace) -> int:
     if not run.ours:
         raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so it has no matrix")
     print(matrix.FORMATS[options.format](run))
+    return OK
+
+
+def _limits(options: argparse.Namespace) -> int:
+    import kernels_c
+    from bench.measure.limits import measured_limits
+
+    try:
+        rows = measured_limits().as_rows()
+    except kernels_c.TierUnavailable as reason:
+        print(f"bench: {reason}", file=sys.stderr)
+        return BAD_INPUT
+    print(limits.FORMATS[options.format](runs.limits_from_json(rows)))
     return OK
 
 

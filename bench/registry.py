@@ -61,8 +61,11 @@ class Kernel:
     name        its function in kernels.h; quantized_matmul_f32 alone is a chain of several
     module      its module in kernels_py
     sizes       (is it part of --quick, shape) for each size of the default run
-    flops       operations, from the shape; an elementary function counts as one
+    flops       operations, from the shape; an elementary function counts as what it takes
+    peak        the rate at which they can be done at most: "fma", or "madd_i16" for int8 products
     bytes       what must cross the memory bus at least once: operands in, result out
+    pattern     whose bandwidth bounds that: "copy" where as much is written as read, "read" where
+                reading outweighs writing, "update" in place
     bounds      by implementation: "python", or the folder in kernels_c
     rate        the unit that the kernel's limit is stated in: "GB/s", "GFLOP/s" or "GOP/s"
     """
@@ -72,7 +75,9 @@ class Kernel:
     layout: Layout
     sizes: tuple[tuple[bool, Shape], ...]
     flops: Callable[[Shape], int]
+    peak: str
     bytes: Callable[[Shape], int]
+    pattern: str
     bounds: Mapping[str, Bound]
     rate: str
 
@@ -131,6 +136,16 @@ def _matrix_bytes(operand: int, result: int) -> Callable[[Shape], int]:
     return total
 
 
+# What elementary functions take to the accuracy of the bounds below; a fused multiply-add is two.
+# exp (Cody and Waite): reduction by two constants 7, polynomial of degree 6 in 12, scaling 1.
+# Division (Newton): estimate 1, one step 4, product 1; dividers are slower than that.
+_EXP = 20
+_DIVISION = 6
+# 2u = x (C0 + C1 x^2), then x / (1 + exp(-2u)).
+_GELU_TANH = 4 + _EXP + 1 + _DIVISION
+# max(x, 0) - s exp(-x^2 / 2) p(s), s = |x| / (|x| + A), p of degree 10.
+_GELU_ERF = 2 + _EXP + 2 + _DIVISION + 20 + 4
+
 # gamma_k = k u / (1 - k u), u = 2^-24: Higham, Accuracy and Stability of Numerical Algorithms, 2nd
 # ed., section 3.1. An ULP of v is u v to 2 u v, so gamma_k is k / 2 to k ULP.
 _GAMMA_K = Bound(lambda shape: shape[2], Unit.PRODUCTS)
@@ -153,7 +168,9 @@ KERNELS: dict[str, Kernel] = {
             layout=Layout.UNARY,
             sizes=(*_VECTORS, (False, (10_000_000,))),
             flops=_per_element(1),
+            peak="fma",
             bytes=_per_element(8),
+            pattern="copy",
             bounds={"python": Bound(0), "portable": Bound(0), "avx2": Bound(0)},
             rate="GB/s",
         ),
@@ -167,8 +184,10 @@ KERNELS: dict[str, Kernel] = {
                 (False, (1, 1_000_000)),
                 (True, (512, 1024)),
             ),
-            flops=_per_element(5),  # maximum, subtraction, exp, sum, division
+            flops=_per_element(4 + _EXP),  # maximum, subtraction, sum, scaling
+            peak="fma",
             bytes=_per_element(8),
+            pattern="copy",
             bounds={"python": _ROUNDED, "portable": Bound(70), "avx2": Bound(3)},
             rate="GB/s",
         ),
@@ -177,8 +196,10 @@ KERNELS: dict[str, Kernel] = {
             module="gelu_tanh",
             layout=Layout.UNARY,
             sizes=_VECTORS,
-            flops=_per_element(9),
+            flops=_per_element(_GELU_TANH),
+            peak="fma",
             bytes=_per_element(8),
+            pattern="copy",
             bounds=_GELU,
             rate="GB/s",
         ),
@@ -187,8 +208,10 @@ KERNELS: dict[str, Kernel] = {
             module="gelu_erf",
             layout=Layout.UNARY,
             sizes=_VECTORS,
-            flops=_per_element(5),
+            flops=_per_element(_GELU_ERF),
+            peak="fma",
             bytes=_per_element(8),
+            pattern="copy",
             bounds=_GELU,
             rate="GB/s",
         ),
@@ -198,7 +221,9 @@ KERNELS: dict[str, Kernel] = {
             layout=Layout.PRODUCT,
             sizes=_SQUARES,
             flops=lambda shape: 2 * _multiply_adds(shape),
+            peak="fma",
             bytes=_matrix_bytes(4, 4),
+            pattern="read",
             bounds={"python": _GAMMA_K, "portable": _GAMMA_K, "avx2": _GAMMA_K},
             rate="GFLOP/s",
         ),
@@ -208,7 +233,9 @@ KERNELS: dict[str, Kernel] = {
             layout=Layout.QUANTIZE,
             sizes=((True, (10_000,)), (True, (1_000_000,))),
             flops=_per_element(3),  # product, clip, rounding
+            peak="fma",
             bytes=_per_element(5),
+            pattern="read",
             bounds={"python": Bound(1, Unit.STEP), "portable": _EXACT, "avx2": _EXACT},
             rate="GB/s",
         ),
@@ -218,7 +245,9 @@ KERNELS: dict[str, Kernel] = {
             layout=Layout.PRODUCT_I8,
             sizes=_SQUARES[1:],
             flops=lambda shape: 2 * _multiply_adds(shape),
+            peak="madd_i16",
             bytes=_matrix_bytes(1, 4),
+            pattern="read",
             bounds={"python": _EXACT, "portable": _EXACT, "avx2": _EXACT},
             rate="GOP/s",
         ),
@@ -228,7 +257,9 @@ KERNELS: dict[str, Kernel] = {
             layout=Layout.QUANTIZED_PRODUCT,
             sizes=_SQUARES[1:],
             flops=lambda shape: 2 * _multiply_adds(shape),
+            peak="madd_i16",
             bytes=_matrix_bytes(4, 4),
+            pattern="read",
             # The unit 1 / (scale_a scale_b) is rounded to float32, and so is the product with it.
             bounds={"python": _ROUNDED, "portable": Bound(2), "avx2": Bound(2)},
             rate="GOP/s",

@@ -20,6 +20,7 @@ STORAGE = Path(".benchmarks")
 # computed from it.
 _SHORTEST, _LONGEST = 1e-12, 1e9  # seconds a call
 _LARGEST = 1e30
+_SMALLEST_RATE = 1e-9  # a second
 
 # What two runs must share for their times to be comparable. The rest of machine_info (kernel
 # release, current clock, ...) changes from one boot or second to the next.
@@ -60,6 +61,8 @@ class Facts:
     gbps: float
     speedup: float | None  # None: no Python variant of this case in the run
     loss: float | None  # relative Frobenius error, where something was quantised
+    bound: str | None  # what it cannot be faster than: "compute", "L1", "L2", "L3" or "DRAM"
+    percent_of_limit: float | None  # how much of that it reaches; both None without limits
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,18 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """One of the machine's ceilings, as measured in the run."""
+
+    name: str  # fma, madd_i16, clock, call, or read, update, copy, stream (non-temporal stores)
+    level: str | None  # L1, L2, L3, DRAM; None where no memory is involved
+    cores: int
+    working_set: int | None  # bytes that stood for the level, of all cores together
+    per_second: float
+    unit: str  # what is counted: FLOP, OP, cycle, call, B
+
+
+@dataclass(frozen=True)
 class Run:
     """A saved run, in the order in which it was measured."""
 
@@ -90,6 +105,7 @@ class Run:
     dirty: bool
     machine: dict[str, Any]
     results: tuple[Result, ...]
+    limits: tuple[Limit, ...] = ()  # none in runs from before there were any
 
     @property
     def label(self) -> str:
@@ -157,13 +173,35 @@ def from_json(content: Any, source: str = "this run") -> Run:
             raise BadRun(f"{source}: {result.fullname} appears twice")
         seen.add(result.fullname)
     commit = check.optional_mapping(top.get("commit_info"), "commit_info")
+    machine = check.optional_mapping(top.get("machine_info"), "machine_info")
     return Run(
         source=source,
         when=_when(check, top.get("datetime")),
         commit=str(commit.get("id") or ""),
         dirty=bool(commit.get("dirty")),
-        machine=check.optional_mapping(top.get("machine_info"), "machine_info"),
+        machine=machine,
         results=results,
+        limits=limits_from_json(machine.get("limits", []), source),
+    )
+
+
+def limits_from_json(content: Any, source: str = "this machine") -> tuple[Limit, ...]:
+    """The limits of a machine_info, already parsed. Raises BadRun."""
+    check = _Checker(source)
+    return tuple(_limit(check, row) for row in check.sequence(content, "machine_info.limits"))
+
+
+def _limit(check: _Checker, value: Any) -> Limit:
+    row, where = check.mapping(value, "a limit"), "a limit's"
+    level, working_set = row.get("level"), row.get("working_set")
+    rate = row.get("per_second")
+    return Limit(
+        name=check.text(row.get("name"), f"{where} name"),
+        level=None if level is None else check.text(level, f"{where} level"),
+        cores=check.whole(row.get("cores"), f"{where} cores"),
+        working_set=None if level is None else check.whole(working_set, f"{where} working_set"),
+        per_second=check.number(rate, f"{where} per_second", _SMALLEST_RATE),
+        unit=check.text(row.get("unit"), f"{where} unit"),
     )
 
 
@@ -227,6 +265,8 @@ def _facts(check: _Checker, fullname: str, extra: dict[str, Any]) -> Facts:
         gbps=number("gbps"),
         speedup=optional("speedup"),
         loss=optional("relative_frobenius_error"),
+        bound=text("bound") if extra.get("bound") is not None else None,
+        percent_of_limit=optional("percent_of_limit"),
     )
 
 

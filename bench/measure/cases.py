@@ -18,6 +18,7 @@ from typing import Any
 import kernels_c
 from bench import registry
 from bench.measure.data import Buffer, values
+from bench.measure.limits import cores_of
 from bench.measure.truth import Worst, WrongResult, inverse_ulps, require, worst_error
 from bench.registry import Kernel, Shape, Unit
 
@@ -26,11 +27,13 @@ Numbers = Sequence[float]
 
 @dataclass(frozen=True)
 class Call:
-    """What is timed, function(*args), and who implements it: "python" or a folder of kernels_c."""
+    """What is timed, function(*args), who implements it ("python" or a folder of kernels_c), and
+    over how many cores it spreads."""
 
     implementation: str
     function: Callable[..., Any]
     args: tuple[Any, ...]
+    cores: int = 1
 
 
 class Case(ABC):
@@ -68,6 +71,11 @@ class Case(ABC):
         """More about a verified result that belongs in extra_info."""
         return {}
 
+    @property
+    def slow_in_python(self) -> bool:
+        """Whether a Python call lasts about a second or more."""
+        return False
+
     @cached_property
     def module(self) -> Any:
         return importlib.import_module(f"kernels_py.{self.kernel.module}")
@@ -82,7 +90,7 @@ class Case(ABC):
         if side == "python":
             return Call("python", getattr(self.module, name), self.python_args())
         tier = kernels_c.load_tier(name)
-        return Call(tier.build_info()["folder"], *self.native_call(tier))
+        return Call(tier.build_info()["folder"], *self.native_call(tier), cores_of(tier))
 
     def run_and_verify(self, what: str, call: Call) -> dict[str, float]:
         """Call once; see verify."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench import registry
+from bench.measure.limits import Limits
+from bench.measure.roofline import least_seconds
 from bench.measure.timing import ROUND_SECONDS
 
 
-def add_derived_figures(benchmarks: list[dict[str, Any]]) -> None:
-    """gflops, gbps and speedup into the extra_info of each benchmark, as pytest-benchmark's JSON.
+def add_derived_figures(benchmarks: list[dict[str, Any]], limits: Limits | None = None) -> None:
+    """gflops, gbps, speedup, bound and percent_of_limit into the extra_info of each benchmark, as
+    pytest-benchmark's JSON.
 
     speedup is against the fastest Python variant of the same kernel and shape, minimum against
-    minimum; absent where no Python variant was measured in the run.
+    minimum; absent where no Python variant was measured in the run. bound and percent_of_limit are
+    absent for Python, and without the machine's limits.
     """
     fastest_python: dict[tuple[str, str], float] = {}
     ours = [b for b in benchmarks if "kernel" in b.get("extra_info", {})]
@@ -28,6 +33,16 @@ def add_derived_figures(benchmarks: list[dict[str, Any]]) -> None:
         python = fastest_python.get((info["kernel"], info["size"]))
         if python is not None:
             info["speedup"] = python / seconds
+        if limits is not None and info["side"] != "python":
+            _add_limit(info, seconds, limits)
+
+
+def _add_limit(info: dict[str, Any], seconds: float, limits: Limits) -> None:
+    kernel, shape = registry.kernel(info["kernel"]), tuple(info["shape"])
+    least = least_seconds(kernel, shape, info["cores"], limits.caches, limits.best)
+    if least is not None:
+        info["bound"] = least[1]
+        info["percent_of_limit"] = 100 * least[0] / seconds
 
 
 def correct_options(benchmarks: list[dict[str, Any]]) -> None:

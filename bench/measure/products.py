@@ -20,12 +20,18 @@ from kernels_py import matmul, matmul_i8, quantize
 # computing it in Python would take longer than timing it.
 _CHECKED_WHOLE = 20_000_000
 _SAMPLED_ROWS = 8
+# Python takes 30-100 ns for each.
+_SLOW_MULTIPLY_ADDS = 10_000_000
 
 
 class ProductCase(Case):
     """float32 [m, k], [k, n] -> float32 [m, n]."""
 
     in_c_type, out_c_type = "float", "float"
+
+    @property
+    def slow_in_python(self) -> bool:
+        return math.prod(self.shape) > _SLOW_MULTIPLY_ADDS
 
     @property
     def out_length(self) -> int:

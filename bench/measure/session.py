@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import kernels_c
 from bench import registry
 from bench.measure.cases import Call, Case
 from bench.measure.layouts import make_case, probes
+from bench.measure.limits import TIER, Limits, machine_limits
+from bench.measure.roofline import ceilings
 from bench.measure.timing import Rounds
 from bench.measure.truth import WrongResult
 from bench.registry import Kernel
 
-# A Python call of more operations than this lasts about a second or more (30-100 ns an operation):
-# the call that is verified is also its first round, and few follow.
-_SLOW_OPERATIONS = 20_000_000
+# A Python call that lasts about a second is verified on its first round, and few follow.
 _SLOW_ROUNDS = 3
 _SLOW_SECONDS = 8.0  # no further round when the case has taken this long
 
@@ -24,6 +26,7 @@ class Session:
     def __init__(self, cap_seconds: float) -> None:
         self.cap_seconds = cap_seconds  # a case that takes longer ends unconfirmed
         self._case: Case | None = None
+        self._limits: Limits | None = None
         self._probed: set[tuple[str, str]] = set()
         self._failed: dict[tuple[str, str], str] = {}
         self._recorded: dict[tuple[str, str], list[Any]] = {}
@@ -39,6 +42,7 @@ class Session:
         benchmark.group = f"{name} {size}"
         benchmark.extra_info.update(static_facts(kernel, variant, size))
         call = case.call(variant)
+        benchmark.extra_info["cores"] = call.cores
         try:
             self._require_no_failure(name, variant)
             self._probe(kernel, variant, call.implementation)
@@ -59,7 +63,7 @@ class Session:
     def _verify_and_time(self, benchmark: Any, case: Case, call: Call, what: str) -> None:
         python = call.implementation == "python"
         rounds = Rounds(call.function, call.args, self.cap_seconds)
-        slow = python and case.kernel.flops(case.shape) > _SLOW_OPERATIONS
+        slow = python and case.slow_in_python
         if slow or benchmark.disabled:
             case.prepare(call)
             returned = benchmark.pedantic(call.function, call.args)
@@ -70,12 +74,28 @@ class Session:
         else:
             facts = case.run_and_verify(what, call)
             verified = case.output(call)
-            benchmark.pedantic(call.function, call.args, iterations=rounds.calibrate())
-            for seconds in rounds:
-                benchmark.stats.update(seconds)
+            with nullcontext() if python else self._limits_beside(case, call.cores):
+                benchmark.pedantic(call.function, call.args, iterations=rounds.calibrate())
+                for seconds in rounds:
+                    benchmark.stats.update(seconds)
             if case.output(call) != verified:
                 raise WrongResult(f"{what}: a later call gave another result than the verified one")
         benchmark.extra_info.update(facts, stable=rounds.confirmed)
+
+    def _limits_beside(self, case: Case, cores: int) -> AbstractContextManager[None]:
+        """The ceilings of a native case, measured before and after what happens inside."""
+        if self._limits is None and kernels_c.why_unavailable(TIER) is None:
+            self._limits = machine_limits()
+        if self._limits is None:
+            return nullcontext()
+        caches = self._limits.caches
+        return self._limits.beside(ceilings(case.kernel, case.shape, cores, caches))
+
+    def finished_limits(self) -> Limits | None:
+        """All of the machine's ceilings; None where no native case was timed, or none can be."""
+        if self._limits is not None:
+            self._limits.complete()
+        return self._limits
 
     def _probe(self, kernel: Kernel, variant: str, implementation: str) -> None:
         """The small awkward cases, once for each native kernel and tier."""

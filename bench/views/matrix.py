@@ -57,8 +57,9 @@ def table(run: Run) -> tuple[list[str], list[list[str]]]:
     all_rows = rows(run)
     variants = _variants(run)
     header = ["kernel", "size", "fastest Python", "py-loop", *(_heading(v) for v in variants)]
-    header += ["speedup", "rate", "worst error"]
-    return header, [_cells(row, variants) for row in all_rows]
+    limited = _has_limits(run)
+    header += ["speedup", "rate", *(["limit"] if limited else []), "worst error"]
+    return header, [_cells(row, variants, limited) for row in all_rows]
 
 
 def notes(run: Run) -> list[str]:
@@ -74,6 +75,12 @@ def notes(run: Run) -> list[str]:
         lines.append(
             f"Going through int8 loses up to {100 * max(losses):.2f} % of the float32 product "
             "(relative Frobenius error); worst error counts only what comes on top of that."
+        )
+    if _has_limits(run):
+        lines.append(
+            "limit: how much of what this machine can do that tier reaches, and what stops it: "
+            "arithmetic (compute) or the bandwidth of the memory level that holds the data, each "
+            "measured in the same run."
         )
     if any(not facts.stable for _, facts in run.ours):
         lines.append(
@@ -117,12 +124,18 @@ def _heading(variant: str) -> str:
     return variant.removeprefix("c-")
 
 
-def _cells(row: Row, variants: list[str]) -> list[str]:
+def _has_limits(run: Run) -> bool:
+    return any(facts.percent_of_limit is not None for _, facts in run.ours)
+
+
+def _cells(row: Row, variants: list[str], limited: bool) -> list[str]:
     python, native = row.fastest("python"), row.fastest("native")
     cells = [row.kernel, row.size, _time(python), _time(row.results.get("py-loop"))]
     cells += [_time(row.results.get(variant)) for variant in variants]
     cells.append(units.factor(row.speedup) if row.speedup else "")
     cells.append(_rate(native[1]) if native else "")
+    if limited:
+        cells.append(_limit(native[1]) if native else "")
     cells.append(_error(native[1]) if native else "")
     return cells
 
@@ -137,6 +150,12 @@ def _time(pair: tuple[Result, Facts] | None) -> str:
 def _rate(facts: Facts) -> str:
     value = facts.gbps if facts.rate == "GB/s" else facts.gflops
     return f"{units.three_digits(value)} {facts.rate}"
+
+
+def _limit(facts: Facts) -> str:
+    if facts.percent_of_limit is None:
+        return ""
+    return f"{units.percent(facts.percent_of_limit)} {facts.bound or ''}".strip()
 
 
 def _error(facts: Facts) -> str:
@@ -199,6 +218,8 @@ def as_json(run: Run) -> str:
                         "stable": facts.stable,
                         "gflops": facts.gflops,
                         "gbps": facts.gbps,
+                        "bound": facts.bound,
+                        "percent_of_limit": facts.percent_of_limit,
                         "speedup": facts.speedup,
                         "max_error_ulp": facts.max_error_ulp,
                         "error_unit": facts.error_unit,

@@ -28,6 +28,16 @@ def factor(value: float) -> str:
     return f"{value:,.0f}x" if value >= 100 else f"{three_digits(value)}x"
 
 
+def percent(value: float) -> str:
+    """ "93%", "2.1%"."""
+    return f"{value:.0f}%" if value >= 10 else f"{value:.1f}%"
+
+
+def nbytes(value: int) -> str:
+    """ "24 KiB", "128 MiB"."""
+    return f"{value / 2**20:.4g} MiB" if value >= 2**20 else f"{value / 2**10:.4g} KiB"
+
+
 def error(value: float) -> str:
     if value == 0:
         return "0"
