@@ -13,11 +13,24 @@ import pytest
 
 from bench import __main__ as command_line
 from bench import runs
+from bench.views import matrix
 
 GOOD: dict[str, Any] = {
     "datetime": "2026-01-02T03:04:05+00:00",
     "commit_info": {"id": "0123456789abcdef", "dirty": True},
-    "machine_info": {"cpu": {"brand_raw": "A CPU"}},
+    "machine_info": {
+        "cpu": {"brand_raw": "A CPU"},
+        "limits": [
+            {
+                "name": "copy",
+                "level": "L1",
+                "cores": 1,
+                "working_set": 24576,
+                "per_second": 2e11,
+                "unit": "B",
+            }
+        ],
+    },
     "benchmarks": [
         {
             "fullname": "test_bench_relu.py::test_relu[c-avx2-100]",
@@ -38,6 +51,8 @@ GOOD: dict[str, Any] = {
                 "stable": True,
                 "gflops": 1.0,
                 "gbps": 8.0,
+                "bound": "L1",
+                "percent_of_limit": 4.0,
             },
         }
     ],
@@ -67,6 +82,30 @@ def test_a_good_run_is_read_whole() -> None:
     assert result.facts is not None
     assert result.facts.shape == (100,)
     assert result.facts.speedup is None
+    assert (result.facts.bound, result.facts.percent_of_limit) == ("L1", 4.0)
+    assert run.limits == (runs.Limit("copy", "L1", 1, 24576, 2e11, "B"),)
+
+
+def test_a_run_from_before_there_were_limits_is_read_and_shown_without_them() -> None:
+    old = changed("machine_info.limits", ...)
+    for name in ("bound", "percent_of_limit"):
+        del old["benchmarks"][0]["extra_info"][name]
+    run = runs.from_json(old)
+    assert run.limits == ()
+    assert run.results[0].facts
+    assert run.results[0].facts.percent_of_limit is None
+    assert "limit" not in matrix.table(run)[0]
+    assert "limit" not in matrix.as_text(run)
+
+
+def test_the_matrix_shows_the_limit_where_the_run_has_one() -> None:
+    run = runs.from_json(GOOD)
+    header, ((*_, limit, _),) = matrix.table(run)
+    assert header[-2:] == ["limit", "worst error"]
+    assert limit == "4.0% L1"
+    assert any(note.startswith("limit: ") for note in matrix.notes(run))
+    variant = json.loads(matrix.as_json(run))[0]["variants"]["c-avx2"]
+    assert (variant["bound"], variant["percent_of_limit"]) == ("L1", 4.0)
 
 
 def test_a_foreign_benchmark_has_times_only() -> None:
@@ -113,6 +152,17 @@ BAD_VALUES = [
     ("datetime", "yesterday"),
     ("datetime", 5),
     ("machine_info", []),
+    ("machine_info.limits", "fast"),
+    ("machine_info.limits", [7]),
+    ("machine_info.limits.0.name", ...),
+    ("machine_info.limits.0.level", 2),
+    ("machine_info.limits.0.cores", 1.5),
+    ("machine_info.limits.0.working_set", -1),
+    ("machine_info.limits.0.per_second", 0),
+    ("machine_info.limits.0.per_second", float("inf")),
+    ("machine_info.limits.0.unit", None),
+    ("benchmarks.0.extra_info.bound", 3),
+    ("benchmarks.0.extra_info.percent_of_limit", float("nan")),
     ("commit_info", "abc"),
 ]
 PATHS = [path for path, _ in BAD_VALUES]
@@ -222,6 +272,7 @@ def test_bad_arguments_exit_with_2(arguments: list[str]) -> None:
 
 def test_machine_differences_name_what_matters_only() -> None:
     now = {"cpu": {"brand_raw": "B", "flags": ["avx2"]}, "release": "6.1", "tiers": {"avx2": 1}}
+    now["limits"] = []
     then = {"cpu": {"brand_raw": "A", "flags": []}, "release": "6.2", "tiers": {"avx2": 2}}
     assert runs.machine_differences(now, now) == []
     lines = runs.machine_differences(now, then)

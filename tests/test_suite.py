@@ -84,6 +84,13 @@ def test_extra_info_holds_the_facts(shared: Checkout) -> None:
     assert info["gflops"] > 0
     assert info["gbps"] > 0
     assert info["speedup"] > 1
+    assert info["bound"] == "compute"
+    assert info["percent_of_limit"] > 0
+    assert info["cores"] == 1
+    python = next(b["extra_info"] for b in run["benchmarks"] if b["name"].endswith("[py-loop-16]"))
+    assert "bound" not in python
+    names = {limit["name"] for limit in run["machine_info"]["limits"]}
+    assert {"fma", "madd_i16", "clock", "call", "read", "update", "copy", "stream"} == names
     assert set(run["machine_info"]["tiers"]["avx2"]) == {"compiler", "flags", "key"}
     assert "node" not in run["machine_info"]
 

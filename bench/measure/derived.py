@@ -33,7 +33,7 @@ def add_derived_figures(benchmarks: list[dict[str, Any]], limits: Limits | None 
         python = fastest_python.get((info["kernel"], info["size"]))
         if python is not None:
             info["speedup"] = python / seconds
-        if limits is not None and info["side"] != "python":
+        if limits is not None and info["side"] != "python" and "cores" in info:
             _add_limit(info, seconds, limits)
 
 

@@ -2,7 +2,7 @@
 // build_ffi.py reads the declarations between the two markers for the tiers that this folder makes.
 //
 // Those that compute run `rounds` rounds and return the operations done. Those that move memory pass
-// over their buffer `passes` times; pointers are multiples of 64 bytes, n of MEMORY_STEP floats.
+// over their buffer `passes` times; pointers are multiples of 64 bytes, n is one of 128 floats.
 #pragma once
 
 #include <stddef.h>

@@ -1,0 +1,372 @@
+"""The machine's ceilings: what the probes touch, how levels are found, what follows from the
+figures. No test depends on how fast anything is."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from array import array
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import build_ffi
+import kernels_c
+from bench import __main__ as command_line
+from bench import registry, runs
+from bench.measure import derived, limits
+from bench.measure.caches import LEVELS, PATTERNS, Caches, read_caches
+from bench.measure.data import Buffer
+from bench.measure.limits import PEAKS, Ceiling, Job, Limits
+from bench.measure.roofline import ceilings, least_seconds
+from bench.views import limits as view
+
+SMALL = Caches(l1=32 * 2**10, l2=256 * 2**10, l3=2**20)
+N = 3 * 128
+
+
+@pytest.fixture(scope="module", params=["avx2", "avx2_omp"])
+def probing(request: pytest.FixtureRequest) -> kernels_c.Tier:
+    """The tiers that carry the probes."""
+    try:
+        return kernels_c.load_tier(request.param)
+    except kernels_c.TierUnavailable as reason:
+        pytest.skip(str(reason))
+
+
+# --- The probes ----------------------------------------------------------------------------------
+
+
+def buffer(values: array[float]) -> Buffer:
+    memory = Buffer("f", len(values))
+    memory.fill(values)
+    return memory
+
+
+def floats(tier: kernels_c.Tier, memory: Buffer) -> Any:
+    return tier.ffi.cast("float *", memory.address)
+
+
+RAMP = array("f", [i / 512 for i in range(N)])
+
+
+@pytest.mark.parametrize("name", ["copy", "stream"])
+@pytest.mark.parametrize("passes", [1, 3])
+def test_a_copy_copies_all_of_it_and_nothing_else(
+    probing: kernels_c.Tier, name: str, passes: int
+) -> None:
+    x, out = buffer(RAMP), Buffer("f", N)
+    out.poison()
+    function = getattr(probing.lib, f"limit_{name}_f32")
+    function(floats(probing, x), floats(probing, out), N, passes)
+    assert out.holds(RAMP)
+    assert x.holds(RAMP)
+    assert x.guards_intact()
+    assert out.guards_intact()
+
+
+@pytest.mark.parametrize("passes", [0, 1, 2, 3])
+def test_an_update_writes_every_element_in_every_pass(probing: kernels_c.Tier, passes: int) -> None:
+    x = buffer(RAMP)
+    probing.lib.limit_update_f32(floats(probing, x), N, passes)
+    assert x.holds(array("f", [1 - v for v in RAMP]) if passes % 2 else RAMP)
+    assert x.guards_intact()
+
+
+@pytest.mark.parametrize("place", [0, 1, 127, 128, 200, N - 1])
+def test_a_read_sees_every_element(probing: kernels_c.Tier, place: int) -> None:
+    values = array("f", RAMP)
+    values[place] = 1000.0
+    x = buffer(values)
+    assert probing.lib.limit_read_f32(floats(probing, x), N, 2) == 1000.0
+    assert x.holds(values)
+
+
+@pytest.mark.parametrize("name", ["fma_f32", "madd_i16", "clock"])
+def test_the_operations_reported_grow_with_the_rounds(probing: kernels_c.Tier, name: str) -> None:
+    function = getattr(probing.lib, f"limit_{name}")
+    one = function(1)
+    assert one > 0
+    assert function(0) == 0
+    assert function(1000) == 1000 * one
+
+
+def test_only_tiers_of_a_folder_with_probes_declare_them() -> None:
+    for name, tier in build_ffi.TIERS.items():
+        assert ("limit_fma_f32" in build_ffi.declarations(name)) == (tier.folder != "portable")
+        assert "relu_f32" in build_ffi.declarations(name)
+
+
+# --- Levels --------------------------------------------------------------------------------------
+
+
+def describe(folder: Path, *caches: tuple[int, str, str]) -> Path:
+    for number, (level, kind, size) in enumerate(caches):
+        index = folder / f"index{number}"
+        index.mkdir()
+        for name, text in (("level", str(level)), ("type", kind), ("size", size)):
+            (index / name).write_text(f"{text}\n")
+    return folder
+
+
+def test_cache_sizes_are_read_from_the_kernel(tmp_path: Path) -> None:
+    folder = describe(
+        tmp_path,
+        (1, "Data", "48K"),
+        (1, "Instruction", "64K"),
+        (2, "Unified", "1024K"),
+        (3, "Unified", "32768K"),
+    )
+    assert read_caches(folder) == Caches(48 * 2**10, 2**20, 2**25)
+
+
+@pytest.mark.parametrize(
+    "caches", [(), ((1, "Data", "nonsense"),), ((2, "Unified", "64M"),), ((1, "Data", "65536K"),)]
+)
+def test_what_the_kernel_does_not_say_is_guessed(
+    tmp_path: Path, caches: tuple[tuple[int, str, str], ...]
+) -> None:
+    found = read_caches(describe(tmp_path, *caches))
+    assert 0 < found.l1 <= found.l2 <= found.l3
+
+
+MACHINES = (
+    SMALL,
+    read_caches(),
+    read_caches(Path("/nonexistent")),
+    Caches(32 * 2**10, 512 * 2**10, 512 * 2**10),
+    Caches(48 * 2**10, 2 * 2**20, 384 * 2**20),
+)
+
+
+@pytest.mark.parametrize("caches", MACHINES, ids=str)
+@pytest.mark.parametrize("cores", [1, 2, 8])
+def test_more_bytes_never_live_in_a_nearer_level(caches: Caches, cores: int) -> None:
+    found = [LEVELS.index(caches.level(2**bits, cores)) for bits in range(40)]
+    assert found == sorted(found)
+    assert (found[0], found[-1]) == (0, 3)
+
+
+@pytest.mark.parametrize("caches", MACHINES, ids=str)
+def test_a_working_set_lies_within_its_level(caches: Caches) -> None:
+    sizes = [caches.working_set(level) for level in LEVELS]
+    assert sizes == sorted(sizes)
+    assert all(size % 4096 == 0 and size > 0 for size in sizes)
+    for size, capacity in zip(sizes, (caches.l1, caches.l2, caches.l3), strict=False):
+        assert size <= capacity / 2
+    assert sizes[-1] <= 2**28
+
+
+def test_private_levels_hold_more_on_more_cores() -> None:
+    assert SMALL.level(2 * SMALL.l2, 1) == "L3"
+    assert SMALL.level(2 * SMALL.l2, 2) == "L2"
+    assert SMALL.level(2 * SMALL.l3, 2) == "DRAM"
+
+
+# --- Measuring -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def measured() -> Limits:
+    """Two threads, on however many cores there are."""
+    try:
+        tier = kernels_c.load_tier("avx2")
+    except kernels_c.TierUnavailable as reason:
+        pytest.skip(str(reason))
+    made = Limits(tier, cores=2, caches=SMALL)
+    made.complete()
+    return made
+
+
+def test_every_ceiling_is_measured_and_believable(measured: Limits) -> None:
+    assert set(measured.best) == set(measured.all)
+    assert len(measured.all) == 1 + 2 * (len(PEAKS) + 1 + len(LEVELS) * len(PATTERNS))
+    assert all(0 < rate < math.inf for rate in measured.best.values())
+
+
+def test_a_further_slice_can_only_raise_a_ceiling(measured: Limits) -> None:
+    for ceiling in (Ceiling("fma"), Ceiling("copy", "L1", 2), Ceiling("stream", "DRAM")):
+        before = measured.best[ceiling]
+        measured.measure([ceiling])
+        assert measured.best[ceiling] >= before
+    measured.best[Ceiling("fma")] = 1e30
+    with measured.beside([Ceiling("fma")]):
+        pass
+    assert measured.best.pop(Ceiling("fma")) == 1e30
+    measured.complete()
+    assert measured.best[Ceiling("fma")] < 1e30
+
+
+def test_a_saved_run_gives_the_rows_back(measured: Limits) -> None:
+    rows = json.loads(json.dumps(measured.as_rows()))
+    read = runs.limits_from_json(rows)
+    assert {Ceiling(limit.name, limit.level, limit.cores) for limit in read} == set(measured.best)
+    assert json.loads(view.as_json(read)) == rows
+    sets = {limit.working_set for limit in read if limit.level == "L1"}
+    assert sets == {SMALL.l1 // 2, SMALL.l1}
+    text = view.as_text(read)
+    for part in ("FMA peak", "1 core", "2 cores", "L1 read", "DRAM copy, non-temporal", "ns"):
+        assert part in text
+
+
+def test_each_core_has_memory_of_its_own(measured: Limits) -> None:
+    """What one thread's probe writes no other touches."""
+    spans: list[tuple[int, int]] = []
+    real = measured._tier
+
+    class Recording:
+        ffi = real.ffi
+
+        class lib:  # noqa: N801
+            @staticmethod
+            def limit_update_f32(x: Any, n: int, passes: int) -> None:
+                start = int(real.ffi.cast("uintptr_t", x))
+                spans.append((start, start + 4 * n))
+
+    made = Limits(Recording(), cores=3, caches=SMALL)  # type: ignore[arg-type]
+    for level in LEVELS:
+        spans.clear()
+        for core in range(3):
+            made._job(Ceiling("update", level, 3), core).run(1)
+        spans.sort()
+        assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+
+
+def test_threads_run_together_and_take_as_long_as_the_last() -> None:
+    meeting = threading.Barrier(3, timeout=60)  # broken, unless all three are there at once
+    done: list[int] = []
+
+    def run(repeats: int) -> None:
+        meeting.wait()
+        done.append(repeats)
+
+    assert limits.run_together([Job(run, 1.0)] * 3, 7) > 0
+    assert done == [7, 7, 7]
+
+
+def test_a_ring_goes_round_its_whole_memory() -> None:
+    step = limits._DRAM_STEP
+    seen: list[tuple[int, int]] = []
+    job = limits.ring_job(lambda x, n, passes: seen.append((x, n)), [0], 8 * step, 4.0)
+    assert job.most == 2
+    for _ in range(5):
+        job.run(2)
+    assert seen == [(2 * step * (i % 4), 2 * step) for i in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("", 4), ("1", 1), ("3", 3), ("9", 4), ("2,1", 2), ("0", 4), ("x", 4)]
+)
+def test_openmp_tiers_use_the_cores_they_are_given(
+    monkeypatch: pytest.MonkeyPatch, given: str, expected: int
+) -> None:
+    class Tier:
+        def __init__(self, flags: list[str]) -> None:
+            self.build_info = lambda: {"flags": flags}
+
+    monkeypatch.setattr(limits, "usable_cores", lambda: 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert limits.cores_of(Tier(["-O3", "-fopenmp"])) == expected  # type: ignore[arg-type]
+    assert limits.cores_of(Tier(["-O3"])) == 1  # type: ignore[arg-type]
+
+
+# --- What follows from them ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernel", registry.KERNELS.values(), ids=lambda kernel: kernel.name)
+def test_every_row_states_its_cost_in_terms_that_are_measured(kernel: registry.Kernel) -> None:
+    assert kernel.peak in PEAKS
+    assert kernel.pattern in ("read", "update", "copy")
+    for shape in kernel.shapes():
+        assert kernel.flops(shape) > 0
+        assert kernel.bytes(shape) > 0
+
+
+def synthetic(cores: int = 1) -> dict[Ceiling, float]:
+    """1e9 operations a second; a copy of 16e9 bytes a second in L1, half of that in each level
+    further out, but 6e9 past the caches."""
+    best: dict[Ceiling, float] = {Ceiling(peak, None, cores): 1e9 for peak in PEAKS}
+    for number, level in enumerate(LEVELS):
+        for pattern in PATTERNS:
+            best[Ceiling(pattern, level, cores)] = 16e9 / 2**number
+        best[Ceiling("stream", level, cores)] = 6e9
+    return best
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "seconds", "bound"),
+    [
+        ("relu_f32", (1000,), 1000 / 1e9, "compute"),
+        ("relu_f32", (2**17,), 2**20 / 4e9, "L3"),
+        ("relu_f32", (2**20,), 8 * 2**20 / 6e9, "DRAM"),
+        ("quantize_f32_i8", (2**20,), 3 * 2**20 / 1e9, "compute"),
+        ("matmul_f32", (10, 10, 10), 2000 / 1e9, "compute"),
+    ],
+)
+def test_the_slower_of_arithmetic_and_memory_bounds(
+    name: str, shape: tuple[int, ...], seconds: float, bound: str
+) -> None:
+    kernel = registry.KERNELS[name]
+    least = least_seconds(kernel, shape, 1, SMALL, synthetic())
+    assert least is not None
+    assert least[0] == pytest.approx(seconds, rel=1e-3)
+    assert least[1] == bound
+
+
+def test_non_temporal_stores_count_only_past_the_caches() -> None:
+    relu = registry.KERNELS["relu_f32"]
+    names = [[c.name for c in ceilings(relu, (n,), 1, SMALL)] for n in (100, 2**20)]
+    assert names == [["fma", "copy"], ["fma", "copy", "stream"]]
+
+
+def test_without_the_ceilings_of_that_many_cores_nothing_is_said() -> None:
+    relu = registry.KERNELS["relu_f32"]
+    assert least_seconds(relu, (100,), 2, SMALL, synthetic(1)) is None
+    assert least_seconds(relu, (100,), 2, SMALL, synthetic(2)) is not None
+
+
+def test_the_percentage_is_of_the_minimum_and_for_native_sides_only() -> None:
+    class Synthetic:
+        caches, best = SMALL, synthetic()
+
+    def benchmark(side: str, seconds: float) -> dict[str, Any]:
+        facts = {"kernel": "relu_f32", "side": side, "size": "1000", "shape": [1000], "cores": 1}
+        return {
+            "stats": {"min": seconds, "median": 9.0},
+            "extra_info": {**facts, "flops": 1000, "bytes": 8000},
+        }
+
+    both = [benchmark("python", 1e-3), benchmark("native", 4e-6)]
+    derived.add_derived_figures(both, Synthetic())  # type: ignore[arg-type]
+    python, native = (b["extra_info"] for b in both)
+    assert native["bound"] == "compute"
+    assert native["percent_of_limit"] == pytest.approx(25.0)
+    assert not {"bound", "percent_of_limit"} & python.keys()
+
+
+# --- The command ---------------------------------------------------------------------------------
+
+
+def test_the_command_prints_positive_finite_rates(capsys: pytest.CaptureFixture[str]) -> None:
+    if kernels_c.why_unavailable("avx2"):
+        pytest.skip("needs the avx2 tier")
+    assert command_line.main(["limits", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["name"] for row in rows} == {*PEAKS, "clock", "call", *PATTERNS}
+    assert all(0 < row["per_second"] < math.inf for row in rows)
+
+
+def test_without_the_tier_the_command_says_why_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unavailable(name: str) -> kernels_c.Tier:
+        raise kernels_c.TierUnavailable(f"tier {name} needs AVX2 and FMA, which is not here")
+
+    monkeypatch.setattr(kernels_c, "load_tier", unavailable)
+    assert command_line.main(["limits"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "bench: tier avx2 needs AVX2 and FMA, which is not here\n"
+    assert captured.out == ""
