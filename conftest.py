@@ -67,7 +67,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if session.config.getoption("peers"):
         from bench.measure import peers
 
-        reason = peers.why_none()
+        reason = peers.why_not_installed()
         if reason is not None:
             pytest.exit(reason, returncode=2)
 

@@ -128,6 +128,10 @@ def _report(options: argparse.Namespace) -> int:
 
 def _peers(options: argparse.Namespace) -> int:
     if options.saved is None:
+        if options.output is not None:  # found out now, not after minutes
+            if options.output.is_dir():
+                raise BadRequest(f"{options.output}: is a folder, needs the name of a file")
+            options.output.parent.mkdir(parents=True, exist_ok=True)
         content = _compared_with_peers(options)
         saved = peer_runs.save(content, options.output)
         print(peers_view.FORMATS[options.format](peer_runs.from_json(content)))
@@ -145,7 +149,7 @@ def _compared_with_peers(options: argparse.Namespace) -> dict[str, Any]:
     from bench.measure import peers
     from bench.measure.truth import WrongResult
 
-    reason = peers.why_none()
+    reason = peers.why_not_installed()
     if reason is not None:
         raise BadRequest(reason)
     from bench.measure.peers import compare
@@ -166,6 +170,8 @@ def _compared_with_peers(options: argparse.Namespace) -> dict[str, Any]:
         )
     except (ValueError, kernels_c.TierUnavailable, WrongResult) as error:
         raise BadRequest(str(error)) from None
+    except MemoryError:
+        raise BadRequest("not enough memory for these sizes; choose others with --size") from None
     except KeyboardInterrupt:
         raise BadRequest("interrupted; nothing was saved") from None
     return compare.saved_content(cells, options.seconds)

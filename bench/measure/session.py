@@ -69,11 +69,10 @@ class Session:
                 self._verify_and_time(benchmark, case, call, f"{what} peer-{library}")
         except Exception as error:
             withdraw(benchmark)
+            reason = peers.reason_of(error, f"{what} {library}")
             if not isinstance(error, peers.PeerUnavailable):
-                self.refused_peers[f"{library} {what}"] = peers.reason_of(
-                    error, f"{what} {library}"
-                )
-            raise peers.PeerUnavailable(peers.reason_of(error, f"{what} {library}")) from None
+                self.refused_peers[f"{library} {what}"] = reason
+            raise peers.PeerUnavailable(reason) from None
 
     def _case_for(self, kernel: Kernel, size: str) -> Case:
         shape = kernel.shape_named(size)

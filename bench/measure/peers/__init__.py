@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from bench.measure.peers.adapter import Peer
 
 EXTRA = "pip install -e '.[peers]'"
-_IN_THE_EXTRA = ("numpy", "torch", "onnxruntime")
+# Every comparison needs these two: to look at results, and to set threads.
+_NEEDED = ("numpy", "threadpoolctl")
 _ADAPTERS = {
     "numpy": "numpy_peer:NumPy",
     "torch": "torch_peer:Torch",
@@ -34,15 +35,12 @@ class PeerUnavailable(RuntimeError):
     message is one sentence that says why."""
 
 
-def why_none() -> str | None:
-    """None if the extra is installed, even in part; else the one line that says how to get it."""
-    if _found("threadpoolctl") and any(map(_found, _IN_THE_EXTRA)):
+def why_not_installed() -> str | None:
+    """None if enough of the extra is installed to compare anything; else the one line that says
+    how to get it. Imports nothing."""
+    if all(importlib.util.find_spec(module) is not None for module in _NEEDED):
         return None
-    return f"none of the libraries to compare with is installed; get them with: {EXTRA}"
-
-
-def _found(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+    return f"the libraries to compare with are not installed; get them with: {EXTRA}"
 
 
 def why_unavailable(name: str) -> str | None:
@@ -60,6 +58,9 @@ def load_peer(name: str) -> Peer:
     if name not in _ADAPTERS:
         known = ", ".join(registry.PEERS)
         raise PeerUnavailable(f"there is no peer {name!r}; the peers are {known}")
+    missing = why_not_installed()
+    if missing is not None:
+        raise PeerUnavailable(f"{name}: {missing}")
     module, _, adapter = _ADAPTERS[name].partition(":")
     try:
         peer: Peer = getattr(importlib.import_module(f"{__name__}.{module}"), adapter)()

@@ -59,12 +59,18 @@ class InPlaceCase(UnaryCase):
         return []
 
 
+def checked(kernel: str, size: str) -> str:
+    """The size itself if the kernel can have it, listed or not; else raises ValueError."""
+    shape = registry.kernel(kernel).shape_named(size.removesuffix(IN_PLACE))
+    if size.endswith(IN_PLACE) and kernel not in _ALSO_IN_PLACE:
+        raise ValueError(f"{kernel}: got size {size!r}, but it is not compared in place")
+    if 0 in shape:
+        raise ValueError(f"{kernel}: got size {size!r}, needs more than nothing to compare")
+    return size
+
+
 def make(kernel: str, size: str) -> Case:
-    """The case of a size as `sizes` names it. Raises ValueError for a name that is none."""
+    """The case of a size as `sizes` names it."""
     row = registry.kernel(kernel)
     shape = row.shape_named(size.removesuffix(IN_PLACE))
-    if not size.endswith(IN_PLACE):
-        return make_case(row, shape)
-    if kernel not in _ALSO_IN_PLACE:
-        raise ValueError(f"{kernel}: is not compared in place")
-    return InPlaceCase(row, shape)
+    return InPlaceCase(row, shape) if size.endswith(IN_PLACE) else make_case(row, shape)

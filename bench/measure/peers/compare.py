@@ -67,20 +67,16 @@ def plans(
         listed = cells.sizes(kernel, quick)
         if not listed and kernels:
             raise ValueError(f"--kernel: no library has {kernel}")
-        # Any size can be asked for; with several kernels, each takes those of its rank.
-        chosen = [s for s in sizes if _fits(kernel, s)] if sizes else listed
-        wanted += [Plan(kernel, size, n, native) for size in chosen if listed]
+        # Of one kernel any size can be asked for. Of several, each takes those that it lists: a
+        # million is a length to one and a cube to another.
+        if sizes and len(kernels) == 1:
+            listed = [cells.checked(kernel, size) for size in sizes]
+        elif sizes:
+            listed = [size for size in cells.sizes(kernel, False) if size in sizes]
+        wanted += [Plan(kernel, size, n, native) for size in listed]
     if not wanted:
-        raise ValueError(f"--size: no kernel that is compared has {' or '.join(sizes)}")
+        raise ValueError(f"--size: no kernel lists {' or '.join(sizes)}; name one with --kernel")
     return wanted
-
-
-def _fits(kernel: str, size: str) -> bool:
-    try:
-        registry.kernel(kernel).shape_named(size.removesuffix(cells.IN_PLACE))
-    except ValueError:
-        return False
-    return cells.IN_PLACE not in size or size in cells.sizes(kernel, False)
 
 
 def _tier(threads: int, asked_for: str | None) -> str:
