@@ -98,7 +98,10 @@ def _add_peers(commands: Any) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value <= 3600:
         raise argparse.ArgumentTypeError("needs more than 0 and at most 3600 seconds")
     return value

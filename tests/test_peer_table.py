@@ -12,6 +12,7 @@ import pytest
 from bench import __main__ as command_line
 from bench import peer_runs, runs
 from bench.measure.peers import compare
+from bench.views import matrix
 from bench.views import peers as view
 
 TIME = {
@@ -107,6 +108,56 @@ def test_the_formats_agree() -> None:
 def test_a_comparison_without_any_library_has_a_table_too() -> None:
     run = peer_runs.from_json({**GOOD, "cells": GOOD["cells"][3:]})
     assert "No cell could be compared." in view.as_text(run)
+
+
+# --- The matrix of a run with peers --------------------------------------------------------------
+
+
+def run_of(*variants: tuple[str, int | None, float]) -> runs.Run:
+    """relu_f32 1000 by variants, each with its threads and seconds."""
+    info = {
+        "kernel": "relu_f32", "size": "1000", "shape": [1000], "flops": 1000, "bytes": 8000,
+        "rate": "GB/s", "error_unit": "ULP", "max_error_ulp": 0, "stable": True,
+        "gflops": 1, "gbps": 1,
+    }  # fmt: skip
+    sides = {"c": "native", "peer": "peer", "py": "python"}
+    benchmarks = [
+        {
+            "fullname": variant,
+            "stats": {"min": seconds, "median": seconds, "iqr": 0, "rounds": 9},
+            "extra_info": {
+                **info, "variant": variant, "side": sides[variant.partition("-")[0]],
+                "threads": threads, "relaxed": variant == "c-fastmath",
+            },
+        }
+        for variant, threads, seconds in variants
+    ]  # fmt: skip
+    machine = {
+        "peers": {"numpy": {"version": "2"}, "blis": {"unavailable": "blis: get it"}},
+        "refused_peers": {"torch relu_f32 1000": "relu_f32 1000 peer-torch: element 3"},
+    }
+    return runs.from_json({"benchmarks": benchmarks, "machine_info": machine})
+
+
+NATIVE = (("c-fastmath", 1, 1e-6), ("c-avx2", 1, 2e-6), ("c-avx2_omp", 2, 1e-6))
+
+
+@pytest.mark.parametrize(
+    ("threads", "factor"), [(1, "2.00x"), (2, "4.00x"), (3, "")], ids=["one", "two", "three"]
+)
+def test_the_best_peer_meets_the_tier_on_as_many_threads(threads: int, factor: str) -> None:
+    run = run_of(*NATIVE, ("peer-numpy", threads, 4e-6), ("peer-torch", threads, 9e-6))
+    header, (cells,) = matrix.table(run)
+    assert (header[-1], cells[-1]) == ("x best peer", factor)
+    text = matrix.as_text(run)
+    assert "skipped: blis: get it" in text
+    assert "not timed: relu_f32 1000 peer-torch: element 3" in text
+
+
+def test_a_run_without_peers_has_nothing_of_them() -> None:
+    run = run_of(*NATIVE)
+    assert "x best peer" not in matrix.table(run)[0]
+    assert "peer" not in matrix.as_text(run)
 
 
 # --- Saving and reading --------------------------------------------------------------------------

@@ -73,11 +73,17 @@ def notes(run: PeerRun) -> list[str]:
         f"{BEHIND} below 1.0: the library is faster. interval: 95 %, of x best.",
         f"native: {native}. {versions}. {run.cpu}{moment}",
     ]
-    inexact = [p.inexact for cell in run.cells for p in cell.peers.values() if p.inexact]
+    # Of each kernel and library the last, which is the largest size.
+    inexact = {
+        (cell.kernel, name): peer.inexact
+        for cell in run.cells
+        for name, peer in cell.peers.items()
+        if peer.inexact is not None
+    }
     if inexact:
         lines.append(
             f"{INEXACT} timed, though outside the error bound of our portable loops: "
-            f"{'; '.join(inexact)}"
+            f"{'; '.join(inexact.values())}"
         )
     refused = [r for c in run.cells for r in (*c.wrong.values(), *c.unavailable.values())]
     lines += [f"not timed: {reason}" for reason in dict.fromkeys(refused)]
