@@ -28,6 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="benchmarks: smaller sizes only, and less time for each (under a minute in all)",
     )
+    parser.addoption(
+        "--peers",
+        action="store_true",
+        help="benchmarks: NumPy, PyTorch, ONNX Runtime, BLIS and OpenBLAS beside our own",
+    )
+    parser.addoption(
+        "--peer-threads", type=int, default=1, metavar="N", help="threads for --peers (default: 1)"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -40,7 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     from bench.measure.session import Session
 
     share = QUICK_SHARE if config.getoption("quick") else 1.0
-    config.stash[_SESSION] = Session(share * float(config.getoption("benchmark_max_time")))
+    cap = share * float(config.getoption("benchmark_max_time"))
+    config.stash[_SESSION] = Session(cap, config.getoption("peer_threads"))
     config.addinivalue_line(
         "markers", "kernel(name): run the test for every variant and size of that registry row"
     )
@@ -53,6 +62,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         raise pytest.UsageError("--benchmark-max-time: needs more than 0 seconds")
     if options["timer"].target is not time.perf_counter:
         raise pytest.UsageError("--benchmark-timer: kernels are timed by time.perf_counter only")
+    if session.config.getoption("peer_threads") < 1:
+        raise pytest.UsageError("--peer-threads: needs at least 1")
+    if session.config.getoption("peers"):
+        from bench.measure import peers
+
+        reason = peers.why_not_installed()
+        if reason is not None:
+            pytest.exit(reason, returncode=2)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -60,7 +77,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     marker = metafunc.definition.get_closest_marker("kernel")
     if marker is not None:
-        cases = registry.cases(*marker.args, quick=metafunc.config.getoption("quick"))
+        option = metafunc.config.getoption
+        cases = registry.cases(*marker.args, quick=option("quick"), peers=option("peers"))
         metafunc.parametrize(("variant", "size"), cases)
 
 
@@ -94,22 +112,33 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture
 def measure(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
     import kernels_c
+    from bench.measure.peers import PeerUnavailable
 
     session = request.config.stash[_SESSION]
 
     def verify_then_time(kernel: str, variant: str, size: str) -> None:
         try:
             session.measure(benchmark, kernel, variant, size)
-        except kernels_c.TierUnavailable as reason:
+        except (kernels_c.TierUnavailable, PeerUnavailable) as reason:
             pytest.skip(str(reason))
 
     return verify_then_time
+
+
+def _peer_facts(config: pytest.Config) -> dict[str, Any]:
+    """What machine_info says of the peers; nothing without --peers."""
+    if not config.getoption("peers"):
+        return {}
+    from bench.measure import peers
+
+    return {"peers": peers.facts(), "refused_peers": config.stash[_SESSION].refused_peers}
 
 
 def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:
     from bench.measure import facts
 
     facts.complete(machine_info)
+    machine_info.update(_peer_facts(config))
 
 
 def pytest_benchmark_compare_machine_info(
@@ -153,6 +182,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
     benchmarks = [b.as_dict(include_data=False) for b in measured]
     add_derived_figures(benchmarks, config.stash[_SESSION].finished_limits())
-    run = runs.from_json({"benchmarks": benchmarks, "machine_info": {"tiers": facts.tiers()}})
+    machine = {"tiers": facts.tiers(), **_peer_facts(config)}
+    run = runs.from_json({"benchmarks": benchmarks, "machine_info": machine})
     terminalreporter.section("competency matrix", sep="-")
     terminalreporter.write_line(matrix.as_text(run))

@@ -11,11 +11,17 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
-from bench import runs
+from bench import peer_runs, runs
 from bench.views import documents, limits, matrix
+from bench.views import peers as peers_view
 
 OK, BAD_INPUT = 0, 2
+
+
+class BadRequest(Exception):
+    """What was asked for cannot be done; the message says why, in one line."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
-    except (runs.BadRun, documents.BadDocument) as error:
+    except (runs.BadRun, documents.BadDocument, BadRequest) as error:
         print(f"bench: {error}", file=sys.stderr)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -71,7 +77,38 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("documents", nargs="+", type=Path, metavar="FILE")
     command.add_argument("--check", action="store_true", help="change nothing; 2 if one is stale")
     command.set_defaults(command=_render)
+    _add_peers(commands)
     return parser
+
+
+def _add_peers(commands: Any) -> None:
+    command = commands.add_parser(
+        "peers", help="native against NumPy, PyTorch, ONNX Runtime, BLIS, OpenBLAS, interleaved"
+    )
+    command.add_argument("--kernel", nargs="+", default=[], metavar="K", help="default: all")
+    command.add_argument("--size", nargs="+", default=[], metavar="S", help="500, 1x1024x1024, ...")
+    command.add_argument("--threads", nargs="+", type=int, default=[], metavar="N", help="1 and 2")
+    command.add_argument("--tier", metavar="NAME", help="the native tier; default: the fastest")
+    command.add_argument(
+        "--seconds", type=_seconds, default=0.3, metavar="S", help="for each library in each cell"
+    )
+    command.add_argument("--quick", action="store_true", help="a handful of sizes each")
+    command.add_argument("--format", choices=sorted(peers_view.FORMATS), default="text")
+    command.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="default: .peers/DATE.json"
+    )
+    command.add_argument("--from", dest="saved", type=Path, metavar="FILE", help="draw a saved one")
+    command.set_defaults(command=_peers)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 3600:
+        raise argparse.ArgumentTypeError("needs more than 0 and at most 3600 seconds")
+    return value
 
 
 def _folder(name: str) -> Path:
@@ -107,6 +144,57 @@ def _report(options: argparse.Namespace) -> int:
     written = write_report(runs.load_all(options.runs), options.output)
     print(f"{written[0]}: open it in a browser ({len(written)} files)")
     return OK
+
+
+def _peers(options: argparse.Namespace) -> int:
+    if options.saved is None:
+        if options.output is not None:  # found out now, not after minutes
+            if options.output.is_dir():
+                raise BadRequest(f"{options.output}: is a folder, needs the name of a file")
+            options.output.parent.mkdir(parents=True, exist_ok=True)
+        content = _compared_with_peers(options)
+        saved = peer_runs.save(content, options.output)
+        print(peers_view.FORMATS[options.format](peer_runs.from_json(content)))
+        print(f"saved: {saved}", file=sys.stderr)
+    else:
+        print(peers_view.FORMATS[options.format](peer_runs.load(options.saved)))
+    return OK
+
+
+def _compared_with_peers(options: argparse.Namespace) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.progress import track
+
+    import kernels_c
+    from bench.measure import peers
+    from bench.measure.truth import WrongResult
+
+    reason = peers.why_not_installed()
+    if reason is not None:
+        raise BadRequest(reason)
+    from bench.measure.peers import compare
+
+    try:
+        wanted = compare.plans(
+            options.kernel, options.size, options.threads, options.tier, options.quick
+        )
+        cells = list(
+            track(
+                compare.measure_all(wanted, options.seconds),
+                description="comparing",
+                total=len(wanted),
+                console=Console(stderr=True),
+                transient=True,
+                disable=not sys.stderr.isatty(),
+            )
+        )
+    except (ValueError, kernels_c.TierUnavailable, WrongResult) as error:
+        raise BadRequest(str(error)) from None
+    except MemoryError:
+        raise BadRequest("not enough memory for these sizes; choose others with --size") from None
+    except KeyboardInterrupt:
+        raise BadRequest("interrupted; nothing was saved") from None
+    return compare.saved_content(cells, options.seconds)
 
 
 def _render(options: argparse.Namespace) -> int:

@@ -22,6 +22,24 @@ SIDES = {"py": "python", "c": "native", "peer": "peer"}
 RELAXED = ("c-fastmath",)
 VARIANTS = tuple(f"py-{v}" for v in PYTHON_VARIANTS) + tuple(f"c-{t}" for t in kernels_c.TIERS)
 
+# Other people's libraries, and which kernels each has in one call or in a composition that its
+# users would write. NumPy has no erf, and its integer products are plain loops. Nobody has the
+# chain of quantized_matmul_f32 with scales that are given.
+_UNARY_PEERS = ("relu_f32", "softmax_f32", "gelu_tanh_f32")
+PEERS = {
+    "numpy": (*_UNARY_PEERS, "matmul_f32", "quantize_f32_i8"),
+    "torch": (*_UNARY_PEERS, "gelu_erf_f32", "matmul_f32", "quantize_f32_i8", "matmul_i8_i32"),
+    "onnxruntime": (
+        *_UNARY_PEERS, "gelu_erf_f32", "matmul_f32", "quantize_f32_i8", "matmul_i8_i32",
+    ),
+    "blis": ("matmul_f32",),
+    "openblas": ("matmul_f32",),
+}  # fmt: skip
+PEER_VARIANTS = tuple(f"peer-{name}" for name in PEERS)
+# The tier that stands against the peers: the first of these that this machine can run.
+ON_ONE_THREAD = ("avx2",)
+ON_SEVERAL_THREADS = ("avx2_omp",)
+
 
 class Layout(Enum):
     """What goes in and out. bench/measure/cases.py has one class for each."""
@@ -66,7 +84,7 @@ class Kernel:
     bytes       what must cross the memory bus at least once: operands in, result out
     pattern     whose bandwidth bounds that: "copy" where as much is written as read, "read" where
                 reading outweighs writing, "update" in place
-    bounds      by implementation: "python", or the folder in kernels_c
+    bounds      by implementation: "python", the folder in kernels_c, "peer" where it differs
     rate        the unit that the kernel's limit is stated in: "GB/s", "GFLOP/s" or "GOP/s"
     """
 
@@ -87,6 +105,13 @@ class Kernel:
         the true value: that is where they show."""
         unit = self.bounds["avx2"].unit
         return Unit.RESULT if unit is Unit.INPUT else unit
+
+    def bound(self, implementation: str) -> Bound:
+        """The bound of an implementation: "python", a folder of kernels_c, or "peer". Peers have
+        the portable loops' where they have none of their own."""
+        if implementation == "peer" and "peer" not in self.bounds:
+            return self.bounds["portable"]
+        return self.bounds[implementation]
 
     def shapes(self, quick: bool = False) -> list[Shape]:
         return [shape for in_quick, shape in self.sizes if in_quick or not quick]
@@ -236,7 +261,13 @@ KERNELS: dict[str, Kernel] = {
             peak="fma",
             bytes=_per_element(5),
             pattern="read",
-            bounds={"python": Bound(1, Unit.STEP), "portable": _EXACT, "avx2": _EXACT},
+            bounds={
+                "python": Bound(1, Unit.STEP),
+                "portable": _EXACT,
+                "avx2": _EXACT,
+                # They are given the step 1 / scale, rounded, and divide by it.
+                "peer": Bound(1, Unit.STEP),
+            },
             rate="GB/s",
         ),
         Kernel(
@@ -274,11 +305,13 @@ def kernel(name: str) -> Kernel:
     return KERNELS[name]
 
 
-def cases(name: str, quick: bool = False) -> list[tuple[str, str]]:
+def cases(name: str, quick: bool = False, peers: bool = False) -> list[tuple[str, str]]:
     """(variant, size) of every benchmark of a kernel. A size's variants come together, Python
     first: they share data."""
     row = kernel(name)
-    return [(v, row.size_name(shape)) for shape in row.shapes(quick) for v in VARIANTS]
+    libraries = tuple(f"peer-{p}" for p, has in PEERS.items() if peers and name in has)
+    variants = VARIANTS + libraries
+    return [(v, row.size_name(shape)) for shape in row.shapes(quick) for v in variants]
 
 
 def side_and_name(variant: str) -> tuple[str, str]:

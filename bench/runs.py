@@ -63,6 +63,7 @@ class Facts:
     loss: float | None  # relative Frobenius error, where something was quantised
     bound: str | None  # what it cannot be faster than: "compute", "L1", "L2", "L3" or "DRAM"
     percent_of_limit: float | None  # how much of that it reaches; both None without limits
+    threads: int | None  # None: Python, or a run from before this was recorded
 
 
 @dataclass(frozen=True)
@@ -138,20 +139,24 @@ def newest(storage: Path = STORAGE) -> Path:
 
 def load(path: Path) -> Run:
     """Read and check one file. Raises BadRun."""
+    return from_json(read_json(path, "pytest-benchmark JSON"), str(path))
+
+
+def read_json(path: Path, needs: str) -> Any:
+    """The file, parsed. Raises BadRun; `needs` names what it should have been."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise BadRun(f"{path}: cannot be read ({error.strerror or error})") from None
     except UnicodeDecodeError:
-        raise BadRun(f"{path}: not a text file, needs pytest-benchmark JSON") from None
+        raise BadRun(f"{path}: not a text file, needs {needs}") from None
     try:
-        content = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         what = "is empty" if not text.strip() else f"is not JSON (line {error.lineno}: {error.msg})"
-        raise BadRun(f"{path}: {what}, needs pytest-benchmark JSON") from None
+        raise BadRun(f"{path}: {what}, needs {needs}") from None
     except RecursionError:
-        raise BadRun(f"{path}: is nested too deeply for pytest-benchmark JSON") from None
-    return from_json(content, str(path))
+        raise BadRun(f"{path}: is nested too deeply for {needs}") from None
 
 
 def load_all(paths: Iterable[Path]) -> list[Run]:
@@ -162,7 +167,7 @@ def load_all(paths: Iterable[Path]) -> list[Run]:
 
 def from_json(content: Any, source: str = "this run") -> Run:
     """A run from pytest-benchmark's JSON, already parsed. Raises BadRun."""
-    check = _Checker(source)
+    check = Checker(source)
     top = check.mapping(content, "the file")
     results = tuple(_result(check, b) for b in check.sequence(top.get("benchmarks"), "benchmarks"))
     if not results:
@@ -176,7 +181,7 @@ def from_json(content: Any, source: str = "this run") -> Run:
     machine = check.optional_mapping(top.get("machine_info"), "machine_info")
     return Run(
         source=source,
-        when=_when(check, top.get("datetime")),
+        when=when(check, top.get("datetime")),
         commit=str(commit.get("id") or ""),
         dirty=bool(commit.get("dirty")),
         machine=machine,
@@ -187,11 +192,11 @@ def from_json(content: Any, source: str = "this run") -> Run:
 
 def limits_from_json(content: Any, source: str = "this machine") -> tuple[Limit, ...]:
     """The limits of a machine_info, already parsed. Raises BadRun."""
-    check = _Checker(source)
+    check = Checker(source)
     return tuple(_limit(check, row) for row in check.sequence(content, "machine_info.limits"))
 
 
-def _limit(check: _Checker, value: Any) -> Limit:
+def _limit(check: Checker, value: Any) -> Limit:
     row, where = check.mapping(value, "a limit"), "a limit's"
     level, working_set = row.get("level"), row.get("working_set")
     rate = row.get("per_second")
@@ -205,19 +210,20 @@ def _limit(check: _Checker, value: Any) -> Limit:
     )
 
 
-def _when(check: _Checker, value: Any) -> datetime | None:
+def when(check: Checker, value: Any) -> datetime | None:
+    """The moment that a file's "datetime" says; None where it says none."""
     if value is None:
         return None
     try:
-        when = datetime.fromisoformat(check.text(value, "datetime"))
+        moment = datetime.fromisoformat(check.text(value, "datetime"))
     except ValueError:
-        when = None
-    if when is None or not 1970 <= when.year < 9999:
+        moment = None
+    if moment is None or not 1970 <= moment.year < 9999:
         raise check.bad("datetime", value, "an ISO 8601 date from 1970 on")
-    return when
+    return moment
 
 
-def _result(check: _Checker, value: Any) -> Result:
+def _result(check: Checker, value: Any) -> Result:
     benchmark = check.mapping(value, "a benchmark")
     fullname = check.text(benchmark.get("fullname"), "a benchmark's fullname")
     stats = check.mapping(benchmark.get("stats"), f"{fullname}: stats")
@@ -237,7 +243,7 @@ def _result(check: _Checker, value: Any) -> Result:
     )
 
 
-def _facts(check: _Checker, fullname: str, extra: dict[str, Any]) -> Facts:
+def _facts(check: Checker, fullname: str, extra: dict[str, Any]) -> Facts:
     def text(name: str) -> str:
         return check.text(extra.get(name), f"{fullname}: extra_info.{name}")
 
@@ -248,6 +254,9 @@ def _facts(check: _Checker, fullname: str, extra: dict[str, Any]) -> Facts:
         return number(name) if extra.get(name) is not None else None
 
     shape = check.sequence(extra.get("shape"), f"{fullname}: extra_info.shape")
+    threads = extra.get("threads")
+    if threads is not None:
+        threads = check.whole(threads, f"{fullname}: extra_info.threads")
     return Facts(
         kernel=text("kernel"),
         variant=text("variant"),
@@ -267,11 +276,12 @@ def _facts(check: _Checker, fullname: str, extra: dict[str, Any]) -> Facts:
         loss=optional("relative_frobenius_error"),
         bound=text("bound") if extra.get("bound") is not None else None,
         percent_of_limit=optional("percent_of_limit"),
+        threads=threads,
     )
 
 
 @dataclass(frozen=True)
-class _Checker:
+class Checker:
     """Turns a value into the type it must have, or says where it stands and what it should be."""
 
     source: str

@@ -12,8 +12,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 _LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", ".benchmarks", ".*_cache", "__pycache__", "build", "*.egg-info", "report"
-)
+    ".git", ".venv", ".benchmarks", ".peers", ".*_cache", "__pycache__", "build", "*.egg-info",
+    "report",
+)  # fmt: skip
 
 
 class Checkout:

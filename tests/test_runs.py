@@ -140,6 +140,7 @@ BAD_VALUES = [
     ("benchmarks.0.extra_info.shape", "100"),
     ("benchmarks.0.extra_info.flops", -1),
     ("benchmarks.0.extra_info.gbps", ...),
+    ("benchmarks.0.extra_info.threads", "two"),
     ("benchmarks.0.extra_info.max_error_ulp", float("nan")),
     ("benchmarks.0.stats.min", 10**400),
     ("benchmarks.0.stats.min", 10**5000),

@@ -17,6 +17,7 @@ from typing import Any
 
 import kernels_c
 from bench import registry
+from bench.measure import peers
 from bench.measure.data import Buffer, values
 from bench.measure.limits import cores_of
 from bench.measure.truth import Worst, WrongResult, inverse_ulps, require, worst_error
@@ -27,13 +28,15 @@ Numbers = Sequence[float]
 
 @dataclass(frozen=True)
 class Call:
-    """What is timed, function(*args), who implements it ("python" or a folder of kernels_c), and
-    over how many cores it spreads."""
+    """What is timed, function(*args), who implements it ("python", "peer" or a folder of
+    kernels_c), and over how many cores it spreads. Where a library insists on memory of its own,
+    `collect` copies what it returned to where it is verified."""
 
     implementation: str
     function: Callable[..., Any]
     args: tuple[Any, ...]
     cores: int = 1
+    collect: Callable[[Any], None] | None = None
 
 
 class Case(ABC):
@@ -84,11 +87,14 @@ class Case(ABC):
     def out(self) -> Buffer:
         return Buffer(self.out_typecode, self.out_length, stagger=5)
 
-    def call(self, variant: str) -> Call:
-        """The callable of "py-loop", "c-avx2", ... Raises kernels_c.TierUnavailable."""
+    def call(self, variant: str, peer_threads: int = 1) -> Call:
+        """The callable of "py-loop", "c-avx2", "peer-numpy", ... Raises kernels_c.TierUnavailable,
+        peers.PeerUnavailable."""
         side, name = registry.side_and_name(variant)
         if side == "python":
             return Call("python", getattr(self.module, name), self.python_args())
+        if side == "peer":
+            return peers.load_peer(name).call(self, peer_threads)
         tier = kernels_c.load_tier(name)
         return Call(tier.build_info()["folder"], *self.native_call(tier), cores_of(tier))
 
@@ -112,8 +118,10 @@ class Case(ABC):
         if call.implementation == "python":
             result = self._in_kernel_type(what, returned)
         else:
+            if call.collect is not None:
+                call.collect(returned)
             result = self.out.view
-            self._require_memory_intact(what)
+            self.require_memory_intact(what)
         if len(result) != self.out_length:
             raise WrongResult(f"{what}: got {len(result)} elements, needs {self.out_length}")
         error = self.check(what, call.implementation, result)
@@ -126,7 +134,8 @@ class Case(ABC):
         except (TypeError, OverflowError) as error:
             raise WrongResult(f"{what}: not of the kernel's type: {error}") from None
 
-    def _require_memory_intact(self, what: str) -> None:
+    def require_memory_intact(self, what: str) -> None:
+        """Raises WrongResult if a call wrote outside its output, or into its inputs."""
         if not self.out.guards_intact():
             raise WrongResult(f"{what}: wrote outside its output")
         for buffer, original in self.native_inputs():
@@ -194,7 +203,7 @@ class UnaryCase(Case):
         return inverse_ulps(self.x_list)
 
     def check(self, what: str, implementation: str, result: Numbers) -> float:
-        bound = self.kernel.bounds[implementation]
+        bound = self.kernel.bound(implementation)
         limit = bound.at(self.shape)
         if limit == 0 and memoryview(result) == self._truth_as_result:  # type: ignore[arg-type]
             return 0.0  # ten million ReLUs: no need to look at them one by one

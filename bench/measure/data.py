@@ -20,19 +20,19 @@ _GUARD = 64
 _GUARD_BYTE = 0xA5
 # Long inputs repeat a block of this many values (not a power of two): drawing ten million takes
 # seconds, and no kernel here is faster for having seen a value before.
-_BLOCK = 2**18 - 3
+BLOCK = 2**18 - 3
 
 
 def values(n: int, low: float, high: float, stream: int = 0) -> array[float]:
     """n float32 values, uniform in [low, high]; another `stream` gives other values."""
     draw = random.Random(SEED + stream).uniform
-    return _repeated(array("f", [draw(low, high) for _ in range(min(n, _BLOCK))]), n)
+    return _repeated(array("f", [draw(low, high) for _ in range(min(n, BLOCK))]), n)
 
 
 def integers(n: int, low: int, high: int, stream: int = 0) -> array[int]:
     """n int8 values, uniform in [low, high]."""
     draw = random.Random(SEED + stream).randint
-    return _repeated(array("b", [draw(low, high) for _ in range(min(n, _BLOCK))]), n)
+    return _repeated(array("b", [draw(low, high) for _ in range(min(n, BLOCK))]), n)
 
 
 def _repeated(block: array[_Number], n: int) -> array[_Number]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import sys
+from pathlib import Path
 from typing import Any
 
 import kernels_c
+from bench import registry
 
 # The host's name is nobody's business; the rest is the clock speed of the moment.
 _DROPPED = ("node", "cpu.hz_actual", "cpu.hz_actual_friendly", "cpu.hz_advertised")
@@ -25,6 +29,14 @@ def tiers() -> dict[str, dict[str, Any]]:
     return facts
 
 
+def threads_of(tier: str) -> int:
+    """Threads that a loaded tier would use now: asked of the OpenMP runtime it is linked to."""
+    if tier not in registry.ON_SEVERAL_THREADS:
+        return 1
+    module = sys.modules[f"kernels_c._{tier}"]
+    return int(ctypes.CDLL(module.__file__).omp_get_max_threads())
+
+
 def complete(machine_info: dict[str, Any]) -> None:
     """Add what pytest-benchmark does not know, remove what would differ at every run."""
     for path in _DROPPED:
@@ -33,10 +45,21 @@ def complete(machine_info: dict[str, Any]) -> None:
         for name in [n for n in holder if n == key or n == f"{key}_friendly"]:
             del holder[name]
     machine_info["tiers"] = tiers()
-    machine_info["usable_cores"] = len(os.sched_getaffinity(0)) if _has_affinity() else None
+    machine_info["usable_cores"] = usable_cores()
     machine_info["omp_num_threads"] = os.environ.get("OMP_NUM_THREADS")
     machine_info["libc"] = " ".join(platform.libc_ver())
 
 
-def _has_affinity() -> bool:
-    return hasattr(os, "sched_getaffinity")
+def cpu_name() -> str:
+    """As Linux has it; "unknown" elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown"
+
+
+def usable_cores() -> int | None:
+    """Those that this process may run on; None where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None

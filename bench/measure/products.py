@@ -64,7 +64,7 @@ class ProductCase(Case):
     def check(self, what: str, implementation: str, result: Numbers) -> float:
         if not self.out_length:
             return 0.0
-        bound = self.kernel.bounds[implementation]
+        bound = self.kernel.bound(implementation)
         picked = self.checked_part(result)
         worst = worst_error(picked, self.truth, self.inverse_units)
         limit, place = bound.at(self.shape), worst.index

@@ -7,6 +7,7 @@ from typing import Any
 
 import kernels_c
 from bench import registry
+from bench.measure import facts, peers
 from bench.measure.cases import Call, Case
 from bench.measure.layouts import make_case, probes
 from bench.measure.limits import TIER, Limits, machine_limits
@@ -23,8 +24,10 @@ _SLOW_SECONDS = 8.0  # no further round when the case has taken this long
 class Session:
     """What the benchmarks of one pytest run share: the newest case, and what has failed."""
 
-    def __init__(self, cap_seconds: float) -> None:
+    def __init__(self, cap_seconds: float, peer_threads: int = 1) -> None:
         self.cap_seconds = cap_seconds  # a case that takes longer ends unconfirmed
+        self.peer_threads = peer_threads
+        self.refused_peers: dict[str, str] = {}  # "torch relu_f32 100": why it was not timed
         self._case: Case | None = None
         self._limits: Limits | None = None
         self._probed: set[tuple[str, str]] = set()
@@ -35,14 +38,21 @@ class Session:
         """Verify, then time, one case into pytest-benchmark's fixture.
 
         Raises WrongResult, or what the kernel raised, and then no figure of this kernel and variant
-        is kept, at any size; kernels_c.TierUnavailable when the CPU or the build lacks the tier.
+        is kept, at any size; kernels_c.TierUnavailable when the CPU or the build lacks the tier;
+        peers.PeerUnavailable when a library is not here, or is wrong at this size.
         """
         kernel = registry.kernel(name)
         case = self._case_for(kernel, size)
         benchmark.group = f"{name} {size}"
         benchmark.extra_info.update(static_facts(kernel, variant, size))
+        side, library = registry.side_and_name(variant)
+        if side == "peer":
+            self._measure_peer(benchmark, case, library, f"{name} {size}")
+            return
         call = case.call(variant)
         benchmark.extra_info["cores"] = call.cores
+        if side == "native":
+            benchmark.extra_info["threads"] = facts.threads_of(library)
         try:
             self._require_no_failure(name, variant)
             self._probe(kernel, variant, call.implementation)
@@ -52,6 +62,21 @@ class Session:
             self._withdraw(name, variant, str(error))
             raise
         self._recorded.setdefault((name, variant), []).append(benchmark)
+
+    def _measure_peer(self, benchmark: Any, case: Case, library: str, what: str) -> None:
+        """Other people's code fails nobody's run: what is wrong is not timed, and the reason kept.
+        The probes are for kernels whose times we answer for."""
+        benchmark.extra_info["threads"] = self.peer_threads
+        try:
+            with peers.limited_threads(self.peer_threads, library):
+                call = case.call(f"peer-{library}", self.peer_threads)
+                self._verify_and_time(benchmark, case, call, f"{what} peer-{library}")
+        except Exception as error:
+            withdraw(benchmark)
+            reason = peers.reason_of(error, f"{what} {library}")
+            if not isinstance(error, peers.PeerUnavailable):
+                self.refused_peers[f"{library} {what}"] = reason
+            raise peers.PeerUnavailable(reason) from None
 
     def _case_for(self, kernel: Kernel, size: str) -> Case:
         shape = kernel.shape_named(size)

@@ -36,6 +36,20 @@ class Row:
         return min(of_side, key=lambda pair: pair[0].minimum, default=None)
 
     @property
+    def times_best_peer(self) -> float | None:
+        """The fastest library's time over that of the fastest native tier on as many threads:
+        above 1 the tier is ahead. None where one of them is missing."""
+        peer = self.fastest("peer")
+        if peer is None:
+            return None
+        times = [
+            result.minimum
+            for result, facts in self.results.values()
+            if facts.side == "native" and not facts.relaxed and facts.threads == peer[1].threads
+        ]
+        return peer[0].minimum / min(times) if times else None
+
+    @property
     def speedup(self) -> float | None:
         """Fastest native tier against fastest Python; None where one of them is missing."""
         native = self.fastest("native")
@@ -59,7 +73,12 @@ def table(run: Run) -> tuple[list[str], list[list[str]]]:
     header = ["kernel", "size", "fastest Python", "py-loop", *(_heading(v) for v in variants)]
     limited = _has_limits(run)
     header += ["speedup", "rate", *(["limit"] if limited else []), "worst error"]
-    return header, [_cells(row, variants, limited) for row in all_rows]
+    cells = [_cells(row, variants, limited) for row in all_rows]
+    if _has_peers(run):
+        header.append("x best peer")
+        for line, row in zip(cells, all_rows, strict=True):
+            line.append(units.factor(row.times_best_peer) if row.times_best_peer else "")
+    return header, cells
 
 
 def notes(run: Run) -> list[str]:
@@ -91,7 +110,24 @@ def notes(run: Run) -> list[str]:
     for name, info in tiers.items() if isinstance(tiers, dict) else ():
         if isinstance(info, dict) and "unavailable" in info:
             lines.append(f"skipped: {name}: {info['unavailable']}")
-    return lines
+    return [*lines, *(_peer_notes(run) if _has_peers(run) else ())]
+
+
+def _has_peers(run: Run) -> bool:
+    return any(facts.side == "peer" for _, facts in run.ours)
+
+
+def _peer_notes(run: Run) -> list[str]:
+    """How to read the peers' column, and which libraries are not in it and why."""
+    lines = [
+        "x best peer: the fastest library's time over that of the fastest native tier on as many "
+        "threads; above 1x the native kernel is ahead. python -m bench peers measures it closer."
+    ]
+    peers, refused = run.machine.get("peers"), run.machine.get("refused_peers")
+    infos = peers.values() if isinstance(peers, dict) else ()
+    missing = [i["unavailable"] for i in infos if isinstance(i, dict) and "unavailable" in i]
+    reasons = refused.values() if isinstance(refused, dict) else ()
+    return [*lines, *(f"skipped: {r}" for r in missing), *(f"not timed: {r}" for r in reasons)]
 
 
 def machine_line(run: Run) -> str:
@@ -167,7 +203,13 @@ def _error(facts: Facts) -> str:
 
 def as_text(run: Run, width: int | None = None) -> str:
     """A terminal table. Without `width` as wide as it needs to be: times are not broken."""
-    header, cells = table(run)
+    return text_table(*table(run), notes(run), width)
+
+
+def text_table(
+    header: list[str], cells: list[list[str]], below: list[str], width: int | None = None
+) -> str:
+    """Lines of `below` under a table with a section for each kernel, the first column."""
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for number, name in enumerate(header):
         # Two lines of heading keep the columns narrow.
@@ -185,14 +227,17 @@ def as_text(run: Run, width: int | None = None) -> str:
     console.print(drawn)
     # The rule in ASCII: a terminal that cannot show the line character would show none of it.
     lines = [line.rstrip().replace("\u2500", "-") for line in out.getvalue().splitlines()]
-    return "\n".join(line for line in [*lines, *notes(run)] if line)
+    return "\n".join(line for line in [*lines, *below] if line)
 
 
 def as_markdown(run: Run) -> str:
-    header, cells = table(run)
+    return markdown_table(*table(run), notes(run))
+
+
+def markdown_table(header: list[str], cells: list[list[str]], below: list[str]) -> str:
     lines = [header, ["---", "---", *["---:"] * (len(header) - 2)], *cells]
     drawn = ["| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines]
-    return "\n".join([*drawn, "", *(f"{_escaped(note)}  " for note in notes(run))]).rstrip()
+    return "\n".join([*drawn, "", *(f"{_escaped(note)}  " for note in below)]).rstrip()
 
 
 def _escaped(cell: str) -> str:
@@ -209,9 +254,11 @@ def as_json(run: Run) -> str:
                 "kernel": row.kernel,
                 "size": row.size,
                 "speedup": row.speedup,
+                "times_best_peer": row.times_best_peer,
                 "variants": {
                     variant: {
                         "side": facts.side,
+                        "threads": facts.threads,
                         "min_seconds": result.minimum,
                         "median_seconds": result.median,
                         "spread": result.spread,

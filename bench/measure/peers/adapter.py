@@ -1,0 +1,50 @@
+"""What the adapters share: one class a library, one method for each kernel that it has."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bench.measure.peers import PeerUnavailable
+
+if TYPE_CHECKING:
+    from bench.measure.cases import Call, Case
+
+# What is timed, its arguments, and where needed how its result gets into the case's output.
+Made = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+class Peer(ABC):
+    """One library. Its methods are named like the kernels, take a case and return what to call.
+
+    They use the fastest call that the library documents, on the case's own buffers, and without
+    allocation wherever it can be told where to put the result. The module of a subclass imports
+    the library; making an instance may raise PeerUnavailable.
+    """
+
+    name: str
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Of the library, as it writes it."""
+
+    def use_threads(self, threads: int) -> None:
+        """How many threads its calls may use; what threadpoolctl can set is set already."""
+        return
+
+    def call(self, case: Case, threads: int) -> Call:
+        """The library's version of the case; PeerUnavailable when it has none."""
+        from bench.measure.cases import Call
+
+        make = getattr(self, case.kernel.name, None)
+        if make is None:
+            raise PeerUnavailable(f"{self.name} has no {case.kernel.name}")
+        self.require_threads(threads)
+        function, args, *collect = make(case, threads)
+        return Call("peer", function, args, *collect)
+
+    def require_threads(self, threads: int) -> None:
+        """Raises PeerUnavailable when the library as installed cannot use so many."""
+        return

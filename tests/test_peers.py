@@ -1,0 +1,150 @@
+"""Other people's libraries: on our buffers, verified, and never a reason to fail or to wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench import registry
+from bench.measure import peers
+from bench.measure.cases import Call
+from bench.measure.peers import cells
+from bench.measure.truth import WrongResult
+from tests.peer_libraries import available
+
+OFFERED = [(name, kernel) for name, has in registry.PEERS.items() for kernel in has]
+SMALL = {"matmul_f32": "33x17x50", "matmul_i8_i32": "16x16x24", "softmax_f32": "5x67"}
+
+
+@pytest.fixture
+def peer(request: pytest.FixtureRequest) -> Any:
+    """The library of that name; skipped with the reason where it is not installed."""
+    return available(request.getfixturevalue("name"))
+
+
+def small_case(kernel: str) -> Any:
+    return cells.make(kernel, SMALL.get(kernel, "1003"))
+
+
+# --- The registry --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", registry.PEERS)
+def test_a_peer_has_the_kernels_that_the_registry_says(name: str, peer: Any) -> None:
+    assert {k for k in registry.KERNELS if hasattr(peer, k)} == set(registry.PEERS[name])
+    assert peer.name == name
+    assert peer.version
+
+
+def test_peers_are_variants_only_when_asked_for() -> None:
+    plain = registry.cases("matmul_f32")
+    assert not any(variant.startswith("peer-") for variant, _ in plain)
+    both = registry.cases("matmul_f32", peers=True)
+    assert [case for case in both if not case[0].startswith("peer-")] == plain
+    assert {v for v, _ in both} - {v for v, _ in plain} == set(registry.PEER_VARIANTS)
+    assert ("peer-blis", "100") not in registry.cases("relu_f32", peers=True)
+
+
+def test_every_size_that_is_compared_exists() -> None:
+    for kernel in registry.KERNELS:
+        for quick in (False, True):
+            for size in cells.sizes(kernel, quick):
+                assert cells.checked(kernel, size) == size
+                assert size in cells.sizes(kernel, False)
+    assert cells.sizes("quantized_matmul_f32", False) == []
+
+
+# --- Adapters ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "kernel"), OFFERED)
+def test_the_result_is_in_the_buffer_of_the_case_and_right(
+    name: str, kernel: str, peer: Any
+) -> None:
+    case = small_case(kernel)
+    with peers.limited_threads(1, name):
+        call = case.call(f"peer-{name}")
+        assert call.implementation == "peer"
+        facts = case.run_and_verify(f"{kernel} {name}", call)
+        written = bytes(case.out.view)
+        case.out.poison()
+        returned = call.function(*call.args)
+    if call.collect is not None:
+        call.collect(returned)
+    assert bytes(case.out.view) == written
+    assert facts["max_error_ulp"] >= 0
+
+
+@pytest.mark.parametrize("size", ["1x64x50", "50x1x64", "1x1x1", "7x5x1"])
+@pytest.mark.parametrize("name", [n for n, has in registry.PEERS.items() if "matmul_f32" in has])
+def test_products_with_a_vector_are_right(name: str, size: str, peer: Any) -> None:
+    case = cells.make("matmul_f32", size)
+    case.run_and_verify(size, case.call(f"peer-{name}"))
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "onnxruntime"])
+def test_relu_in_place_replaces_its_input(name: str, peer: Any) -> None:
+    case = cells.make("relu_f32", "1003" + cells.IN_PLACE)
+    call = case.call(f"peer-{name}")
+    case.run_and_verify(name, call)
+    assert bytes(case.x.view) == bytes(case.out.view)
+    assert min(case.x.view) == 0.0
+
+
+def test_a_kernel_that_a_library_lacks_is_a_reason() -> None:
+    available("numpy")
+    case = small_case("gelu_erf_f32")
+    with pytest.raises(peers.PeerUnavailable, match="numpy has no gelu_erf_f32"):
+        case.call("peer-numpy")
+    with pytest.raises(peers.PeerUnavailable, match="there is no peer"):
+        peers.load_peer("mlpack")
+
+
+def test_threads_are_what_they_were_afterwards() -> None:
+    available("torch")
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+
+    def pools() -> dict[str, int]:
+        return {p["filepath"]: p["num_threads"] for p in threadpoolctl.threadpool_info()}
+
+    before = pools()
+    with peers.limited_threads(1, "torch", "numpy"):
+        assert set(pools().values()) == {1}
+    assert pools() == before
+
+
+# --- Double precision in NumPy against the plain Python of the suite -----------------------------
+
+
+@pytest.mark.parametrize("kernel", [k for k in registry.KERNELS if cells.sizes(k, False)])
+def test_both_truths_agree(kernel: str) -> None:
+    available("numpy")
+    from bench.measure.peers.truth import Truth
+
+    case = small_case(kernel)
+    call = case.call("c-scalar")
+    facts = case.run_and_verify(kernel, call)
+    grade = Truth(case).grade(kernel, call)
+    assert grade.inexact is None
+    assert grade.max_error == pytest.approx(facts["max_error_ulp"], rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0.0, "right"), (1e-3, "inexact"), (9.0, "wrong")])
+def test_results_are_right_inexact_or_wrong(shift: float, verdict: str) -> None:
+    available("numpy")
+    from bench.measure.peers.truth import Truth
+
+    case = small_case("relu_f32")
+    right = case.call("c-scalar")
+
+    def function(*args: Any) -> None:
+        right.function(*args)
+        case.out.view[3] += shift * 100 if verdict == "wrong" else shift
+
+    call = Call("peer", function, right.args)
+    if verdict == "wrong":
+        with pytest.raises(WrongResult, match="is not the result"):
+            Truth(case).grade("relu", call)
+    else:
+        assert (Truth(case).grade("relu", call).inexact is None) == (verdict == "right")
