@@ -65,7 +65,7 @@ class Tier(NamedTuple):
 
     folder: str
     flags: Flags
-    avx2: bool = False
+    instructions: str = ""  # -m flags of what the build machine's compiler must know
     openmp: bool = False
 
 
@@ -76,8 +76,11 @@ COMMON = Flags(
     gcc="-std=c++17 -fPIC -falign-functions=64 -falign-loops=64 -falign-jumps=32 -fno-gnu-unique",
     clang="-std=c++17 -fPIC -falign-functions=64 -falign-loops=64",
 )
-_AUTOVEC = "-O3 -mavx2 -mfma"
+_AVX2 = "-mavx2 -mfma"
+_AVX512 = _AVX2 + " -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni"
+_AUTOVEC = f"-O3 {_AVX2}"
 _HAND = _AUTOVEC + " -ffp-contract=off"  # an FMA where it is written, nowhere else
+_WIDE = f"-O3 {_AVX512} -ffp-contract=off"  # the same text with wider registers
 
 TIERS: dict[str, Tier] = {
     "debug": Tier("portable", Flags("-O0", "-O0")),
@@ -88,15 +91,17 @@ TIERS: dict[str, Tier] = {
             "-O2 -fno-vectorize -fno-slp-vectorize",
         ),
     ),
-    "autovec": Tier("portable", Flags(_AUTOVEC, _AUTOVEC), avx2=True),
+    "autovec": Tier("portable", Flags(_AUTOVEC, _AUTOVEC), _AVX2),
     "fastmath": Tier(
         "portable",
         Flags(_AUTOVEC + " -ffast-math", _AUTOVEC + " -ffast-math -fveclib=libmvec"),
-        avx2=True,
+        _AVX2,
     ),
-    "avx2": Tier("avx2", Flags(_HAND, _HAND), avx2=True),
-    "avx2_omp": Tier(
-        "avx2", Flags(_HAND + " -fopenmp", _HAND + " -fopenmp"), avx2=True, openmp=True
+    "avx2": Tier("avx2", Flags(_HAND, _HAND), _AVX2),
+    "avx2_omp": Tier("avx2", Flags(_HAND + " -fopenmp", _HAND + " -fopenmp"), _AVX2, openmp=True),
+    "avx512": Tier("avx2", Flags(_WIDE, _WIDE), _AVX512),
+    "avx512_omp": Tier(
+        "avx2", Flags(_WIDE + " -fopenmp", _WIDE + " -fopenmp"), _AVX512, openmp=True
     ),
 }
 
@@ -173,9 +178,12 @@ def module_suffix() -> str:
 def why_unbuildable(tier: str) -> str | None:
     """None, or one sentence saying what this machine lacks for the tier."""
     row = TIERS[tier]
-    if row.avx2 and not compiles("-mavx2 -mfma", "#include <immintrin.h>\nint main() {}"):
+    if row.instructions and not compiles(
+        row.instructions, "#include <immintrin.h>\nint main() {}"
+    ):
+        wanted = "AVX-512 VNNI" if row.instructions == _AVX512 else "AVX2"
         target = platform.machine()
-        return f"it needs a compiler for x86-64 with AVX2, and {compiler()[0]} targets {target}"
+        return f"it needs a compiler for x86-64 with {wanted}, and {compiler()[0]} targets {target}"
     if row.openmp and not compiles("-fopenmp", "#include <omp.h>\nint main() {}"):
         return (
             f"{compiler()[0]} has no OpenMP runtime; install it (GCC: libgomp comes with g++; "

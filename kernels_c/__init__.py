@@ -36,7 +36,16 @@ __all__ = ["TIERS", "Tier", "TierStale", "TierUnavailable", "load_tier", "why_un
 
 # In ladder order: each changes one thing over the one before. build_ffi.py holds sources and flags;
 # a test keeps the two lists equal (importing it here would need cffi's build half at run time).
-TIERS = ("debug", "scalar", "autovec", "fastmath", "avx2", "avx2_omp")
+TIERS = (
+    "debug",
+    "scalar",
+    "autovec",
+    "fastmath",
+    "avx2",
+    "avx2_omp",
+    "avx512",
+    "avx512_omp",
+)
 
 _BASELINE = ("debug", "scalar")  # safe to import on every CPU of the architecture
 _FOLDER = Path(__file__).resolve().parent
@@ -83,7 +92,7 @@ def load_tier(name: str) -> Tier:
     if name not in TIERS:
         raise TierUnavailable(f"there is no tier {name!r}; the tiers are {', '.join(TIERS)}")
     if name not in _BASELINE:
-        missing = _missing_instructions()
+        missing = _missing_instructions(name)
         if missing:
             raise TierUnavailable(f"tier {name} needs {missing}, which this CPU does not have")
     module = _import_module(name)
@@ -109,9 +118,12 @@ def _import_module(name: str) -> Any:
     raise TierUnavailable(reason) from None
 
 
-def _missing_instructions() -> str | None:
-    """What the AVX2 tiers need and this CPU lacks; asked through the scalar tier."""
-    return None if load_tier("scalar").lib.cpu_has_avx2_fma() else "AVX2 and FMA"
+def _missing_instructions(name: str) -> str | None:
+    """What the tier needs and this CPU lacks; asked through the scalar tier."""
+    cpu = load_tier("scalar").lib
+    if name.startswith("avx512"):
+        return None if cpu.cpu_has_avx512_vnni() else "AVX-512 with VNNI"
+    return None if cpu.cpu_has_avx2_fma() else "AVX2 and FMA"
 
 
 def _is_source(path: Path) -> bool:

@@ -1,4 +1,4 @@
-// Whether this CPU may load the tiers built with -mavx2 -mfma. Asked through the `scalar` tier, the
+// Whether this CPU may load the tiers built with -mavx2 -mfma, or with AVX-512 besides. Asked through the `scalar` tier, the
 // one module that is safe to import on every x86-64.
 #include "kernels.h"
 
@@ -6,6 +6,16 @@ int cpu_has_avx2_fma(void) {
 #if defined(__x86_64__) || defined(__i386__)
     // Also checks that the operating system saves the ymm registers.
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return 0;
+#endif
+}
+
+int cpu_has_avx512_vnni(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    return cpu_has_avx2_fma() && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 #else
     return 0;
 #endif

@@ -44,6 +44,9 @@ void dequantize_i32_f32(const int32_t *x, float *out, size_t n, float scale);
 /* 1 if this CPU (and its operating system) can run the AVX2 and FMA tiers, else 0 */
 int cpu_has_avx2_fma(void);
 
+/* 1 if it can run the AVX-512 tiers (F, BW, DQ, VL and VNNI: Ice Lake, Zen 4 and later), else 0 */
+int cpu_has_avx512_vnni(void);
+
 /* what this module was built from and with, as JSON */
 const char *build_info(void);
 

@@ -1,45 +1,35 @@
-// The exponential that softmax and both GELUs share.
+// The exponential that softmax and both GELUs share, in two steps: 2^f for the fraction of the exponent,
+// and the power of two.
 #pragma once
 
 #include "coefficients.h"
-#include "vec.h"
+#include "group.h"
 
-/* e^(y + y_lo) 2^-shift
- *   valid      y <= 89 + shift * ln2, any y below (the result underflows to 0 through the
- *              subnormals), |y| < 700, |y_lo| <= 2^-12, shift a whole number
- *   max error  2 ULP
+/* Adding this leaves a float's nearest whole number n in the low bits of the sum, and n + 127 + shift,
+   an exponent field, where 127 + shift is added to it first. Exact for |n + 127 + shift| < 2^22. */
+constexpr float ROUND = 0x1.8p23f;
+
+/* q with 2^f = 1 + f q, to within 0.6 ULP of 2^f
+ *   valid      |f| <= 1/2 and a little more
  *   NaN        passes
- *   source     Cody and Waite's two-constant reduction (Software Manual for the Elementary
- *              Functions, 1980, ch. 6): e^y = 2^n e^r, n = round(y / ln2), |r| <= ln2/2. Scaling by
- *              2^(n - shift) instead of subtracting the shift from y keeps y exact.
- */
-inline __m256 exp_scaled(__m256 y, __m256 y_lo, __m256 shift) {
-    // 1.5 * 2^23: adding it leaves a whole number, rounded to nearest, in the low bits.
-    const __m256 to_int = splat(0x1.8p23f);
-    // Far enough down for the product with 2^(n - shift) to be 0. max_ps returns its second operand
-    // when either is NaN.
-    const __m256 floor = _mm256_mul_ps(_mm256_sub_ps(shift, splat(160.0f)), splat(0.6931472f));
-    y = _mm256_max_ps(floor, y);
+ *   source     interpolation in Chebyshev nodes, Horner's rule; fit_coefficients.py */
+template <class V>
+inline V exp2_tail(V f) {
+    V q = fmadd(V(splat(EXP2_Q[5])), f, V(splat(EXP2_Q[4])));
+    q = fmadd(q, f, V(splat(EXP2_Q[3])));
+    q = fmadd(q, f, V(splat(EXP2_Q[2])));
+    q = fmadd(q, f, V(splat(EXP2_Q[1])));
+    return fmadd(q, f, V(splat(EXP2_Q[0])));
+}
 
-    const __m256 n = _mm256_sub_ps(_mm256_fmadd_ps(y, splat(LOG2E), to_int), to_int);
-    __m256 r = _mm256_fnmadd_ps(n, splat(LN2_HI), y);  // exact: LN2_HI has 15 bits
-    r = _mm256_add_ps(_mm256_fnmadd_ps(n, splat(LN2_LO), r), y_lo);
+/* 2^f, to within 1 ULP. */
+template <class V>
+inline V exp2_fraction(V f) {
+    return fmadd(exp2_tail(f), f, V(splat(1.0f)));
+}
 
-    __m256 q = splat(EXP_Q[4]);
-    q = _mm256_fmadd_ps(q, r, splat(EXP_Q[3]));
-    q = _mm256_fmadd_ps(q, r, splat(EXP_Q[2]));
-    q = _mm256_fmadd_ps(q, r, splat(EXP_Q[1]));
-    q = _mm256_fmadd_ps(q, r, splat(EXP_Q[0]));
-    const __m256 tail = _mm256_fmadd_ps(_mm256_mul_ps(r, r), q, r);
-    const __m256 e_r = _mm256_add_ps(splat(1.0f), tail);
-
-    // 2^(n - shift) in two factors: one alone could not reach the subnormals.
-    const __m256i power = _mm256_cvtps_epi32(_mm256_sub_ps(n, shift));
-    const __m256i half = _mm256_srai_epi32(power, 1);
-    const __m256i bias = _mm256_set1_epi32(127);
-    const auto power_of_two = [bias](__m256i e) {
-        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(e, bias), 23));
-    };
-    return _mm256_mul_ps(_mm256_mul_ps(e_r, power_of_two(half)),
-                         power_of_two(_mm256_sub_epi32(power, half)));
+/* 2^n from a float to which ROUND + 127 was added; -127 < n < 128. */
+template <class V>
+inline V exp2_whole(V rounded) {
+    return shift_left_23(rounded);
 }

@@ -43,11 +43,11 @@ def chebyshev_fit(
     return list(mp.lu_solve(matrix, mp.matrix([f(x) for x in nodes])))
 
 
-def exp_tail(r: mp.mpf) -> mp.mpf:
-    """(e^r - 1 - r) / r^2, so that e^r = 1 + r + r^2 q(r) is exact at 0."""
-    if abs(r) < mp.mpf("1e-20"):  # the middle node: below it the difference would cancel
-        return mp.mpf("0.5") + r / 6
-    return (mp.expm1(r) - r) / r**2
+def exp2_tail(f: mp.mpf) -> mp.mpf:
+    """(2^f - 1) / f, so that 2^f = 1 + f q(f) is exact at 0."""
+    if abs(f) < mp.mpf("1e-20"):  # the middle node: below it the difference would cancel
+        return mp.log(2)
+    return mp.expm1(f * mp.log(2)) / f
 
 
 def scaled_erfc(t: mp.mpf) -> mp.mpf:
@@ -82,15 +82,15 @@ def scalar(name: str, comment: str, value: float) -> str:
 
 
 def header() -> str:
-    half_ln2 = mp.log(2) / 2
+    log2e = 1 / mp.log(2)
+    half = mp.mpf("0.5")
     s_max = ERFC_T_MAX / (ERFC_T_MAX + ERFC_A)
 
-    # The product is exact inside the fma. y - n LN2_HI is then exact too: a multiple of 2^-15 or of
-    # an ULP of y, whichever is finer, and below 0.4, so it fits 24 bits for |n| < 1024.
-    ln2_hi = short_float(mp.log(2), 15)
-    # -2 u = x (C0 + C1 x^2). C0_HI is a multiple of 2^-18, so that C0_HI - (C0_HI + C1 x^2) is
+    # Exponents are whole powers of two and a rest: all arguments are multiplied by log2 e. What a
+    # float32 constant lacks is carried in a second one, as it is multiplied by up to 150.
+    # -2 u log2 e = x (C0 + C1 x^2). C0_HI is a multiple of 2^-18, so that C0_HI - (C0_HI + C1 x^2) is
     # exact in float32 over the whole range where it matters.
-    c0 = -2 * mp.sqrt(2 / mp.pi)
+    c0 = -2 * mp.sqrt(2 / mp.pi) * log2e
     c1 = c0 * mp.mpf("0.044715")
     c0_hi = float(mp.nint(c0 * 2**18) / 2**18)
     c1_hi = float32(c1)
@@ -98,31 +98,34 @@ def header() -> str:
     parts = [
         "// Written by fit_coefficients.py; change that, not this.\n"
         "// clang-format off\n#pragma once\n",
-        scalar("LOG2E", "1 / ln 2", float32(1 / mp.log(2))),
-        scalar("LN2_HI", "15 bits of ln 2", ln2_hi),
-        scalar("LN2_LO", "ln 2 - LN2_HI", float32(mp.log(2) - ln2_hi)),
+        scalar("LOG2E_HI", "log2 e", float32(log2e)),
+        scalar("LOG2E_LO", "the rest of it", float32(log2e - float32(log2e))),
+        scalar("LN2", "1 / log2 e", float32(mp.log(2))),
         "",
         array(
-            "EXP_Q",
-            "e^r = 1 + r + r^2 q(r), |r| <= ln2 / 2",
-            chebyshev_fit(exp_tail, -half_ln2, half_ln2, 4),
+            "EXP2_Q",
+            "2^f = 1 + f q(f), |f| <= 1/2",
+            chebyshev_fit(exp2_tail, -half, half, 5),
         ),
-        scalar("GELU_C0_HI", "-2 sqrt(2/pi), to 2^-18", c0_hi),
+        scalar("GELU_C0_HI", "-2 sqrt(2/pi) log2 e, to 2^-18", c0_hi),
         scalar("GELU_C0_LO", "the rest of it", float32(c0 - c0_hi)),
-        scalar("GELU_C1_HI", "-2 sqrt(2/pi) * 0.044715", c1_hi),
+        scalar("GELU_C1_HI", "-2 sqrt(2/pi) log2 e * 0.044715", c1_hi),
         scalar("GELU_C1_LO", "the rest of it", float32(c1 - c1_hi)),
         "",
         scalar("ERFC_A", "w = t / (t + A) - S0", float32(ERFC_A)),
         scalar("ERFC_S0", "", float32(ERFC_S0)),
         array(
             "ERFC_P",
-            "exp(t^2/2) erfc(t/sqrt 2)/2 = p(w) / (t + A), 0 <= t <= 14.5",
-            chebyshev_fit(
-                lambda w: scaled_erfc(ERFC_A * (w + ERFC_S0) / (1 - w - ERFC_S0)),
-                -ERFC_S0,
-                s_max - ERFC_S0,
-                ERFC_DEGREE,
-            ),
+            "exp(t^2/2) erfc(t/sqrt 2)/2 = 2^64 p(w) / (t + A), 0 <= t <= 14.5",
+            [
+                c / mp.mpf(2) ** 64
+                for c in chebyshev_fit(
+                    lambda w: scaled_erfc(ERFC_A * (w + ERFC_S0) / (1 - w - ERFC_S0)),
+                    -ERFC_S0,
+                    s_max - ERFC_S0,
+                    ERFC_DEGREE,
+                )
+            ],
         ),
     ]
     return "\n".join(part.rstrip("\n") for part in parts) + "\n"

@@ -8,17 +8,18 @@ struct Float32Lane {
     using In = float;
     using Out = float;
     using Packed = float;
-    using Vec = __m256;
+    using Vec = F32;
     static constexpr size_t K_STEP = 1;
+    static constexpr bool PACKED_A = false, HEADER = false;
 
-    static Packed pack(const In *p, size_t, size_t) { return *p; }
-    static Vec zero() { return _mm256_setzero_ps(); }
-    static Vec load_packed(const Packed *p) { return _mm256_loadu_ps(p); }
-    static Vec load(const Out *p) { return _mm256_loadu_ps(p); }
-    static void store(Out *p, Vec v) { _mm256_storeu_ps(p, v); }
-    static Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
-    static Vec broadcast(const Packed *p) { return _mm256_broadcast_ss(p); }
-    static Vec multiply_add(Vec a, Vec b, Vec sum) { return _mm256_fmadd_ps(a, b, sum); }
+    static Vec broadcast(const Packed *p) { return splat(*p); }
+    static Vec multiply_add(Vec a, Vec b, Vec sum) { return fmadd(a, b, sum); }
+
+    static __m128i four_steps(const In *p) { return _mm_castps_si128(_mm_loadu_ps(p)); }
+    static Packed one_step_of_a(const In *p, size_t) { return *p; }
+    static Packed one_step(const In *p, size_t, size_t) { return *p; }
+    static void pack_lanes(const In *p, size_t, Packed *panel) { store(panel, load(p)); }
+    static void write_header(const Packed *, size_t, size_t, Packed *) {}
 };
 
 }  // namespace

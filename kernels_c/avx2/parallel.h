@@ -1,44 +1,26 @@
-// The second core: what the avx2_omp tier adds to avx2. Built without -fopenmp, every function here
-// is the plain single-threaded call. The number of threads is OpenMP's: OMP_NUM_THREADS.
+// The second core: what the avx2_omp tier adds to avx2. Built without -fopenmp, everything here is the
+// plain single-threaded call. The number of threads is OpenMP's, OMP_NUM_THREADS, but never more than
+// the process has cores.
 #pragma once
 
 #include <stddef.h>
 
-/* Threads that a parallel region would get: 1 without OpenMP, inside another parallel region and
-   in a forked child (the runtime's threads do not survive fork, and waiting for them hangs). */
+/* Threads that work is spread over: 1 without OpenMP and inside an OpenMP region of the caller's. */
 int available_threads();
 
-/* Work below this many elements runs on one thread: entering a parallel region costs about 3000
-   cycles, and one core needs less than twice that for this many elements of the cheapest kernel
-   (ReLU in the second-level cache: about 6 elements a cycle). */
-constexpr size_t PARALLEL_ELEMENTS = 32768;
+/* Calls run(body, i) for each i in [0, count), on `threads` threads as they become free; returns when
+   all have returned. Alone when another thread of the process is inside such a call. count < 65536. */
+void run_in_team(size_t count, int threads, void (*run)(const void *body, size_t i),
+                 const void *body);
 
-/* body(begin, end) over parts of [0, n), one part per thread; parts start at multiples of 64, so
-   that no two threads write one cache line of an aligned buffer. */
+/* body(i) for i in [0, count). */
 template <class Body>
-inline void parallel_ranges(size_t n, Body body) {
-#ifdef _OPENMP
-    const int threads = n < PARALLEL_ELEMENTS ? 1 : available_threads();
-    if (threads > 1) {
-        const size_t part = ((n + threads - 1) / threads + 63) / 64 * 64;
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-        for (int t = 0; t < threads; ++t) {
-            const size_t begin = t * part, end = begin + part < n ? begin + part : n;
-            if (begin < end) body(begin, end);
-        }
-        return;
-    }
-#endif
-    body(size_t{0}, n);
-}
-
-/* body(i) for i in [0, count), spread over `threads` threads as they become free. */
-template <class Body>
-inline void parallel_for(size_t count, int threads, Body body) {
+inline void parallel_for(size_t count, int threads, const Body &body) {
 #ifdef _OPENMP
     if (threads > 1 && count > 1) {
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-        for (size_t i = 0; i < count; ++i) body(i);
+        run_in_team(
+            count, threads, [](const void *b, size_t i) { (*static_cast<const Body *>(b))(i); },
+            &body);
         return;
     }
 #endif
@@ -46,5 +28,22 @@ inline void parallel_for(size_t count, int threads, Body body) {
     for (size_t i = 0; i < count; ++i) body(i);
 }
 
-/* Which of the threads of a parallel_for runs this. */
-int thread_index();
+/* body(begin, end) over parts of [0, n), which start at multiples of 64: no two threads write one
+   cache line of an aligned buffer. Below `alone` elements one thread is faster than two. One part for
+   each thread, so that the next call finds it in the same core's cache; more where no cache holds it,
+   so that a thread that is held up leaves the rest to the others. */
+template <class Body>
+inline void parallel_ranges(size_t n, size_t alone, const Body &body) {
+    constexpr size_t LONG = 1 << 22, PARTS_OF_LONG = 8;
+    const int threads = n < alone ? 1 : available_threads();
+    if (threads <= 1) {
+        body(size_t{0}, n);
+        return;
+    }
+    const size_t parts = static_cast<size_t>(threads) * (n < LONG ? 1 : PARTS_OF_LONG);
+    const size_t part = ((n + parts - 1) / parts + 63) / 64 * 64;
+    parallel_for((n + part - 1) / part, threads, [&](size_t i) {
+        const size_t begin = i * part, end = begin + part < n ? begin + part : n;
+        body(begin, end);
+    });
+}

@@ -2,6 +2,8 @@
 #pragma once
 
 constexpr size_t LANES = 8;  // 32-bit lanes
+/* Rows of a tile of the matrix product: 6 x 2 sums, two registers of b and one of a make 15 of 16. */
+constexpr size_t TILE_ROWS = 6;
 using F32 = __m256;
 using I32 = __m256i;
 
@@ -29,6 +31,39 @@ inline F32 max(F32 a, F32 b) { return _mm256_max_ps(a, b); }
 inline F32 min(F32 a, F32 b) { return _mm256_min_ps(a, b); }
 inline F32 and_not(F32 mask, F32 v) { return _mm256_andnot_ps(mask, v); }
 
+/* The bits of each lane as an integer, times 2^23. */
+inline F32 shift_left_23(F32 v) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), 23));
+}
+/* a > b ? yes : no; no where one is NaN. */
+inline F32 select_greater(F32 a, F32 b, F32 yes, F32 no) {
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
+/* Sums of two halves of v, in double; and of what such a register holds. */
+using F64 = __m256d;
+inline F64 widened_sum(F32 v) {
+    return _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(v)),
+                         _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)));
+}
+inline F64 add(F64 a, F64 b) { return _mm256_add_pd(a, b); }
+inline double sum_of_lanes(F64 v) {
+    alignas(32) double lanes[4];
+    _mm256_store_pd(lanes, v);
+    return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+}
+
+/* Rounded half to even; out of range gives the smallest integer. */
+inline I32 to_i32(F32 v) { return _mm256_cvtps_epi32(v); }
+inline F32 to_f32(I32 v) { return _mm256_cvtepi32_ps(v); }
+inline F32 zero_for_nan(F32 v) { return _mm256_and_ps(v, _mm256_cmp_ps(v, v, _CMP_ORD_Q)); }
+/* The lanes of four registers as bytes, saturated. */
+inline void store_as_i8(int8_t *p, I32 a, I32 b, I32 c, I32 d) {
+    const I32 bytes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+    // The packs interleave the 128-bit halves; this puts the groups of four back in order.
+    const I32 order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), _mm256_permutevar8x32_epi32(bytes, order));
+}
+
 inline I32 add(I32 a, I32 b) { return _mm256_add_epi32(a, b); }
 /* Each pair of neighbouring int16 products, added: a0 b0 + a1 b1. */
 inline I32 madd_i16(I32 a, I32 b) { return _mm256_madd_epi16(a, b); }
@@ -39,7 +74,28 @@ inline I32 first_lanes(size_t count) {
     return load(ones_then_zeros + LANES - count);
 }
 
-/* The first `count` floats, zeros after them; reads nothing beyond. */
+/* The first `count` lanes, zeros after them; reads nothing beyond. */
 inline F32 load_partial(const float *p, size_t count) {
     return _mm256_maskload_ps(p, first_lanes(count));
+}
+inline I32 load_partial(const int32_t *p, size_t count) {
+    return _mm256_maskload_epi32(p, first_lanes(count));
+}
+
+/* Writes the first `count` lanes and nothing beyond. Through the stack: a masked store takes a dozen
+   cycles on Zen 2-4 (uops.info, VMASKMOVPS m256), and the lanes it leaves out may still fault. */
+inline void store_partial(float *p, size_t count, F32 v) {
+    alignas(32) float lanes[LANES];
+    store(lanes, v);
+    memcpy(p, lanes, count * sizeof(float));
+}
+inline void store_partial(int32_t *p, size_t count, I32 v) {
+    alignas(32) int32_t lanes[LANES];
+    store(lanes, v);
+    memcpy(p, lanes, count * sizeof(int32_t));
+}
+
+/* The first `count` lanes of a, the others of b. */
+inline F32 select_first(size_t count, F32 a, F32 b) {
+    return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(first_lanes(count)));
 }

@@ -3,17 +3,25 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* One thread's buffer: grows to the largest request, freed when the thread ends. */
 class Workspace {
 public:
-    /* At least `bytes`, aligned to 64; nullptr when there is no memory. */
+    /* At least `bytes`, aligned to a cache line, on huge pages where it is large and the system has
+       them; nullptr when there is no memory. */
     void *reserve(size_t bytes) {
         if (bytes <= size_) return data_;
         free(data_);
-        size_ = (bytes + 63) / 64 * 64;
-        data_ = aligned_alloc(64, size_);
+        const size_t align = bytes < HUGE_PAGE ? 64 : HUGE_PAGE;
+        size_ = (bytes + align - 1) / align * align;
+        data_ = aligned_alloc(align, size_);
         if (data_ == nullptr) size_ = 0;
+#ifdef MADV_HUGEPAGE
+        // Only advice: where it is not taken the product is a few percent slower.
+        else if (align == HUGE_PAGE)
+            madvise(data_, size_, MADV_HUGEPAGE);
+#endif
         return data_;
     }
     Workspace() = default;
@@ -22,6 +30,7 @@ public:
     ~Workspace() { free(data_); }
 
 private:
+    static constexpr size_t HUGE_PAGE = 2 << 20;
     void *data_ = nullptr;
     size_t size_ = 0;
 };

@@ -1,0 +1,44 @@
+// How a matrix product is cut up: its sizes and strides, and blocks that fit this machine's caches.
+#pragma once
+
+#include "caches.h"
+#include "micro_kernel.h"
+
+namespace gemm {
+
+inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+inline size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
+
+/* A product and where its matrices lie; rows are lda, ldb and ldo apart. */
+template <class Lane>
+struct Product {
+    const typename Lane::In *a;
+    size_t lda;
+    const typename Lane::In *b;
+    size_t ldb;
+    typename Lane::Out *out;
+    size_t ldo;
+    size_t m, n, k;
+};
+
+/* Sizes of the blocks, from this machine's caches, in units of Packed: a block of a (mc x kc) takes a
+   third of L2, a block of b (kc x nc) an eighth of L3, which other cores use as well, and a panel of b
+   (kc x NR) half of L1. Beyond 320 steps a longer panel gained nothing where L1 had room for it. Tiles
+   of 512 bits visit out twice as often for the same panel; they gained 8 % at 2048 from a panel that
+   lies in L2, a sixteenth of it (1024 and below: no difference). */
+struct Blocking {
+    size_t kc, mc, nc;
+};
+
+inline Blocking blocking() {
+    const Caches &cache = caches();
+    const size_t step = NR * 4, panel = LANES == 8 ? cache.l1 / 2 : cache.l2 / 16;
+    Blocking s;
+    s.kc = smaller(LANES == 8 ? 320 : 512, larger(8, panel / step / 8 * 8));
+    s.mc = larger(1, cache.l2 / 3 / (s.kc * 4) / MR) * MR;
+    s.nc = larger(1, cache.l3 / 8 / (s.kc * 4) / NR) * NR;
+    return s;
+}
+
+}  // namespace gemm

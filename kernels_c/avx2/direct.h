@@ -1,0 +1,50 @@
+// The product without packing, for matrices so small or so thin that a copy of b would cost more than it
+// saves.
+#pragma once
+
+#include "blocking.h"
+#include "pack.h"
+
+namespace gemm {
+
+/* Steps of k that the direct product takes at a time: bounds what it keeps of b's edge on the stack. */
+constexpr size_t DIRECT_STEPS = 256;
+/* With a single row of tiles each element of b is used once, so b streams past at the speed of its
+   cache level: 8 rows of it at a time, in pieces of 1024 columns of which out stays in L1. 4 rows were
+   2-30 % slower, 16 were equal at most; software prefetch lost 3-8 % in L3. */
+constexpr size_t STREAM_STEPS = 8, STREAM_COLS = 1024;
+
+/* Nothing packed. Strips of out run along the rows of b, which are in L1 for all strips but the
+   first, or are used only once. */
+template <class Lane>
+void direct(const Product<Lane> &p, size_t kc_max, size_t nc_max) {
+    typename Lane::Packed edge[DIRECT_STEPS * NR];
+    for (size_t jc = 0; jc < p.n; jc += nc_max) {
+        const size_t nc = smaller(nc_max, p.n - jc), rest = nc % NR;
+        for (size_t pc = 0; pc < p.k; pc += kc_max) {
+            const size_t kc = smaller(kc_max, p.k - pc), width = rest <= LANES ? LANES : NR;
+            const auto *b = p.b + pc * p.ldb + jc;
+            if (rest % LANES) pack_b<Lane>(b + nc - rest, p.ldb, rest, width, kc, edge);
+            Strip<Lane> s;
+            s.steps = kc, s.accumulate = pc > 0;
+            s.a_row = p.lda, s.a_step = 1, s.out_row = p.ldo, s.b_tile = NR;
+            for (size_t i = 0, rows; i < p.m; i += rows) {
+                rows = next_rows(p.m - i);
+                s.a = p.a + i * p.lda + pc, s.out = p.out + i * p.ldo + jc;
+                s.b = b, s.b_step = p.ldb, s.tiles = nc / NR;
+                if (s.tiles) run<Lane, 2>(rows, s);
+                if (rest == 0) continue;
+                s.tiles = 1, s.out += nc - rest;
+                if (rest == LANES) {
+                    s.b += nc - rest;
+                    run<Lane, 1>(rows, s);
+                } else {
+                    s.b = edge, s.b_step = width;
+                    run_edge<Lane>(rows, rest, s);
+                }
+            }
+        }
+    }
+}
+
+}  // namespace gemm

@@ -1,0 +1,89 @@
+// The register of vec.h as AVX-512 (F, BW, DQ, VL) has it: 512 bits.
+#pragma once
+
+constexpr size_t LANES = 16;  // 32-bit lanes
+/* Rows of a tile of the matrix product: 14 x 2 sums, two registers of b and one of a make 31 of 32. */
+constexpr size_t TILE_ROWS = 14;
+using F32 = __m512;
+using I32 = __m512i;
+
+inline F32 splat(float v) { return _mm512_set1_ps(v); }
+inline I32 splat_i32(int32_t v) { return _mm512_set1_epi32(v); }
+inline F32 load(const float *p) { return _mm512_loadu_ps(p); }
+inline I32 load(const int32_t *p) { return _mm512_loadu_si512(p); }
+inline void store(float *p, F32 v) { _mm512_storeu_ps(p, v); }
+inline void store(int32_t *p, I32 v) { _mm512_storeu_si512(p, v); }
+/* Past the caches; p a multiple of the register's size. */
+inline void stream(float *p, F32 v) { _mm512_stream_ps(p, v); }
+
+inline F32 add(F32 a, F32 b) { return _mm512_add_ps(a, b); }
+inline F32 sub(F32 a, F32 b) { return _mm512_sub_ps(a, b); }
+inline F32 mul(F32 a, F32 b) { return _mm512_mul_ps(a, b); }
+inline F32 div(F32 a, F32 b) { return _mm512_div_ps(a, b); }
+/* a b + c, c - a b, a b - c, rounded once */
+inline F32 fmadd(F32 a, F32 b, F32 c) { return _mm512_fmadd_ps(a, b, c); }
+inline F32 fnmadd(F32 a, F32 b, F32 c) { return _mm512_fnmadd_ps(a, b, c); }
+inline F32 fmsub(F32 a, F32 b, F32 c) { return _mm512_fmsub_ps(a, b, c); }
+/* The second operand when either is NaN, or both are zero. */
+inline F32 max(F32 a, F32 b) { return _mm512_max_ps(a, b); }
+inline F32 min(F32 a, F32 b) { return _mm512_min_ps(a, b); }
+inline F32 and_not(F32 mask, F32 v) { return _mm512_andnot_ps(mask, v); }
+
+/* The bits of each lane as an integer, times 2^23. */
+inline F32 shift_left_23(F32 v) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(v), 23));
+}
+/* a > b ? yes : no; no where one is NaN. */
+inline F32 select_greater(F32 a, F32 b, F32 yes, F32 no) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), no, yes);
+}
+
+/* Sums of two halves of v, in double; and of what such a register holds. */
+using F64 = __m512d;
+inline F64 widened_sum(F32 v) {
+    return _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(v)),
+                         _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)));
+}
+inline F64 add(F64 a, F64 b) { return _mm512_add_pd(a, b); }
+inline double sum_of_lanes(F64 v) { return _mm512_reduce_add_pd(v); }
+
+/* Rounded half to even; out of range gives the smallest integer. */
+inline I32 to_i32(F32 v) { return _mm512_cvtps_epi32(v); }
+inline F32 to_f32(I32 v) { return _mm512_cvtepi32_ps(v); }
+inline F32 zero_for_nan(F32 v) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v);
+}
+/* The lanes of four registers as bytes, saturated. */
+inline void store_as_i8(int8_t *p, I32 a, I32 b, I32 c, I32 d) {
+    const I32 bytes = _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+    // The packs interleave the 128-bit quarters; this puts the groups of four back in order.
+    const I32 order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
+}
+
+inline I32 add(I32 a, I32 b) { return _mm512_add_epi32(a, b); }
+/* Each pair of neighbouring int16 products, added: a0 b0 + a1 b1. */
+inline I32 madd_i16(I32 a, I32 b) { return _mm512_madd_epi16(a, b); }
+
+inline __mmask16 first_lanes(size_t count) { return static_cast<__mmask16>((1u << count) - 1); }
+
+/* The first `count` lanes, zeros after them; reads nothing beyond. */
+inline F32 load_partial(const float *p, size_t count) {
+    return _mm512_maskz_loadu_ps(first_lanes(count), p);
+}
+inline I32 load_partial(const int32_t *p, size_t count) {
+    return _mm512_maskz_loadu_epi32(first_lanes(count), p);
+}
+
+/* Writes the first `count` lanes and nothing beyond. */
+inline void store_partial(float *p, size_t count, F32 v) {
+    _mm512_mask_storeu_ps(p, first_lanes(count), v);
+}
+inline void store_partial(int32_t *p, size_t count, I32 v) {
+    _mm512_mask_storeu_epi32(p, first_lanes(count), v);
+}
+
+/* The first `count` lanes of a, the others of b. */
+inline F32 select_first(size_t count, F32 a, F32 b) {
+    return _mm512_mask_blend_ps(first_lanes(count), b, a);
+}
