@@ -175,7 +175,7 @@ def test_clang_builds_and_its_kernels_pass_the_probes(tmp_path: Path) -> None:
 def test_a_cpu_without_avx2_never_imports_those_modules(tmp_path: Path) -> None:
     code = (
         "import sys, kernels_c\n"
-        "kernels_c._missing_instructions = lambda: 'AVX2 and FMA'\n"
+        "kernels_c._missing_instructions = lambda tier: 'AVX2 and FMA'\n"
         "for tier in kernels_c.TIERS: print(kernels_c.why_unavailable(tier))\n"
         "modules = {m.split('.')[1] for m in sys.modules if m.startswith('kernels_c._')}\n"
         "print(sorted(modules))\n"
@@ -183,8 +183,8 @@ def test_a_cpu_without_avx2_never_imports_those_modules(tmp_path: Path) -> None:
     lines = Checkout(tmp_path).python("-c", code).stdout.splitlines()
     reason = "needs AVX2 and FMA, which this CPU does not have"
     assert lines[:2] == ["None", "None"]
-    assert all(reason in line for line in lines[2:6])
-    assert lines[6] == "['_debug', '_scalar']"
+    assert all(reason in line for line in lines[2:-1])
+    assert lines[-1] == "['_debug', '_scalar']"
 
 
 def test_an_unknown_tier_is_answered_with_the_names() -> None:
