@@ -7,6 +7,13 @@
 
 namespace gemm {
 
+/* Rows of a whole number of pages share a few sets of every cache, and a tile of 14 has more rows than a
+   first level has ways: read in place, 1024 x 1024 lost 14 %. */
+template <class Lane>
+bool rows_collide(size_t lda) {
+    return lda * sizeof(typename Lane::In) % 4096 == 0;
+}
+
 /* What the panels of a product need, in Packed. */
 template <class Lane>
 struct Panels {
@@ -20,10 +27,7 @@ struct Panels {
         steps = ceil_div(smaller(p.k, block.kc * Lane::K_STEP), Lane::K_STEP);
         block.kc *= Lane::K_STEP;
         block.mc = ceil_div(ceil_div(p.m, ceil_div(p.m, block.mc)), MR) * MR;  // of equal height
-        // Rows of a whole number of pages share a few sets of every cache, and a tile of 14 has more
-        // rows than a first level has ways: read in place, 1024 x 1024 lost 14 %.
-        const bool rows_collide = p.lda * sizeof(typename Lane::In) % 4096 == 0;
-        packed_a = Lane::PACKED_A || (rows_collide && p.n >= 8 * NR);
+        packed_a = Lane::PACKED_A || (rows_collide<Lane>(p.lda) && p.n >= 8 * NR);
         shared_b = p.m > block.mc;
         const size_t panels = shared_b ? ceil_div(smaller(p.n, block.nc), NR) : 1;
         a_size = packed_a ? smaller(p.m, block.mc) * steps + 4 : 0;
@@ -40,12 +44,14 @@ void one_panel(Strip<Lane> s, const typename Lane::In *b, size_t ldb, size_t col
     const auto *const a = s.a;
     auto *const out = s.out;
     const size_t width = cols <= LANES ? LANES : NR;
+    // Read in place, rows that collide must be fewer than the ways of the first level.
+    const size_t tallest = !packed_a && rows_collide<Lane>(s.a_row) ? smaller(MR, 8) : MR;
     bool pack_in_passing = false;
     if constexpr (!Lane::PACKED_A) pack_in_passing = first && cols == NR;
     if (first && !pack_in_passing) pack_b<Lane>(b, ldb, cols, width, kc, panel);
     s.b = panel, s.b_step = width, s.panel = panel;
     for (size_t i = 0, rows; i < mc; i += rows) {
-        rows = next_rows(mc - i);
+        rows = next_rows(mc - i, tallest);
         s.out = out + i * s.out_row;
         s.a = a + i * (packed_a ? s.steps : s.a_row);
         s.a_step = packed_a ? rows : 1;

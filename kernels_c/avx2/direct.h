@@ -32,11 +32,18 @@ void direct(const Product<Lane> &p, size_t kc_max, size_t nc_max) {
                 rows = next_rows(p.m - i);
                 s.a = p.a + i * p.lda + pc, s.out = p.out + i * p.ldo + jc;
                 s.b = b, s.b_step = p.ldb, s.tiles = nc / NR;
+                if (rows <= 2 && s.tiles >= 2) {
+                    s.b_tile = 2 * NR, s.tiles /= 2;
+                    run_low(rows, s);
+                    const size_t done = s.tiles * s.b_tile;
+                    s.b += done, s.out += done;
+                    s.b_tile = NR, s.tiles = nc / NR % 2;
+                }
                 if (s.tiles) run<Lane, 2>(rows, s);
                 if (rest == 0) continue;
-                s.tiles = 1, s.out += nc - rest;
+                s.tiles = 1, s.out = p.out + i * p.ldo + jc + nc - rest;
                 if (rest == LANES) {
-                    s.b += nc - rest;
+                    s.b = b + nc - rest;
                     run<Lane, 1>(rows, s);
                 } else {
                     s.b = edge, s.b_step = width;

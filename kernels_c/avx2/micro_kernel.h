@@ -47,7 +47,7 @@ __attribute__((noinline)) void micro_kernel(const Strip<Lane> &s) {
         typename Lane::Out *out = s.out + tile * WIDTH;
 #pragma GCC unroll 16
         for (size_t i = 0; i < ROWS; ++i)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (size_t v = 0; v < VECS; ++v)
                 sum[i][v] = Lane::HEADER ? load(s.b - WIDTH + v * LANES) : Vec{};
 
@@ -63,7 +63,7 @@ __attribute__((noinline)) void micro_kernel(const Strip<Lane> &s) {
 #pragma GCC unroll 8
         for (size_t p = 0; p < s.steps; ++p, a += a_step, b += b_step) {
             Vec b_v[VECS];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (size_t v = 0; v < VECS; ++v) {
                 b_v[v] = load(b + v * LANES);
                 if (KEEP_B) store(panel + v * LANES, b_v[v]);
@@ -72,7 +72,7 @@ __attribute__((noinline)) void micro_kernel(const Strip<Lane> &s) {
 #pragma GCC unroll 16
             for (size_t i = 0; i < ROWS; ++i) {
                 const Vec a_i = Lane::broadcast(a + i * a_row);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
                 for (size_t v = 0; v < VECS; ++v)
                     sum[i][v] = Lane::multiply_add(a_i, b_v[v], sum[i][v]);
             }
@@ -81,13 +81,13 @@ __attribute__((noinline)) void micro_kernel(const Strip<Lane> &s) {
         if (s.accumulate) {
 #pragma GCC unroll 16
             for (size_t i = 0; i < ROWS; ++i)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
                 for (size_t v = 0; v < VECS; ++v)
                     sum[i][v] = add(load(out + i * s.out_row + v * LANES), sum[i][v]);
         }
 #pragma GCC unroll 16
         for (size_t i = 0; i < ROWS; ++i)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (size_t v = 0; v < VECS; ++v) store(out + i * s.out_row + v * LANES, sum[i][v]);
     }
 }
@@ -103,6 +103,13 @@ inline void run_rows(size_t rows, const Strip<Lane> &s, std::index_sequence<I...
 template <class Lane, size_t VECS, bool KEEP_B = false>
 inline void run(size_t rows, const Strip<Lane> &s) {
     run_rows<Lane, VECS, KEEP_B>(rows, s, std::make_index_sequence<MR>());
+}
+
+/* Strips of one or two rows, in tiles of four registers' width: with more columns they too have enough
+   sums. */
+template <class Lane>
+inline void run_low(size_t rows, const Strip<Lane> &s) {
+    rows == 1 ? micro_kernel<Lane, 1, 4, false>(s) : micro_kernel<Lane, 2, 4, false>(s);
 }
 
 /* A strip of one tile, of which only `cols` columns belong to out: computed whole, copied in part. */
@@ -128,9 +135,9 @@ __attribute__((noinline)) void run_edge(size_t rows, size_t cols, Strip<Lane> s)
 
 /* Rows of the next tile when `left` remain. The last two share what is left evenly: a tile of one or
    two rows has too few independent sums to cover the latency of an FMA. */
-inline size_t next_rows(size_t left) {
-    if (left <= MR) return left;
-    return left < 2 * MR ? (left + 1) / 2 : MR;
+inline size_t next_rows(size_t left, size_t tallest = MR) {
+    if (left <= tallest) return left;
+    return left < 2 * tallest ? (left + 1) / 2 : tallest;
 }
 
 }  // namespace gemm
