@@ -40,17 +40,17 @@ inline V gelu_erf(V x) {
     const V t2 = mul(t, t), t2_lo = fmsub(t, t, t2);
     // s e^(-t^2/2) 2^64: no factor of the result becomes subnormal on the way; p is kept times 2^-64.
     const V offset = V(splat(ROUND + 127 + 64));
-    const V c = V(splat(-LOG2E_HI / 2)), c_lo = V(splat(-LOG2E_LO / 2));
+    const V c = V(splat(-LOG2E_HI / 2));  // what it lacks of log2 e / 2 is in p
     const V rounded = fmadd(c, t2, offset);
     const V n = sub(rounded, offset);
-    const V f = fmadd(c, t2_lo, fmadd(c_lo, t2, fmsub(c, t2, n)));
+    const V f = fmadd(c, t2_lo, fmsub(c, t2, n));
     const V s = div(t, add(t, V(splat(ERFC_A))));
     // s (1 + f q) rounds once less than s times the sum would.
     const V e = mul(fmadd(mul(s, f), exp2_tail(f), s), exp2_whole(rounded));
     const V w = sub(s, V(splat(ERFC_S0)));
-    V p = V(splat(ERFC_P[10]));
-#pragma GCC unroll 10
-    for (int i = 9; i >= 0; --i) p = fmadd(p, w, V(splat(ERFC_P[i])));
+    V p = V(splat(ERFC_P[9]));
+#pragma GCC unroll 9
+    for (int i = 8; i >= 0; --i) p = fmadd(p, w, V(splat(ERFC_P[i])));
     return fnmadd(e, p, max(V(zero()), x));
 }
 
