@@ -4,10 +4,10 @@
 
 namespace {
 
-/* A register of products, NaN made 0, clipped before converting (int32 would overflow first). */
+/* A register of products, clipped before converting (int32 would overflow first). NaN passes, the second
+   operand of min and max, and becomes the smallest integer. */
 inline I32 quantized(F32 x, F32 scale) {
-    const F32 number = zero_for_nan(mul(x, scale));
-    return to_i32(max(splat(-127.0f), min(splat(127.0f), number)));
+    return to_i32(max(splat(-127.0f), min(splat(127.0f), mul(x, scale))));
 }
 
 void quantize_range(const float *x, int8_t *out, size_t n, F32 scale) {
@@ -21,7 +21,8 @@ void quantize_range(const float *x, int8_t *out, size_t n, F32 scale) {
         const F32 v = count < LANES ? load_partial(x + i, count) : load(x + i);
         alignas(64) int32_t lanes[LANES];
         store(lanes, quantized(v, scale));
-        for (size_t j = 0; j < count; ++j) out[i + j] = static_cast<int8_t>(lanes[j]);
+        for (size_t j = 0; j < count; ++j)
+            out[i + j] = lanes[j] == INT32_MIN ? int8_t{0} : static_cast<int8_t>(lanes[j]);
     }
 }
 

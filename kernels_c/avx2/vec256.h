@@ -52,16 +52,17 @@ inline double sum_of_lanes(F64 v) {
     return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
 }
 
-/* Rounded half to even; out of range gives the smallest integer. */
+/* Rounded half to even; NaN and what is out of range give the smallest integer. */
 inline I32 to_i32(F32 v) { return _mm256_cvtps_epi32(v); }
 inline F32 to_f32(I32 v) { return _mm256_cvtepi32_ps(v); }
-inline F32 zero_for_nan(F32 v) { return _mm256_and_ps(v, _mm256_cmp_ps(v, v, _CMP_ORD_Q)); }
-/* The lanes of four registers as bytes, saturated. */
+/* The lanes of four registers as bytes, saturated; the smallest integer, which NaN converts to, as 0. */
 inline void store_as_i8(int8_t *p, I32 a, I32 b, I32 c, I32 d) {
     const I32 bytes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
     // The packs interleave the 128-bit halves; this puts the groups of four back in order.
     const I32 order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), _mm256_permutevar8x32_epi32(bytes, order));
+    const I32 numbers = _mm256_and_si256(bytes, _mm256_cmpgt_epi8(bytes, _mm256_set1_epi8(-128)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(p),
+                        _mm256_permutevar8x32_epi32(numbers, order));
 }
 
 inline I32 add(I32 a, I32 b) { return _mm256_add_epi32(a, b); }

@@ -47,18 +47,16 @@ inline F64 widened_sum(F32 v) {
 inline F64 add(F64 a, F64 b) { return _mm512_add_pd(a, b); }
 inline double sum_of_lanes(F64 v) { return _mm512_reduce_add_pd(v); }
 
-/* Rounded half to even; out of range gives the smallest integer. */
+/* Rounded half to even; NaN and what is out of range give the smallest integer. */
 inline I32 to_i32(F32 v) { return _mm512_cvtps_epi32(v); }
 inline F32 to_f32(I32 v) { return _mm512_cvtepi32_ps(v); }
-inline F32 zero_for_nan(F32 v) {
-    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v);
-}
-/* The lanes of four registers as bytes, saturated. */
+/* The lanes of four registers as bytes, saturated; the smallest integer, which NaN converts to, as 0. */
 inline void store_as_i8(int8_t *p, I32 a, I32 b, I32 c, I32 d) {
     const I32 bytes = _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
     // The packs interleave the 128-bit quarters; this puts the groups of four back in order.
+    const __mmask64 numbers = _mm512_cmpneq_epi8_mask(bytes, _mm512_set1_epi8(-128));
     const I32 order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_maskz_mov_epi8(numbers, bytes)));
 }
 
 inline I32 add(I32 a, I32 b) { return _mm512_add_epi32(a, b); }
