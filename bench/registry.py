@@ -80,7 +80,7 @@ class Kernel:
     module      its module in kernels_py
     sizes       (is it part of --quick, shape) for each size of the default run
     flops       operations, from the shape; an elementary function counts as what it takes
-    peak        the rate at which they can be done at most: "fma", or "madd_i16" for int8 products
+    peak        the rate at which they can be done at most: "fma", or "int8" for exact int8 products
     bytes       what must cross the memory bus at least once: operands in, result out
     pattern     whose bandwidth bounds that: "copy" where as much is written as read, "read" where
                 reading outweighs writing, "update" in place
@@ -276,7 +276,7 @@ KERNELS: dict[str, Kernel] = {
             layout=Layout.PRODUCT_I8,
             sizes=_SQUARES[1:],
             flops=lambda shape: 2 * _multiply_adds(shape),
-            peak="madd_i16",
+            peak="int8",
             bytes=_matrix_bytes(1, 4),
             pattern="read",
             bounds={"python": _EXACT, "portable": _EXACT, "avx2": _EXACT},
@@ -288,7 +288,7 @@ KERNELS: dict[str, Kernel] = {
             layout=Layout.QUANTIZED_PRODUCT,
             sizes=_SQUARES[1:],
             flops=lambda shape: 2 * _multiply_adds(shape),
-            peak="madd_i16",
+            peak="int8",
             bytes=_matrix_bytes(4, 4),
             pattern="read",
             # The unit 1 / (scale_a scale_b) is rounded to float32, and so is the product with it.
