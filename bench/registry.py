@@ -37,8 +37,8 @@ PEERS = {
 }  # fmt: skip
 PEER_VARIANTS = tuple(f"peer-{name}" for name in PEERS)
 # The tier that stands against the peers: the first of these that this machine can run.
-ON_ONE_THREAD = ("avx2",)
-ON_SEVERAL_THREADS = ("avx2_omp",)
+ON_ONE_THREAD = ("avx512", "avx2")
+ON_SEVERAL_THREADS = ("avx512_omp", "avx2_omp")
 
 
 class Layout(Enum):
