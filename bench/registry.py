@@ -86,6 +86,7 @@ class Kernel:
                 reading outweighs writing, "update" in place
     bounds      by implementation: "python", the folder in kernels_c, "peer" where it differs
     rate        the unit that the kernel's limit is stated in: "GB/s", "GFLOP/s" or "GOP/s"
+    tolerated   what a library may miss its bound by and still be timed, where some are known to
     """
 
     name: str
@@ -98,6 +99,7 @@ class Kernel:
     pattern: str
     bounds: Mapping[str, Bound]
     rate: str
+    tolerated: Bound | None = None
 
     @property
     def error_unit(self) -> Unit:
@@ -112,6 +114,12 @@ class Kernel:
         if implementation == "peer" and "peer" not in self.bounds:
             return self.bounds["portable"]
         return self.bounds[implementation]
+
+    def accepted(self, implementation: str) -> Bound:
+        """The bound outside which nothing is timed: bound(), but for peers what is tolerated."""
+        if implementation == "peer" and self.tolerated is not None:
+            return self.tolerated
+        return self.bound(implementation)
 
     def shapes(self, quick: bool = False) -> list[Shape]:
         return [shape for in_quick, shape in self.sizes if in_quick or not quick]
@@ -215,6 +223,8 @@ KERNELS: dict[str, Kernel] = {
             pattern="copy",
             bounds={"python": _ROUNDED, "portable": Bound(70), "avx2": Bound(3)},
             rate="GB/s",
+            # PyTorch and ONNX Runtime sum a row in float32: some 1000 ULP at a million elements.
+            tolerated=Bound(2000),
         ),
         Kernel(
             name="gelu_tanh_f32",
@@ -239,6 +249,7 @@ KERNELS: dict[str, Kernel] = {
             pattern="copy",
             bounds=_GELU,
             rate="GB/s",
+            tolerated=Bound(10, Unit.INPUT),  # PyTorch's erf: 5
         ),
         Kernel(
             name="matmul_f32",
