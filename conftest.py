@@ -163,8 +163,9 @@ def pytest_benchmark_update_json(config: Any, benchmarks: Any, output_json: dict
     from bench.measure.derived import add_derived_figures, correct_options
 
     limits = config.stash[_SESSION].finished_limits()
-    if limits is not None:
-        output_json["machine_info"]["limits"] = limits.as_rows()
+    if limits:
+        rows = [row for of_tier in limits.values() for row in of_tier.as_rows()]
+        output_json["machine_info"]["limits"] = rows
     add_derived_figures(output_json["benchmarks"], limits)
     correct_options(output_json["benchmarks"])
 

@@ -130,7 +130,7 @@ def _limits(options: argparse.Namespace) -> int:
     from bench.measure.limits import measured_limits
 
     try:
-        rows = measured_limits().as_rows()
+        rows = [row for limits_of_tier in measured_limits() for row in limits_of_tier.as_rows()]
     except kernels_c.TierUnavailable as reason:
         print(f"bench: {reason}", file=sys.stderr)
         return BAD_INPUT

@@ -37,8 +37,8 @@ PEERS = {
 }  # fmt: skip
 PEER_VARIANTS = tuple(f"peer-{name}" for name in PEERS)
 # The tier that stands against the peers: the first of these that this machine can run.
-ON_ONE_THREAD = ("avx2",)
-ON_SEVERAL_THREADS = ("avx2_omp",)
+ON_ONE_THREAD = ("avx512", "avx2")
+ON_SEVERAL_THREADS = ("avx512_omp", "avx2_omp")
 
 
 class Layout(Enum):
@@ -80,12 +80,13 @@ class Kernel:
     module      its module in kernels_py
     sizes       (is it part of --quick, shape) for each size of the default run
     flops       operations, from the shape; an elementary function counts as what it takes
-    peak        the rate at which they can be done at most: "fma", or "madd_i16" for int8 products
+    peak        the rate at which they can be done at most: "fma", or "int8" for exact int8 products
     bytes       what must cross the memory bus at least once: operands in, result out
     pattern     whose bandwidth bounds that: "copy" where as much is written as read, "read" where
                 reading outweighs writing, "update" in place
     bounds      by implementation: "python", the folder in kernels_c, "peer" where it differs
     rate        the unit that the kernel's limit is stated in: "GB/s", "GFLOP/s" or "GOP/s"
+    tolerated   what a library may miss its bound by and still be timed, where some are known to
     """
 
     name: str
@@ -98,6 +99,7 @@ class Kernel:
     pattern: str
     bounds: Mapping[str, Bound]
     rate: str
+    tolerated: Bound | None = None
 
     @property
     def error_unit(self) -> Unit:
@@ -112,6 +114,12 @@ class Kernel:
         if implementation == "peer" and "peer" not in self.bounds:
             return self.bounds["portable"]
         return self.bounds[implementation]
+
+    def accepted(self, implementation: str) -> Bound:
+        """The bound outside which nothing is timed: bound(), but for peers what is tolerated."""
+        if implementation == "peer" and self.tolerated is not None:
+            return self.tolerated
+        return self.bound(implementation)
 
     def shapes(self, quick: bool = False) -> list[Shape]:
         return [shape for in_quick, shape in self.sizes if in_quick or not quick]
@@ -215,6 +223,8 @@ KERNELS: dict[str, Kernel] = {
             pattern="copy",
             bounds={"python": _ROUNDED, "portable": Bound(70), "avx2": Bound(3)},
             rate="GB/s",
+            # PyTorch and ONNX Runtime sum a row in float32: some 1000 ULP at a million elements.
+            tolerated=Bound(2000),
         ),
         Kernel(
             name="gelu_tanh_f32",
@@ -239,6 +249,7 @@ KERNELS: dict[str, Kernel] = {
             pattern="copy",
             bounds=_GELU,
             rate="GB/s",
+            tolerated=Bound(10, Unit.INPUT),  # PyTorch's erf: 5
         ),
         Kernel(
             name="matmul_f32",
@@ -276,7 +287,7 @@ KERNELS: dict[str, Kernel] = {
             layout=Layout.PRODUCT_I8,
             sizes=_SQUARES[1:],
             flops=lambda shape: 2 * _multiply_adds(shape),
-            peak="madd_i16",
+            peak="int8",
             bytes=_matrix_bytes(1, 4),
             pattern="read",
             bounds={"python": _EXACT, "portable": _EXACT, "avx2": _EXACT},
@@ -288,7 +299,7 @@ KERNELS: dict[str, Kernel] = {
             layout=Layout.QUANTIZED_PRODUCT,
             sizes=_SQUARES[1:],
             flops=lambda shape: 2 * _multiply_adds(shape),
-            peak="madd_i16",
+            peak="int8",
             bytes=_matrix_bytes(4, 4),
             pattern="read",
             # The unit 1 / (scale_a scale_b) is rounded to float32, and so is the product with it.

@@ -88,12 +88,14 @@ class Result:
 class Limit:
     """One of the machine's ceilings, as measured in the run."""
 
-    name: str  # fma, madd_i16, clock, call, or read, update, copy, stream (non-temporal stores)
+    # fma, madd_i16, dot_i8, clock, call, or read, update, copy, stream (non-temporal stores)
+    name: str
     level: str | None  # L1, L2, L3, DRAM; None where no memory is involved
     cores: int
     working_set: int | None  # bytes that stood for the level, of all cores together
     per_second: float
     unit: str  # what is counted: FLOP, OP, cycle, call, B
+    tier: str  # whose registers; avx2 in runs from before there were wider ones
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,7 @@ def _limit(check: Checker, value: Any) -> Limit:
         working_set=None if level is None else check.whole(working_set, f"{where} working_set"),
         per_second=check.number(rate, f"{where} per_second", _SMALLEST_RATE),
         unit=check.text(row.get("unit"), f"{where} unit"),
+        tier=check.text(row.get("tier", "avx2"), f"{where} tier"),
     )
 
 

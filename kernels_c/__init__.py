@@ -172,6 +172,13 @@ class Tier:
         info: dict[str, Any] = json.loads(self.ffi.string(self.lib.build_info()))
         return info
 
+    @property
+    def threads(self) -> int:
+        """Threads that a call is spread over now, where it is large enough: as many as OpenMP was
+        given (OMP_NUM_THREADS, omp_set_num_threads), but no more than the process has cores."""
+        available = getattr(self.lib, "available_threads", None)  # the portable loops have none
+        return 1 if available is None else int(available())
+
     def relu(self, x: object, out: object) -> None:
         """out[i] = max(x[i], 0). float32 [n] -> float32 [n]; out may be x."""
         self.unary("relu_f32", x, out)

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 import threading
 from array import array
 from itertools import pairwise
@@ -20,7 +23,7 @@ from bench import registry, runs
 from bench.measure import derived, limits
 from bench.measure.caches import LEVELS, PATTERNS, Caches, read_caches
 from bench.measure.data import Buffer
-from bench.measure.limits import PEAKS, Ceiling, Job, Limits
+from bench.measure.limits import PEAKS, WIDTHS, Ceiling, Job, Limits, Machine, Memory, probe_tier
 from bench.measure.roofline import ceilings, least_seconds
 from bench.views import limits as view
 
@@ -28,7 +31,9 @@ SMALL = Caches(l1=32 * 2**10, l2=256 * 2**10, l3=2**20)
 N = 3 * 128
 
 
-@pytest.fixture(scope="module", params=["avx2", "avx2_omp"])
+@pytest.fixture(
+    scope="module", params=[t for t, row in build_ffi.TIERS.items() if row.folder == "avx2"]
+)
 def probing(request: pytest.FixtureRequest) -> kernels_c.Tier:
     """The tiers that carry the probes."""
     try:
@@ -85,11 +90,11 @@ def test_a_read_sees_every_element(probing: kernels_c.Tier, place: int) -> None:
     assert x.holds(values)
 
 
-@pytest.mark.parametrize("name", ["fma_f32", "madd_i16", "clock"])
+@pytest.mark.parametrize("name", ["fma_f32", "madd_i16", "dot_i8", "clock"])
 def test_the_operations_reported_grow_with_the_rounds(probing: kernels_c.Tier, name: str) -> None:
     function = getattr(probing.lib, f"limit_{name}")
     one = function(1)
-    assert one > 0
+    assert one > 0 or (name == "dot_i8" and not probing.name.startswith("avx512"))
     assert function(0) == 0
     assert function(1000) == 1000 * one
 
@@ -169,21 +174,21 @@ def test_private_levels_hold_more_on_more_cores() -> None:
 # --- Measuring -----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def measured() -> Limits:
+@pytest.fixture(scope="module", params=WIDTHS)
+def measured(request: pytest.FixtureRequest) -> Limits:
     """Two threads, on however many cores there are."""
     try:
-        tier = kernels_c.load_tier("avx2")
+        tier = kernels_c.load_tier(request.param)
     except kernels_c.TierUnavailable as reason:
         pytest.skip(str(reason))
-    made = Limits(tier, cores=2, caches=SMALL)
+    made = Limits(tier, cores=2, memory=Memory(SMALL))
     made.complete()
     return made
 
 
 def test_every_ceiling_is_measured_and_believable(measured: Limits) -> None:
     assert set(measured.best) == set(measured.all)
-    assert len(measured.all) == 1 + 2 * (len(PEAKS) + 1 + len(LEVELS) * len(PATTERNS))
+    assert len(measured.all) == 1 + 2 * (len(measured.peaks) + 1 + len(LEVELS) * len(PATTERNS))
     assert all(0 < rate < math.inf for rate in measured.best.values())
 
 
@@ -208,8 +213,34 @@ def test_a_saved_run_gives_the_rows_back(measured: Limits) -> None:
     sets = {limit.working_set for limit in read if limit.level == "L1"}
     assert sets == {SMALL.l1 // 2, SMALL.l1}
     text = view.as_text(read)
-    for part in ("FMA peak", "1 core", "2 cores", "L1 read", "DRAM copy, non-temporal", "ns"):
+    columns = [f"{measured._tier.name} {cores}" for cores in ("1 core", "2 cores")]
+    for part in ("FMA peak", *columns, "L1 read", "DRAM copy, non-temporal", "ns"):
         assert part in text
+
+
+def test_what_these_registers_lack_is_left_out(measured: Limits) -> None:
+    dot = Ceiling("dot_i8")
+    measured.measure([dot])
+    assert (dot in measured.best) == (measured._tier.name == "avx512")
+
+
+def test_the_widths_stand_side_by_side_each_probe_once() -> None:
+    wide = runs.limits_from_json(
+        [
+            {"name": name, "level": level, "cores": cores, "working_set": 64, "per_second": 2e9,
+             "unit": "B", "tier": tier}
+            for tier, names in (("avx2", ("fma", "clock")), ("avx512", ("fma", "dot_i8", "clock")))
+            for level, found in ((None, names), ("L1", ("read",)))
+            for cores in (1, 2)
+            for name in found
+        ]
+    )  # fmt: skip
+    header, _, *lines = view.as_text(wide).splitlines()
+    columns = ("avx2 1 core ", "avx2 2 cores", "avx512 1 core ", "avx512 2 cores")
+    places = [header.index(column) for column in columns]
+    assert places == sorted(places)
+    assert [line.split()[0] for line in lines[:4]] == ["FMA", "int8", "core", "L1"]
+    assert [line.count("2.00") for line in lines[:4]] == [4, 2, 4, 4]
 
 
 def test_each_core_has_memory_of_its_own(measured: Limits) -> None:
@@ -226,7 +257,7 @@ def test_each_core_has_memory_of_its_own(measured: Limits) -> None:
                 start = int(real.ffi.cast("uintptr_t", x))
                 spans.append((start, start + 4 * n))
 
-    made = Limits(Recording(), cores=3, caches=SMALL)  # type: ignore[arg-type]
+    made = Limits(Recording(), cores=3, memory=Memory(SMALL))  # type: ignore[arg-type]
     for level in LEVELS:
         spans.clear()
         for core in range(3):
@@ -257,20 +288,22 @@ def test_a_ring_goes_round_its_whole_memory() -> None:
     assert seen == [(2 * step * (i % 4), 2 * step) for i in range(5)]
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"), [("", 4), ("1", 1), ("3", 3), ("9", 4), ("2,1", 2), ("0", 4), ("x", 4)]
-)
-def test_openmp_tiers_use_the_cores_they_are_given(
-    monkeypatch: pytest.MonkeyPatch, given: str, expected: int
-) -> None:
-    class Tier:
-        def __init__(self, flags: list[str]) -> None:
-            self.build_info = lambda: {"flags": flags}
+THREADS = "import sys, kernels_c; print(kernels_c.load_tier(sys.argv[1]).threads)"
 
-    monkeypatch.setattr(limits, "usable_cores", lambda: 4)
-    monkeypatch.setenv("OMP_NUM_THREADS", given)
-    assert limits.cores_of(Tier(["-O3", "-fopenmp"])) == expected  # type: ignore[arg-type]
-    assert limits.cores_of(Tier(["-O3"])) == 1  # type: ignore[arg-type]
+
+@pytest.mark.parametrize("given", ["", "1", "2", "2,1", "1000"])
+@pytest.mark.parametrize("tier", ["scalar", "avx2", "avx2_omp", "avx512", "avx512_omp"])
+def test_a_tier_uses_the_threads_that_it_is_given_and_has_cores_for(tier: str, given: str) -> None:
+    if kernels_c.why_unavailable(tier):
+        pytest.skip(str(kernels_c.why_unavailable(tier)))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OMP_")}
+    if given:
+        environment["OMP_NUM_THREADS"] = given
+    command = [sys.executable, "-c", THREADS, tier]
+    root = Path(kernels_c.__file__).resolve().parent.parent
+    answer = subprocess.run(command, cwd=root, env=environment, capture_output=True, check=True)
+    wanted = int(given.partition(",")[0] or 2**20) if tier.endswith("_omp") else 1
+    assert int(answer.stdout) == min(wanted, limits.usable_cores())
 
 
 # --- What follows from them ----------------------------------------------------------------------
@@ -288,7 +321,8 @@ def test_every_row_states_its_cost_in_terms_that_are_measured(kernel: registry.K
 def synthetic(cores: int = 1) -> dict[Ceiling, float]:
     """1e9 operations a second; a copy of 16e9 bytes a second in L1, half of that in each level
     further out, but 6e9 past the caches."""
-    best: dict[Ceiling, float] = {Ceiling(peak, None, cores): 1e9 for peak in PEAKS}
+    ways = [way for of_peak in PEAKS.values() for way in of_peak]
+    best: dict[Ceiling, float] = {Ceiling(way, None, cores): 1e9 for way in ways}
     for number, level in enumerate(LEVELS):
         for pattern in PATTERNS:
             best[Ceiling(pattern, level, cores)] = 16e9 / 2**number
@@ -322,29 +356,85 @@ def test_non_temporal_stores_count_only_past_the_caches() -> None:
     assert names == [["fma", "copy"], ["fma", "copy", "stream"]]
 
 
+def test_the_fastest_exact_way_that_a_width_has_bounds_int8_products() -> None:
+    product = registry.KERNELS["matmul_i8_i32"]
+    best = synthetic()
+    best[Ceiling("dot_i8")] = 2e9
+    for expected in (2000 / 2e9, 2000 / 1e9):
+        least = least_seconds(product, (10, 10, 10), 1, SMALL, best)
+        assert least == (pytest.approx(expected), "compute")
+        best.pop(Ceiling("dot_i8"), None)
+
+
+@pytest.mark.parametrize(
+    ("variant", "tier"),
+    [
+        ("c-scalar", "avx2"),
+        ("c-fastmath", "avx2"),
+        ("c-avx2", "avx2"),
+        ("c-avx2_omp", "avx2"),
+        ("c-avx512", "avx512"),
+        ("c-avx512_omp", "avx512"),
+    ],
+)
+def test_a_tier_is_judged_by_its_own_registers(variant: str, tier: str) -> None:
+    assert probe_tier(variant) == tier
+
+
+@pytest.mark.parametrize(
+    ("available", "tier"), [(WIDTHS, "avx512"), (("avx2",), "avx2"), ((), "avx2")]
+)
+def test_a_library_is_judged_by_the_widest_registers_here(
+    monkeypatch: pytest.MonkeyPatch, available: tuple[str, ...], tier: str
+) -> None:
+    monkeypatch.setattr(
+        kernels_c, "why_unavailable", lambda name: None if name in available else "not here"
+    )
+    assert probe_tier("peer-numpy") == tier
+    if not available:
+        assert Machine().limits("peer-numpy") is None
+
+
+def test_the_widths_share_their_memory() -> None:
+    for tier in WIDTHS:
+        if kernels_c.why_unavailable(tier):
+            pytest.skip(str(kernels_c.why_unavailable(tier)))
+    machine = Machine()
+    narrow, wide = (machine.of_tier(tier) for tier in WIDTHS)
+    assert machine.limits("c-scalar") is narrow
+    assert machine.limits("c-avx512_omp") is wide
+    assert narrow._memory is wide._memory
+
+
 def test_without_the_ceilings_of_that_many_cores_nothing_is_said() -> None:
     relu = registry.KERNELS["relu_f32"]
     assert least_seconds(relu, (100,), 2, SMALL, synthetic(1)) is None
     assert least_seconds(relu, (100,), 2, SMALL, synthetic(2)) is not None
 
 
-def test_the_percentage_is_of_the_minimum_and_for_native_sides_only() -> None:
+def test_the_percentage_is_of_the_minimum_and_not_for_python() -> None:
     class Synthetic:
         caches, best = SMALL, synthetic()
 
-    def benchmark(side: str, seconds: float) -> dict[str, Any]:
-        facts = {"kernel": "relu_f32", "side": side, "size": "1000", "shape": [1000], "cores": 1}
+    def benchmark(variant: str, side: str, seconds: float) -> dict[str, Any]:
+        facts = {"kernel": "relu_f32", "size": "1000", "shape": [1000], "threads": 1}
+        facts |= {"variant": variant, "side": side}
         return {
             "stats": {"min": seconds, "median": 9.0},
             "extra_info": {**facts, "flops": 1000, "bytes": 8000},
         }
 
-    both = [benchmark("python", 1e-3), benchmark("native", 4e-6)]
-    derived.add_derived_figures(both, Synthetic())  # type: ignore[arg-type]
-    python, native = (b["extra_info"] for b in both)
+    measured = [
+        benchmark("py-loop", "python", 1e-3),
+        benchmark("c-avx2", "native", 4e-6),
+        benchmark("c-avx512", "native", 2e-6),  # whose limits were not measured
+    ]
+    derived.add_derived_figures(measured, {"avx2": Synthetic()})  # type: ignore[dict-item]
+    python, native, wide = (b["extra_info"] for b in measured)
     assert native["bound"] == "compute"
     assert native["percent_of_limit"] == pytest.approx(25.0)
-    assert not {"bound", "percent_of_limit"} & python.keys()
+    for other in (python, wide):
+        assert not {"bound", "percent_of_limit"} & other.keys()
 
 
 # --- The command ---------------------------------------------------------------------------------
@@ -355,7 +445,10 @@ def test_the_command_prints_positive_finite_rates(capsys: pytest.CaptureFixture[
         pytest.skip("needs the avx2 tier")
     assert command_line.main(["limits", "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {row["name"] for row in rows} == {*PEAKS, "clock", "call", *PATTERNS}
+    able = [tier for tier in WIDTHS if kernels_c.why_unavailable(tier) is None]
+    assert list(dict.fromkeys(row["tier"] for row in rows)) == able
+    ways = {"fma", "madd_i16", "dot_i8"} if "avx512" in able else {"fma", "madd_i16"}
+    assert {row["name"] for row in rows} == {*ways, "clock", "call", *PATTERNS}
     assert all(0 < row["per_second"] < math.inf for row in rows)
 
 

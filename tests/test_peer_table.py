@@ -139,14 +139,25 @@ def run_of(*variants: tuple[str, int | None, float]) -> runs.Run:
     return runs.from_json({"benchmarks": benchmarks, "machine_info": machine})
 
 
-NATIVE = (("c-fastmath", 1, 1e-6), ("c-avx2", 1, 2e-6), ("c-avx2_omp", 2, 1e-6))
+NATIVE = (("c-fastmath", 1, 1e-6), ("c-avx2", 1, 2e-6), ("c-avx2_omp", 2, 2e-6))
+WIDE = (("c-avx512", 1, 1e-6), ("c-avx512_omp", 2, 0.5e-6))
 
 
 @pytest.mark.parametrize(
-    ("threads", "factor"), [(1, "2.00x"), (2, "4.00x"), (3, "")], ids=["one", "two", "three"]
+    ("tiers", "threads", "factor"),
+    [
+        (NATIVE, 1, "2.00x"),
+        (NATIVE, 2, "2.00x"),
+        (NATIVE, 3, ""),
+        (NATIVE + WIDE, 1, "4.00x"),
+        (NATIVE + WIDE, 2, "8.00x"),
+    ],
+    ids=["one", "two", "three", "one-wide", "two-wide"],
 )
-def test_the_best_peer_meets_the_tier_on_as_many_threads(threads: int, factor: str) -> None:
-    run = run_of(*NATIVE, ("peer-numpy", threads, 4e-6), ("peer-torch", threads, 9e-6))
+def test_the_best_peer_meets_the_fastest_tier_on_as_many_threads(
+    tiers: tuple[tuple[str, int, float], ...], threads: int, factor: str
+) -> None:
+    run = run_of(*tiers, ("peer-numpy", threads, 4e-6), ("peer-torch", threads, 9e-6))
     header, (cells,) = matrix.table(run)
     assert (header[-1], cells[-1]) == ("x best peer", factor)
     text = matrix.as_text(run)

@@ -148,3 +148,28 @@ def test_results_are_right_inexact_or_wrong(shift: float, verdict: str) -> None:
             Truth(case).grade("relu", call)
     else:
         assert (Truth(case).grade("relu", call).inexact is None) == (verdict == "right")
+
+
+def test_what_is_tolerated_is_timed_but_marked() -> None:
+    available("numpy")
+    from bench.measure.peers.truth import Truth
+
+    case = small_case("softmax_f32")
+    right = case.call("c-scalar")
+
+    def function(*args: Any) -> None:
+        right.function(*args)
+        case.out.view[3] *= 1 + 1e-4  # some 1000 ULP
+
+    call = Call("peer", function, right.args)
+    assert 500 < case.run_and_verify("softmax", call)["max_error_ulp"] < 2000
+    assert "at most 70 allowed" in str(Truth(case).grade("softmax", call).inexact)
+    with pytest.raises(WrongResult):
+        case.run_and_verify("softmax", Call("portable", function, right.args))
+
+
+def test_a_call_knows_its_threads_and_what_collects_its_result(monkeypatch: Any) -> None:
+    numpy = available("numpy")
+    monkeypatch.setattr(type(numpy), "relu_f32", lambda self, case, threads: (print, (), repr))
+    call = small_case("relu_f32").call("peer-numpy", 3)
+    assert (call.threads, call.collect) == (3, repr)

@@ -10,7 +10,7 @@ import pytest
 
 import kernels_c
 from bench import __main__ as command_line
-from bench import peer_runs
+from bench import peer_runs, registry
 from bench.measure import peers
 from bench.measure.peers import compare
 from tests.checkout import Checkout
@@ -41,7 +41,9 @@ def test_the_command_compares_prints_and_saves(
     run = peer_runs.load(saved)
     assert [cell.size for cell in run.cells] == ["1000", "1000 in place"]
     for cell in run.cells:
-        assert cell.tier == "avx2"
+        assert cell.tier == next(
+            tier for tier in registry.ON_ONE_THREAD if kernels_c.why_unavailable(tier) is None
+        )
         assert "numpy" in cell.peers
         for time in cell.peers.values():
             assert time.pairs >= 15
@@ -86,7 +88,7 @@ def test_a_wrong_kernel_of_ours_ends_it(
         build_info = right.build_info
 
     monkeypatch.setattr(tier, "lib", Forgetful)
-    assert compared("--kernel", "relu_f32", "--size", "1000") == 2
+    assert compared("--kernel", "relu_f32", "--size", "1000", "--tier", "avx2") == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert list(quick_command.iterdir()) == []
 
@@ -125,6 +127,28 @@ def test_what_cannot_be_compared_is_said_in_one_line(
     assert command_line.main(["peers", *arguments]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert list(quick_command.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("here", "threads", "tier"),
+    [
+        (kernels_c.TIERS, 1, "avx512"),
+        (kernels_c.TIERS, 2, "avx512_omp"),
+        (("scalar", "avx2", "avx2_omp"), 1, "avx2"),
+        (("scalar", "avx2", "avx2_omp"), 2, "avx2_omp"),
+    ],
+)
+def test_the_widest_tier_here_stands_against_the_libraries(
+    monkeypatch: pytest.MonkeyPatch, here: tuple[str, ...], threads: int, tier: str
+) -> None:
+    def why_unavailable(name: str) -> str | None:
+        return None if name in here else f"no {name}"
+
+    monkeypatch.setattr(kernels_c, "why_unavailable", why_unavailable)
+    assert compare._tier(threads, None) == tier
+    here = ("scalar",)
+    with pytest.raises(kernels_c.TierUnavailable, match="no avx2"):
+        compare._tier(threads, None)
 
 
 def test_what_holds_libraries_back_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ GOOD: dict[str, Any] = {
                 "working_set": 24576,
                 "per_second": 2e11,
                 "unit": "B",
+                "tier": "avx512",
             }
         ],
     },
@@ -83,7 +84,12 @@ def test_a_good_run_is_read_whole() -> None:
     assert result.facts.shape == (100,)
     assert result.facts.speedup is None
     assert (result.facts.bound, result.facts.percent_of_limit) == ("L1", 4.0)
-    assert run.limits == (runs.Limit("copy", "L1", 1, 24576, 2e11, "B"),)
+    assert run.limits == (runs.Limit("copy", "L1", 1, 24576, 2e11, "B", "avx512"),)
+
+
+def test_limits_from_before_there_were_wider_registers_are_of_avx2() -> None:
+    (limit,) = runs.from_json(changed("machine_info.limits.0.tier", ...)).limits
+    assert limit.tier == "avx2"
 
 
 def test_a_run_from_before_there_were_limits_is_read_and_shown_without_them() -> None:
@@ -162,6 +168,7 @@ BAD_VALUES = [
     ("machine_info.limits.0.per_second", 0),
     ("machine_info.limits.0.per_second", float("inf")),
     ("machine_info.limits.0.unit", None),
+    ("machine_info.limits.0.tier", 512),
     ("benchmarks.0.extra_info.bound", 3),
     ("benchmarks.0.extra_info.percent_of_limit", float("nan")),
     ("commit_info", "abc"),

@@ -19,7 +19,6 @@ import kernels_c
 from bench import registry
 from bench.measure import peers
 from bench.measure.data import Buffer, values
-from bench.measure.limits import cores_of
 from bench.measure.truth import Worst, WrongResult, inverse_ulps, require, worst_error
 from bench.registry import Kernel, Shape, Unit
 
@@ -29,13 +28,13 @@ Numbers = Sequence[float]
 @dataclass(frozen=True)
 class Call:
     """What is timed, function(*args), who implements it ("python", "peer" or a folder of
-    kernels_c), and over how many cores it spreads. Where a library insists on memory of its own,
+    kernels_c), and over how many threads it spreads. Where a library insists on memory of its own,
     `collect` copies what it returned to where it is verified."""
 
     implementation: str
     function: Callable[..., Any]
     args: tuple[Any, ...]
-    cores: int = 1
+    threads: int = 1
     collect: Callable[[Any], None] | None = None
 
 
@@ -96,7 +95,7 @@ class Case(ABC):
         if side == "peer":
             return peers.load_peer(name).call(self, peer_threads)
         tier = kernels_c.load_tier(name)
-        return Call(tier.build_info()["folder"], *self.native_call(tier), cores_of(tier))
+        return Call(tier.build_info()["folder"], *self.native_call(tier), tier.threads)
 
     def run_and_verify(self, what: str, call: Call) -> dict[str, float]:
         """Call once; see verify."""
@@ -203,7 +202,7 @@ class UnaryCase(Case):
         return inverse_ulps(self.x_list)
 
     def check(self, what: str, implementation: str, result: Numbers) -> float:
-        bound = self.kernel.bound(implementation)
+        bound = self.kernel.accepted(implementation)
         limit = bound.at(self.shape)
         if limit == 0 and memoryview(result) == self._truth_as_result:  # type: ignore[arg-type]
             return 0.0  # ten million ReLUs: no need to look at them one by one

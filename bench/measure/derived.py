@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from bench import registry
-from bench.measure.limits import Limits
+from bench.measure.limits import Limits, probe_tier
 from bench.measure.roofline import least_seconds
 from bench.measure.timing import ROUND_SECONDS
 
 
-def add_derived_figures(benchmarks: list[dict[str, Any]], limits: Limits | None = None) -> None:
+def add_derived_figures(
+    benchmarks: list[dict[str, Any]], limits: Mapping[str, Limits] | None = None
+) -> None:
     """gflops, gbps, speedup, bound and percent_of_limit into the extra_info of each benchmark, as
     pytest-benchmark's JSON.
 
     speedup is against the fastest Python variant of the same kernel and shape, minimum against
     minimum; absent where no Python variant was measured in the run. bound and percent_of_limit are
-    absent for Python, and without the machine's limits.
+    absent for Python, and without the limits of the registers that the variant uses (`limits`, by
+    tier).
     """
     fastest_python: dict[tuple[str, str], float] = {}
     ours = [b for b in benchmarks if "kernel" in b.get("extra_info", {})]
@@ -33,13 +37,15 @@ def add_derived_figures(benchmarks: list[dict[str, Any]], limits: Limits | None 
         python = fastest_python.get((info["kernel"], info["size"]))
         if python is not None:
             info["speedup"] = python / seconds
-        if limits is not None and info["side"] != "python" and "cores" in info:
-            _add_limit(info, seconds, limits)
+        if limits and info["side"] != "python":
+            own = limits.get(probe_tier(info["variant"]))
+            if own is not None:
+                _add_limit(info, seconds, own)
 
 
 def _add_limit(info: dict[str, Any], seconds: float, limits: Limits) -> None:
     kernel, shape = registry.kernel(info["kernel"]), tuple(info["shape"])
-    least = least_seconds(kernel, shape, info["cores"], limits.caches, limits.best)
+    least = least_seconds(kernel, shape, info["threads"], limits.caches, limits.best)
     if least is not None:
         info["bound"] = least[1]
         info["percent_of_limit"] = 100 * least[0] / seconds

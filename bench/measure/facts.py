@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
-import sys
 from pathlib import Path
 from typing import Any
 
 import kernels_c
-from bench import registry
 
 # The host's name is nobody's business; the rest is the clock speed of the moment.
 _DROPPED = ("node", "cpu.hz_actual", "cpu.hz_actual_friendly", "cpu.hz_advertised")
@@ -27,14 +24,6 @@ def tiers() -> dict[str, dict[str, Any]]:
         info = kernels_c.load_tier(name).build_info()
         facts[name] = {what: info[what] for what in ("compiler", "flags", "key")}
     return facts
-
-
-def threads_of(tier: str) -> int:
-    """Threads that a loaded tier would use now: asked of the OpenMP runtime it is linked to."""
-    if tier not in registry.ON_SEVERAL_THREADS:
-        return 1
-    module = sys.modules[f"kernels_c._{tier}"]
-    return int(ctypes.CDLL(module.__file__).omp_get_max_threads())
 
 
 def complete(machine_info: dict[str, Any]) -> None:

@@ -13,17 +13,28 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import kernels_c
+from bench import registry
 from bench.measure.caches import LEVELS, PATTERNS, PRIVATE, Caches, read_caches
 from bench.measure.data import Buffer
 
-TIER = "avx2"  # the widest registers: what no tier can beat
-PEAKS = ("fma", "madd_i16")
-_UNITS = {"fma": "FLOP", "madd_i16": "OP", "clock": "cycle", "call": "call"}  # the rest: bytes
-_FUNCTIONS = {"fma": "limit_fma_f32", "madd_i16": "limit_madd_i16", "clock": "limit_clock"}
+# A tier's probes measure its registers, and are the only ones that use them: narrowest first.
+WIDTHS = ("avx2", "avx512")
+# The ways to reach a kernel's peak; the fastest that a width has is what counts.
+PEAKS = {"fma": ("fma",), "int8": ("madd_i16", "dot_i8")}
+_WAYS = [way for ways in PEAKS.values() for way in ways]
+# What is counted; the rest counts bytes.
+_UNITS = {"fma": "FLOP", "madd_i16": "OP", "dot_i8": "OP", "clock": "cycle", "call": "call"}
+_FUNCTIONS = {
+    "fma": "limit_fma_f32",
+    "madd_i16": "limit_madd_i16",
+    "dot_i8": "limit_dot_i8",
+    "clock": "limit_clock",
+}
 
 # A slice is a warm-up and the best of several short pieces: a short one meets a quiet moment more
 # easily. With several cores the pieces are longer, as threads start some 20 us apart.
@@ -50,29 +61,55 @@ class Job:
     most: int = 2**40
 
 
+class Memory:
+    """The buffers that stand for the levels, made when first needed. Some are hundreds of
+    megabytes, so every width works in the same ones."""
+
+    def __init__(self, caches: Caches | None = None) -> None:
+        self.caches = caches or read_caches()
+        self._buffers: dict[tuple[str, int], Buffer] = {}
+
+    def buffer(self, level: str, number: int) -> Buffer:
+        """The core's own in a private level; number 0 in one that is shared."""
+        key = (level, number)
+        if key not in self._buffers:
+            self._buffers[key] = Buffer("f", self.caches.working_set(level) // 4)
+        return self._buffers[key]
+
+
 class Limits:
     """The ceilings of one tier's registers, on one core and on `cores`, as far as measured."""
 
-    def __init__(self, tier: kernels_c.Tier, cores: int = 1, caches: Caches | None = None) -> None:
-        self.caches = caches or read_caches()
+    def __init__(self, tier: kernels_c.Tier, cores: int = 1, memory: Memory | None = None) -> None:
         self.cores = cores
         self.best: dict[Ceiling, float] = {}  # a second
         self._tier = tier
-        self._buffers: dict[tuple[str, int], Buffer] = {}
+        self._memory = memory or Memory()
         self._jobs: dict[Ceiling, tuple[list[Job], int]] = {}  # and the repeats of a piece
+
+    @property
+    def caches(self) -> Caches:
+        return self._memory.caches
+
+    @cached_property
+    def peaks(self) -> list[str]:
+        """The ways to a peak that these registers have: a probe of another does no operations."""
+        return [way for way in _WAYS if getattr(self._tier.lib, _FUNCTIONS[way])(1)]
 
     @property
     def all(self) -> list[Ceiling]:
         """Every ceiling there is, whether measured or not."""
         return [
-            *(Ceiling(name, None, n) for n in self._counts for name in (*PEAKS, "clock")),
+            *(Ceiling(name, None, n) for n in self._counts for name in (*self.peaks, "clock")),
             Ceiling("call"),
             *(Ceiling(p, level, n) for n in self._counts for level in LEVELS for p in PATTERNS),
         ]
 
     def measure(self, ceilings: Sequence[Ceiling]) -> None:
-        """One slice of each."""
+        """One slice of each that these registers have."""
         for ceiling in ceilings:
+            if ceiling.name in _WAYS and ceiling.name not in self.peaks:
+                continue
             jobs, repeats = self._jobs_of(ceiling)
             work = sum(job.work for job in jobs) * repeats
             best = work / min(run_together(jobs, repeats) for _ in range(_PIECES))
@@ -101,6 +138,7 @@ class Limits:
                 "working_set": self._working_set(c) if c.level else None,
                 "per_second": self.best[c],
                 "unit": _UNITS.get(c.name, "B"),
+                "tier": self._tier.name,
             }
             for c in self.all
             if c in self.best
@@ -113,7 +151,7 @@ class Limits:
     def _working_set(self, ceiling: Ceiling) -> int:
         """Bytes, of all cores together."""
         assert ceiling.level is not None
-        size = self.caches.working_set(ceiling.level)
+        size = self._memory.caches.working_set(ceiling.level)
         return size * ceiling.cores if ceiling.level in PRIVATE else size
 
     def _jobs_of(self, ceiling: Ceiling) -> tuple[list[Job], int]:
@@ -144,7 +182,7 @@ class Limits:
         name, level, cores = ceiling
         assert level is not None
         private = level in PRIVATE
-        buffer = self._buffer(level, core if private else 0)
+        buffer = self._memory.buffer(level, core if private else 0)
         # Whole pages, in each half too.
         n = len(buffer.view) // (1 if private else cores) // 2048 * 2048
         x = self._tier.ffi.cast("float *", buffer.address) + (0 if private else core * n)
@@ -157,12 +195,6 @@ class Limits:
         if level == "DRAM":
             return ring_job(function, pointers, n, traffic)
         return Job(lambda passes: function(*pointers, n, passes), traffic * n)
-
-    def _buffer(self, level: str, number: int) -> Buffer:
-        key = (level, number)
-        if key not in self._buffers:
-            self._buffers[key] = Buffer("f", self.caches.working_set(level) // 4)
-        return self._buffers[key]
 
 
 def ring_job(function: Callable[..., Any], pointers: Sequence[Any], n: int, traffic: float) -> Job:
@@ -223,24 +255,49 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def cores_of(tier: kernels_c.Tier) -> int:
-    """Cores that a tier's calls spread over: those that OpenMP was given, for tiers that use it."""
-    if "-fopenmp" not in tier.build_info()["flags"]:
-        return 1
-    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return min(int(given), usable_cores()) if given.isdecimal() and int(given) else usable_cores()
+def probe_tier(variant: str) -> str:
+    """Whose probes judge a variant: those of its own registers, avx2 for the portable tiers. A
+    library uses what it finds, so the widest that this machine has."""
+    side, name = registry.side_and_name(variant)
+    if side == "peer":
+        able = [tier for tier in WIDTHS if kernels_c.why_unavailable(tier) is None]
+        return able[-1] if able else WIDTHS[0]
+    return name.removesuffix("_omp") if name.startswith(WIDTHS) else WIDTHS[0]
 
 
-def machine_limits() -> Limits:
-    """Nothing measured yet. Raises kernels_c.TierUnavailable."""
-    tier = kernels_c.load_tier(TIER)
-    several = kernels_c.why_unavailable("avx2_omp") is None
-    return Limits(tier, cores_of(kernels_c.load_tier("avx2_omp")) if several else usable_cores())
+class Machine:
+    """The limits of each width, made when first needed, all in the same memory."""
+
+    def __init__(self) -> None:
+        self.by_tier: dict[str, Limits] = {}
+
+    @cached_property
+    def _memory(self) -> Memory:
+        return Memory()
+
+    def limits(self, variant: str) -> Limits | None:
+        """Those that judge the variant, perhaps with nothing measured yet; None where this machine
+        cannot run their probes."""
+        tier = probe_tier(variant)
+        return self.of_tier(tier) if kernels_c.why_unavailable(tier) is None else None
+
+    def of_tier(self, tier: str) -> Limits:
+        """Raises kernels_c.TierUnavailable."""
+        if tier not in self.by_tier:
+            probing, several = kernels_c.load_tier(tier), f"{tier}_omp"
+            able = kernels_c.why_unavailable(several) is None
+            cores = kernels_c.load_tier(several).threads if able else usable_cores()
+            self.by_tier[tier] = Limits(probing, cores, self._memory)
+        return self.by_tier[tier]
 
 
-def measured_limits() -> Limits:
-    """All of them, several slices each, spread over about a second. Raises TierUnavailable."""
-    limits = machine_limits()
+def measured_limits() -> list[Limits]:
+    """Of every width that this machine has, several slices each, spread over a second or two.
+    Raises TierUnavailable where it has none."""
+    machine = Machine()
+    able = [tier for tier in WIDTHS if kernels_c.why_unavailable(tier) is None]
+    widths = [machine.of_tier(tier) for tier in able or WIDTHS[:1]]
     for _ in range(_SWEEPS):
-        limits.measure(limits.all)
-    return limits
+        for limits in widths:
+            limits.measure(limits.all)
+    return widths

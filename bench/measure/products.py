@@ -64,7 +64,7 @@ class ProductCase(Case):
     def check(self, what: str, implementation: str, result: Numbers) -> float:
         if not self.out_length:
             return 0.0
-        bound = self.kernel.bound(implementation)
+        bound = self.kernel.accepted(implementation)
         picked = self.checked_part(result)
         worst = worst_error(picked, self.truth, self.inverse_units)
         limit, place = bound.at(self.shape), worst.index

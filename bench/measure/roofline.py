@@ -11,33 +11,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.measure.caches import Caches
-from bench.measure.limits import Ceiling
+from bench.measure.limits import PEAKS, Ceiling
 from bench.registry import Kernel, Shape
 
 COMPUTE = "compute"
 
 
 def ceilings(kernel: Kernel, shape: Shape, cores: int, caches: Caches) -> list[Ceiling]:
-    """Those that the kernel is judged by: its peak, then the bandwidths that it may choose from."""
+    """Those that the kernel is judged by: the ways to its peak, then the bandwidths that it may
+    choose from."""
     level = caches.level(kernel.bytes(shape), cores)
     patterns = [kernel.pattern]
     if (
         kernel.pattern == "copy" and level == "DRAM"
     ):  # non-temporal stores pay there, and only there
         patterns.append("stream")
-    return [Ceiling(kernel.peak, None, cores), *(Ceiling(p, level, cores) for p in patterns)]
+    return [
+        *(Ceiling(way, None, cores) for way in PEAKS[kernel.peak]),
+        *(Ceiling(pattern, level, cores) for pattern in patterns),
+    ]
 
 
 def least_seconds(
     kernel: Kernel, shape: Shape, cores: int, caches: Caches, best: Mapping[Ceiling, float]
 ) -> tuple[float, str] | None:
     """Seconds a call takes at least, and what bounds it: "compute", "L1", "L2", "L3" or "DRAM".
-    None where a ceiling was not measured."""
-    peak, *bandwidths = ceilings(kernel, shape, cores, caches)
-    if any(ceiling not in best for ceiling in (peak, *bandwidths)):
+    None where no such peak or bandwidth was measured."""
+    level = caches.level(kernel.bytes(shape), cores)
+    chosen = [ceiling for ceiling in ceilings(kernel, shape, cores, caches) if ceiling in best]
+    peaks = [best[ceiling] for ceiling in chosen if ceiling.level is None]
+    bandwidths = [best[ceiling] for ceiling in chosen if ceiling.level is not None]
+    if not peaks or not bandwidths:
         return None
-    compute = kernel.flops(shape) / best[peak]
-    memory = kernel.bytes(shape) / max(best[bandwidth] for bandwidth in bandwidths)
-    level = bandwidths[0].level
-    assert level is not None
+    compute = kernel.flops(shape) / max(peaks)
+    memory = kernel.bytes(shape) / max(bandwidths)
     return (compute, COMPUTE) if compute >= memory else (memory, level)

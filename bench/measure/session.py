@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
-import kernels_c
 from bench import registry
-from bench.measure import facts, peers
+from bench.measure import peers
 from bench.measure.cases import Call, Case
 from bench.measure.layouts import make_case, probes
-from bench.measure.limits import TIER, Limits, machine_limits
+from bench.measure.limits import Limits, Machine
 from bench.measure.roofline import ceilings
 from bench.measure.timing import Rounds
 from bench.measure.truth import WrongResult
@@ -29,7 +28,7 @@ class Session:
         self.peer_threads = peer_threads
         self.refused_peers: dict[str, str] = {}  # "torch relu_f32 100": why it was not timed
         self._case: Case | None = None
-        self._limits: Limits | None = None
+        self._machine = Machine()
         self._probed: set[tuple[str, str]] = set()
         self._failed: dict[tuple[str, str], str] = {}
         self._recorded: dict[tuple[str, str], list[Any]] = {}
@@ -46,31 +45,34 @@ class Session:
         benchmark.group = f"{name} {size}"
         benchmark.extra_info.update(static_facts(kernel, variant, size))
         side, library = registry.side_and_name(variant)
+        # Before a library's threads are set: how many cores the machine has depends on it.
+        limits = None if side == "python" else self._machine.limits(variant)
         if side == "peer":
-            self._measure_peer(benchmark, case, library, f"{name} {size}")
+            self._measure_peer(benchmark, case, library, f"{name} {size}", limits)
             return
         call = case.call(variant)
-        benchmark.extra_info["cores"] = call.cores
         if side == "native":
-            benchmark.extra_info["threads"] = facts.threads_of(library)
+            benchmark.extra_info["threads"] = call.threads
         try:
             self._require_no_failure(name, variant)
             self._probe(kernel, variant, call.implementation)
-            self._verify_and_time(benchmark, case, call, f"{name} {variant} {size}")
+            self._verify_and_time(benchmark, case, call, f"{name} {variant} {size}", limits)
         except Exception as error:  # whatever it was: nothing of a kernel that fails is kept
             withdraw(benchmark)
             self._withdraw(name, variant, str(error))
             raise
         self._recorded.setdefault((name, variant), []).append(benchmark)
 
-    def _measure_peer(self, benchmark: Any, case: Case, library: str, what: str) -> None:
+    def _measure_peer(
+        self, benchmark: Any, case: Case, library: str, what: str, limits: Limits | None
+    ) -> None:
         """Other people's code fails nobody's run: what is wrong is not timed, and the reason kept.
         The probes are for kernels whose times we answer for."""
         benchmark.extra_info["threads"] = self.peer_threads
         try:
             with peers.limited_threads(self.peer_threads, library):
                 call = case.call(f"peer-{library}", self.peer_threads)
-                self._verify_and_time(benchmark, case, call, f"{what} peer-{library}")
+                self._verify_and_time(benchmark, case, call, f"{what} peer-{library}", limits)
         except Exception as error:
             withdraw(benchmark)
             reason = peers.reason_of(error, f"{what} {library}")
@@ -85,10 +87,12 @@ class Session:
             self._case = make_case(kernel, shape)
         return self._case
 
-    def _verify_and_time(self, benchmark: Any, case: Case, call: Call, what: str) -> None:
-        python = call.implementation == "python"
+    def _verify_and_time(
+        self, benchmark: Any, case: Case, call: Call, what: str, limits: Limits | None
+    ) -> None:
+        """With the ceilings of a native case, or a library's, measured before and after it."""
         rounds = Rounds(call.function, call.args, self.cap_seconds)
-        slow = python and case.slow_in_python
+        slow = call.implementation == "python" and case.slow_in_python
         if slow or benchmark.disabled:
             case.prepare(call)
             returned = benchmark.pedantic(call.function, call.args)
@@ -99,7 +103,11 @@ class Session:
         else:
             facts = case.run_and_verify(what, call)
             verified = case.output(call)
-            with nullcontext() if python else self._limits_beside(case, call.cores):
+            with (
+                nullcontext()
+                if limits is None
+                else limits.beside(ceilings(case.kernel, case.shape, call.threads, limits.caches))
+            ):
                 benchmark.pedantic(call.function, call.args, iterations=rounds.calibrate())
                 for seconds in rounds:
                     benchmark.stats.update(seconds)
@@ -107,20 +115,13 @@ class Session:
                 raise WrongResult(f"{what}: a later call gave another result than the verified one")
         benchmark.extra_info.update(facts, stable=rounds.confirmed)
 
-    def _limits_beside(self, case: Case, cores: int) -> AbstractContextManager[None]:
-        """The ceilings of a native case, measured before and after what happens inside."""
-        if self._limits is None and kernels_c.why_unavailable(TIER) is None:
-            self._limits = machine_limits()
-        if self._limits is None:
-            return nullcontext()
-        caches = self._limits.caches
-        return self._limits.beside(ceilings(case.kernel, case.shape, cores, caches))
-
-    def finished_limits(self) -> Limits | None:
-        """All of the machine's ceilings; None where no native case was timed, or none can be."""
-        if self._limits is not None:
-            self._limits.complete()
-        return self._limits
+    def finished_limits(self) -> dict[str, Limits]:
+        """By tier, all ceilings of those whose registers a case has used; none where only Python
+        was timed, or nothing can be measured."""
+        used = {tier: limits for tier, limits in self._machine.by_tier.items() if limits.best}
+        for limits in used.values():
+            limits.complete()
+        return used
 
     def _probe(self, kernel: Kernel, variant: str, implementation: str) -> None:
         """The small awkward cases, once for each native kernel and tier."""

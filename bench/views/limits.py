@@ -1,4 +1,5 @@
-"""The machine's ceilings as a table: a row for each, a column for one core and one for several."""
+"""The machine's ceilings as a table: a row for each; for each width of registers a column for one
+core and one for several."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from bench.views import units
 _NAMED = {
     "fma": ("FMA peak, float32", 1e-9, "GFLOP/s"),
     "madd_i16": ("int16 pair peak", 1e-9, "GOP/s"),
+    "dot_i8": ("int8 quad peak", 1e-9, "GOP/s"),
     "clock": ("core clock", 1e-9, "GHz"),
     "read": ("read", 1e-9, "GB/s"),
     "update": ("update in place", 1e-9, "GB/s"),
@@ -26,7 +28,7 @@ _NAMED = {
 }
 _NOTES = (
     "FMA: a multiply-add counts as two operations. int16 pairs: vpmaddwd and vpaddd, sixteen-bit "
-    "products summed in 32 bits, two operations each.",
+    "products summed in 32 bits, two operations each; int8 quads: vpdpbusd, where there is VNNI.",
     "GB/s counts bytes that the program moves: update and copy what is read and what is written, "
     "not what the caches fetch besides.",
     "L3 and DRAM are shared with other programs, in a virtual machine perhaps with other machines.",
@@ -35,23 +37,24 @@ _NOTES = (
 
 def as_text(limits: Sequence[Limit]) -> str:
     """A terminal table; working sets are per core in L1 and L2, of all cores together beyond."""
-    columns = sorted({limit.cores for limit in limits})
+    columns = list(dict.fromkeys((limit.tier, limit.cores) for limit in limits))
+    columns.sort(key=lambda column: column[0])  # avx2 1 core, avx2 2 cores, avx512 1 core, ...
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("limit")
     table.add_column("working set", justify="right")
-    for cores in columns:
-        table.add_column(f"{cores} core{'s' * (cores > 1)}", justify="right")
+    for tier, cores in columns:
+        table.add_column(f"{tier} {cores} core{'s' * (cores > 1)}", justify="right")
     table.add_column("unit")
     previous: str | None = None
-    by_row: dict[tuple[str | None, str], dict[int, Limit]] = {}
-    for limit in limits:
-        by_row.setdefault((limit.level, limit.name), {})[limit.cores] = limit
-    for (level, name), of_cores in by_row.items():
+    by_row: dict[tuple[str | None, str], dict[tuple[str, int], Limit]] = {}
+    for limit in _in_order(limits):
+        by_row.setdefault((limit.level, limit.name), {})[limit.tier, limit.cores] = limit
+    for (level, name), found in by_row.items():
         if level != previous:
             table.add_section()
         previous = level
-        one = next(iter(of_cores.values()))
-        cells = [_value(of_cores[cores]) if cores in of_cores else "" for cores in columns]
+        one = next(iter(found.values()))
+        cells = [_value(found[column]) if column in found else "" for column in columns]
         label = f"{level} {_label(name)}" if level else _label(name)
         size = units.nbytes(one.working_set) if one.working_set else ""
         table.add_row(label, size, *cells, _unit(one))
@@ -64,6 +67,17 @@ def as_text(limits: Sequence[Limit]) -> str:
 def as_json(limits: Sequence[Limit]) -> str:
     """As in a saved run's machine_info: a list of rows, rates in units a second."""
     return json.dumps([asdict(limit) for limit in limits], indent=2)
+
+
+def _in_order(limits: Sequence[Limit]) -> list[Limit]:
+    """By level, then by name: what only a later width has stands where it belongs."""
+    levels, names = list(dict.fromkeys(limit.level for limit in limits)), list(_NAMED)
+
+    def place(limit: Limit) -> tuple[int, int]:
+        known = limit.name in names
+        return levels.index(limit.level), names.index(limit.name) if known else len(names)
+
+    return sorted(limits, key=place)
 
 
 def _label(name: str) -> str:

@@ -30,6 +30,24 @@ struct Four {
     void hide() { asm volatile("" : "+v"(v0), "+v"(v1), "+v"(v2), "+v"(v3)); }
 };
 
+/* Two pipes times a latency of four or five cycles make ten chains; with twelve and two factors 14 of
+   AVX2's 16 registers are in use. */
+constexpr uint64_t CHAINS = 12;
+
+/* Each of the chains becomes next of itself, `rounds` times; none waits for another. */
+template <class Lane, class Next>
+inline void twelve_chains(typename Four<Lane>::V first, size_t rounds, Next next) {
+    Four<Lane> sums0(first), sums1(first), sums2(first);
+    for (size_t i = 0; i < rounds; ++i) {
+        sums0.each(next);
+        sums1.each(next);
+        sums2.each(next);
+        sums0.hide();
+        sums1.hide();
+        sums2.hide();
+    }
+}
+
 /* Floats moved per turn of a loop: its counter costs nothing beside eight registers. */
 constexpr size_t HALF_STEP = 4 * LANES, STEP = 2 * HALF_STEP;
 
@@ -76,43 +94,35 @@ uint64_t limit_clock(size_t rounds) {
     return sum;
 }
 
-/* Two pipes times a latency of four or five cycles make ten chains; with twelve and the two factors
-   14 of AVX2's 16 registers are in use. */
 uint64_t limit_fma_f32(size_t rounds) {
-    Four<float> sums0(splat(1.0f)), sums1(sums0), sums2(sums0);
     F32 a = splat(0x1p-30f), b = a;  // the sums stay what they are
     asm volatile("" : "+v"(a), "+v"(b));
-    for (size_t i = 0; i < rounds; ++i) {
-        const auto next = [=](F32 sum) { return fmadd(a, b, sum); };
-        sums0.each(next);
-        sums1.each(next);
-        sums2.each(next);
-        sums0.hide();
-        sums1.hide();
-        sums2.hide();
-    }
-    return rounds * 12 * LANES * 2;
+    twelve_chains<float>(splat(1.0f), rounds, [=](F32 sum) { return fmadd(a, b, sum); });
+    return rounds * CHAINS * LANES * 2;
 }
 
 /* Zen 5 does 1.77 pairs of instructions a cycle, in every order of them that was tried, though each
    kind alone reaches 2: their shared ports are the limit that a product meets too. */
 uint64_t limit_madd_i16(size_t rounds) {
-    Four<int32_t> sums0(splat_i32(0)), sums1(sums0), sums2(sums0);
     I32 a = splat_i32(0x00010001), b = a;
     asm volatile("" : "+v"(b));
-    for (size_t i = 0; i < rounds; ++i) {
-        const auto next = [&a, b](I32 sum) {
-            asm volatile("" : "+v"(a));  // or one product would serve every sum
-            return add(sum, madd_i16(a, b));
-        };
-        sums0.each(next);
-        sums1.each(next);
-        sums2.each(next);
-        sums0.hide();
-        sums1.hide();
-        sums2.hide();
-    }
-    return rounds * 12 * LANES * 4;  // two products and two additions in each lane
+    twelve_chains<int32_t>(splat_i32(0), rounds, [&a, b](I32 sum) {
+        asm volatile("" : "+v"(a));  // or one product would serve every sum
+        return add(sum, madd_i16(a, b));
+    });
+    return rounds * CHAINS * LANES * 4;  // two products and two additions in each lane
+}
+
+uint64_t limit_dot_i8(size_t rounds) {
+#ifdef __AVX512VNNI__
+    I32 a = splat_i32(0x01010101), b = a;
+    asm volatile("" : "+v"(a), "+v"(b));
+    twelve_chains<int32_t>(splat_i32(0), rounds,
+                           [=](I32 sum) { return _mm512_dpbusd_epi32(sum, a, b); });
+    return rounds * CHAINS * LANES * 8;  // four products and four additions in each lane
+#else
+    return 0 * rounds;
+#endif
 }
 
 float limit_read_f32(const float *x, size_t n, size_t passes) {

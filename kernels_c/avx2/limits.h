@@ -26,6 +26,9 @@ uint64_t limit_fma_f32(size_t rounds);
 /* multiplications and additions: pairs of int16 products added, and summed in int32 */
 uint64_t limit_madd_i16(size_t rounds);
 
+/* multiplications and additions: four products of bytes added to an int32; none without VNNI */
+uint64_t limit_dot_i8(size_t rounds);
+
 /* reads x[0 .. n); the largest element */
 float limit_read_f32(const float *x, size_t n, size_t passes);
 

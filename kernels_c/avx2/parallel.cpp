@@ -118,7 +118,7 @@ const int cores = omp_get_num_procs();
 
 }  // namespace
 
-int available_threads() {
+int available_threads(void) {
     if (registered != 0 || omp_in_parallel()) return 1;
     const int wanted = omp_get_max_threads();
     return wanted < cores ? wanted : cores;
@@ -128,5 +128,5 @@ void run_in_team(size_t count, int threads, void (*run)(const void *, size_t), c
     team->run(count, threads, run, body);
 }
 #else
-int available_threads() { return 1; }
+int available_threads(void) { return 1; }
 #endif

@@ -1,12 +1,20 @@
 // The second core: what the avx2_omp tier adds to avx2. Built without -fopenmp, everything here is the
 // plain single-threaded call. The number of threads is OpenMP's, OMP_NUM_THREADS, but never more than
-// the process has cores.
+// the process has cores. build_ffi.py reads the declarations between the two markers.
 #pragma once
 
 #include <stddef.h>
 
-/* Threads that work is spread over: 1 without OpenMP and inside an OpenMP region of the caller's. */
-int available_threads();
+extern "C" {
+
+// [declarations]
+
+/* threads that work is spread over: 1 without OpenMP, and inside an OpenMP region of the caller's */
+int available_threads(void);
+
+// [end of declarations]
+
+}  // extern "C"
 
 /* Calls run(body, i) for each i in [0, count), on `threads` threads as they become free; returns when
    all have returned. Alone when another thread of the process is inside such a call. count < 65536. */

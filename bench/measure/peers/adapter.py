@@ -43,7 +43,7 @@ class Peer(ABC):
             raise PeerUnavailable(f"{self.name} has no {case.kernel.name}")
         self.require_threads(threads)
         function, args, *collect = make(case, threads)
-        return Call("peer", function, args, *collect)
+        return Call("peer", function, args, threads, *collect)
 
     def require_threads(self, threads: int) -> None:
         """Raises PeerUnavailable when the library as installed cannot use so many."""

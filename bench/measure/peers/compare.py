@@ -87,11 +87,10 @@ def _tier(threads: int, asked_for: str | None) -> str:
         kernels_c.load_tier(asked_for)
         return asked_for
     able = registry.ON_ONE_THREAD if threads == 1 else registry.ON_SEVERAL_THREADS
-    reasons = [(tier, kernels_c.why_unavailable(tier)) for tier in able]
-    for tier, reason in reasons:
-        if reason is None:
+    for tier in able:
+        if kernels_c.why_unavailable(tier) is None:
             return tier
-    raise kernels_c.TierUnavailable(reasons[0][1])
+    raise kernels_c.TierUnavailable(kernels_c.why_unavailable(able[-1]))  # it asks for the least
 
 
 def measure_all(wanted: Sequence[Plan], seconds: float) -> Iterator[dict[str, Any]]:
