@@ -19,16 +19,16 @@ constexpr float GELU_C1_HI = -0x1.a5a7d00000000p-4f;  // -2 sqrt(2/pi) log2 e * 
 constexpr float GELU_C1_LO = 0x1.151aae0000000p-29f;  // the rest of it
 
 constexpr float ERFC_A = 0x1.4000000000000p+1f;  // w = t / (t + A) - S0
-constexpr float ERFC_S0 = 0x1.3333340000000p-2f;
+constexpr float ERFC_S0 = 0x1.2000000000000p-2f;
 // 2^(t^2 LOG2E_HI/2) erfc(t/sqrt 2)/2 = 2^64 p(w) / (t + A), 0 <= t <= 14.5
 constexpr float ERFC_P[10] = {
-    0x1.ccefb20000000p-65f,
-    -0x1.0fde040000000p-64f,
-    0x1.b63e840000000p-66f,
-    0x1.f2101c0000000p-67f,
-    -0x1.2764580000000p-67f,
-    -0x1.374e8c0000000p-67f,
-    0x1.df9eba0000000p-73f,
-    0x1.958f2a0000000p-68f,
-    0x1.0f77700000000p-68f,
+    0x1.d735220000000p-65f,
+    -0x1.13e8c00000000p-64f,
+    0x1.a7ef540000000p-66f,
+    0x1.038fb60000000p-66f,
+    -0x1.0a36860000000p-67f,
+    -0x1.36b49e0000000p-67f,
+    -0x1.1b12880000000p-71f,
+    0x1.689b000000000p-68f,
+    0x1.47eac00000000p-68f,
     -0x1.4e856c0000000p-68f};

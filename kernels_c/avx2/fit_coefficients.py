@@ -22,10 +22,10 @@ mp.mp.dps = 60
 # R(t) is fitted up to here: x * erfc(x / sqrt 2) / 2 has rounded to zero in float32 before it.
 ERFC_T_MAX = mp.mpf("14.5")
 # R(t) (t + A) is fitted in w = t / (t + A) - S0. Degree 9 is good to 2^-26 for A from 2.5 to 4; of
-# those, and of S0 from 0.25 to 0.45, these two gave the smallest error of the whole kernel (3.4 ULP,
-# others 3.5 to 5.6): they decide how much the terms of p(w) cancel.
+# those, and of S0 from 0.25 to 0.45, these two gave the smallest error of the whole kernel (3.6
+# ULP, others 3.5 to 5.6): they decide how much the terms of p(w) cancel. Both exact in float32.
 ERFC_A = mp.mpf("2.5")
-ERFC_S0 = mp.mpf("0.3")
+ERFC_S0 = mp.mpf("0.28125")
 ERFC_DEGREE = 9
 EXCHANGES = 8
 GRID = 2000
@@ -80,8 +80,8 @@ def exp2_tail(f: mp.mpf) -> mp.mpf:
 
 
 def scaled_erfc(t: mp.mpf) -> mp.mpf:
-    """R(t) (t + A), where R(t) = 2^(t^2 C) erfc(t / sqrt 2) / 2 and C is log2 e / 2 as float32 has it:
-    what the kernel's exponent lacks is in here."""
+    """R(t) (t + A), where R(t) = 2^(t^2 C) erfc(t / sqrt 2) / 2 and C is log2 e / 2 as float32 has
+    it: what the kernel's exponent lacks is in here."""
     exponent = t * t * float32(1 / mp.log(2)) / 2
     return mp.power(2, exponent) * mp.erfc(t / mp.sqrt(2)) / 2 * (t + ERFC_A)
 
