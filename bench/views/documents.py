@@ -16,14 +16,27 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import runs
+from bench import peer_runs, runs
+from bench.peer_runs import PeerRun
 from bench.runs import Run
-from bench.views import claims, matrix
+from bench.views import claims, limits, matrix, peers
 
-RENDERERS: dict[str, Callable[[Run], str]] = {
-    "matrix": matrix.as_markdown,
-    "claims": claims.as_markdown,
-    "machine": matrix.machine_line,
+
+def _of_run(view: Callable[[Run], str]) -> Callable[[Path], str]:
+    return lambda path: view(runs.load(path))
+
+
+def _of_peers(view: Callable[[PeerRun], str]) -> Callable[[Path], str]:
+    return lambda path: view(peer_runs.load(path))
+
+
+RENDERERS: dict[str, Callable[[Path], str]] = {
+    "matrix": _of_run(matrix.as_markdown),
+    "claims": _of_run(claims.as_markdown),
+    "machine": _of_run(matrix.machine_line),
+    "limits": _of_run(lambda run: limits.as_markdown(run.limits)),
+    "shares": _of_run(limits.shares_as_markdown),
+    "peers": _of_peers(peers.as_markdown),
 }
 
 _BLOCK = re.compile(r"(<!-- render: (\S+) (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -63,6 +76,6 @@ def rendered(text: str, path: Path) -> str:
         opening, name, run, _, closing = match.groups()
         if name not in RENDERERS:
             raise BadDocument(f"{path}: got render: {name}, needs one of {', '.join(RENDERERS)}")
-        return f"{opening}{RENDERERS[name](runs.load(path.parent / run))}\n{closing}"
+        return f"{opening}{RENDERERS[name](path.parent / run)}\n{closing}"
 
     return _BLOCK.sub(block, text)

@@ -12,9 +12,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from bench.runs import Limit
+from bench.runs import Facts, Limit, Run
 from bench.views import units
+from bench.views.matrix import markdown_table
 
+HAND_WRITTEN = ("avx2", "avx2_omp", "avx512", "avx512_omp")
 # Name in the run: name in the table, factor from a second to its unit, unit.
 _NAMED = {
     "fma": ("FMA peak, float32", 1e-9, "GFLOP/s"),
@@ -35,33 +37,65 @@ _NOTES = (
 )
 
 
-def as_text(limits: Sequence[Limit]) -> str:
-    """A terminal table; working sets are per core in L1 and L2, of all cores together beyond."""
+def table(limits: Sequence[Limit]) -> tuple[list[str], list[list[str]]]:
+    """Header and cells, as text; working sets are per core in L1 and L2, of all cores together
+    beyond."""
     columns = list(dict.fromkeys((limit.tier, limit.cores) for limit in limits))
     columns.sort(key=lambda column: column[0])  # avx2 1 core, avx2 2 cores, avx512 1 core, ...
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    table.add_column("limit")
-    table.add_column("working set", justify="right")
-    for tier, cores in columns:
-        table.add_column(f"{tier} {cores} core{'s' * (cores > 1)}", justify="right")
-    table.add_column("unit")
-    previous: str | None = None
     by_row: dict[tuple[str | None, str], dict[tuple[str, int], Limit]] = {}
     for limit in _in_order(limits):
         by_row.setdefault((limit.level, limit.name), {})[limit.tier, limit.cores] = limit
+    cells: list[list[str]] = []
     for (level, name), found in by_row.items():
-        if level != previous:
-            table.add_section()
-        previous = level
         one = next(iter(found.values()))
-        cells = [_value(found[column]) if column in found else "" for column in columns]
         label = f"{level} {_label(name)}" if level else _label(name)
         size = units.nbytes(one.working_set) if one.working_set else ""
-        table.add_row(label, size, *cells, _unit(one))
+        values = [_value(found[column]) if column in found else "" for column in columns]
+        cells.append([label, size, *values, _unit(one)])
+    names = [f"{tier} {cores} core{'s' * (cores > 1)}" for tier, cores in columns]
+    return ["limit", "working set", *names, "unit"], cells
+
+
+def as_text(limits: Sequence[Limit]) -> str:
+    """A terminal table."""
+    header, cells = table(limits)
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    for name in header:
+        drawn.add_column(name, justify="left" if name in ("limit", "unit") else "right")
+    previous = ""
+    for line in cells:
+        level = line[0].partition(" ")[0] if line[1] else ""
+        if level != previous:
+            drawn.add_section()
+        previous = level
+        drawn.add_row(*line)
     out = StringIO()
-    Console(file=out, width=200, color_system=None, legacy_windows=False).print(table)
+    Console(file=out, width=200, color_system=None, legacy_windows=False).print(drawn)
     lines = [line.rstrip().replace("\u2500", "-") for line in out.getvalue().splitlines()]
     return "\n".join(line for line in [*lines, *_NOTES] if line)
+
+
+def as_markdown(limits: Sequence[Limit]) -> str:
+    return markdown_table(*table(limits), list(_NOTES))
+
+
+def shares_as_markdown(run: Run) -> str:
+    """How much of its limit each hand-written tier reaches: a row for each kernel and size."""
+    native = [facts for _, facts in run.ours if facts.side == "native"]
+    tiers = [t for t in HAND_WRITTEN if any(facts.variant == f"c-{t}" for facts in native)]
+    found = {(facts.kernel, facts.size, facts.variant): facts for facts in native}
+    cases = list(dict.fromkeys((facts.kernel, facts.size) for facts in native))
+    cells = [
+        [kernel, size, *(_share(found.get((kernel, size, f"c-{tier}"))) for tier in tiers)]
+        for kernel, size in cases
+    ]
+    return markdown_table(["kernel", "size", *tiers], cells, [])
+
+
+def _share(facts: Facts | None) -> str:
+    if facts is None or facts.percent_of_limit is None:
+        return ""
+    return f"{facts.percent_of_limit:.0f} % {facts.bound}"
 
 
 def as_json(limits: Sequence[Limit]) -> str:
@@ -94,4 +128,8 @@ def _value(limit: Limit) -> str:
     return units.three_digits(limit.per_second * _NAMED.get(limit.name, ("", 1.0, ""))[1])
 
 
-FORMATS: dict[str, Callable[[Sequence[Limit]], str]] = {"text": as_text, "json": as_json}
+FORMATS: dict[str, Callable[[Sequence[Limit]], str]] = {
+    "text": as_text,
+    "md": as_markdown,
+    "json": as_json,
+}

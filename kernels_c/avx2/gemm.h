@@ -46,8 +46,10 @@ int multiply_alone(const Product<Lane> &p) {
     return blocked(p);
 }
 
-/* Fewer multiply-adds than this and one core is done before a second could help: 48^3, about 2 us. */
-constexpr double ALONE = 48 * 48 * 48;
+/* Fewer multiply-adds than this and one core is done before a second could help, in some 2 us: 52^3 floats
+   in registers of 256 bits. */
+template <class Lane>
+constexpr double ALONE = 52.0 * 52 * 52 * (LANES / 8) * (1 + Lane::K_STEP) / 2;
 /* So that a thread that is held up leaves work to the others. */
 constexpr size_t STRIPS_PER_THREAD = 4;
 
@@ -74,7 +76,7 @@ int multiply(const typename Lane::In *a, const typename Lane::In *b, typename La
     }
     const Product<Lane> whole{a, k, b, n, out, n, m, n, k};
     const double multiply_adds = double(m) * double(n) * double(k);
-    const size_t threads = multiply_adds < ALONE ? 1 : available_threads();
+    const size_t threads = multiply_adds < ALONE<Lane> ? 1 : available_threads();
     if (threads > 1 && m >= 2 * MR * threads) {
         // Rows of tiles: b is packed again for each strip, which float does in passing.
         const size_t tiles = ceil_div(m, MR), per_strip = Lane::PACKED_A ? 24 : 4;
