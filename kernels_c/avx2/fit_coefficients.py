@@ -88,8 +88,8 @@ def header() -> str:
 
     # Exponents are whole powers of two and a rest: all arguments are multiplied by log2 e. What a
     # float32 constant lacks is carried in a second one, as it is multiplied by up to 150.
-    # -2 u log2 e = x (C0 + C1 x^2). C0_HI is a multiple of 2^-18, so that C0_HI - (C0_HI + C1 x^2) is
-    # exact in float32 over the whole range where it matters.
+    # -2 u log2 e = x (C0 + C1 x^2). C0_HI is a multiple of 2^-18, so that C0_HI - (C0_HI + C1 x^2)
+    # is exact in float32 over the whole range where it matters.
     c0 = -2 * mp.sqrt(2 / mp.pi) * log2e
     c1 = c0 * mp.mpf("0.044715")
     c0_hi = float(mp.nint(c0 * 2**18) / 2**18)
