@@ -19,7 +19,7 @@ import kernels_c
 PAGE = mmap.PAGESIZE
 _NOTHING_ALLOWED = 0  # PROT_NONE
 _C_TYPES = {"f": "float *", "b": "int8_t *", "i": "int32_t *"}
-_WIDE_TIERS = {"avx2": (6, 16), "avx2_omp": (6, 16), "avx512": (14, 32), "avx512_omp": (14, 32)}
+WIDE_TIERS = {"avx2": (6, 16), "avx2_omp": (6, 16), "avx512": (14, 32), "avx512_omp": (14, 32)}
 ROOT = Path(__file__).resolve().parent.parent
 
 # L1, L2, L3 in bytes: as small as to reach every edge of the blocks of avx2/blocking.h, and
@@ -68,7 +68,7 @@ def wide_tiers() -> list[tuple[kernels_c.Tier, tuple[int, int]]]:
     """The tiers of kernels_c/avx2 that run here, with the tile of their products."""
     return [
         (kernels_c.load_tier(name), tile)
-        for name, tile in _WIDE_TIERS.items()
+        for name, tile in WIDE_TIERS.items()
         if kernels_c.why_unavailable(name) is None
     ]
 

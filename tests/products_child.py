@@ -15,6 +15,7 @@ from typing import Any
 from kernels_c import Tier
 from tests.fenced import Fence, Mark, exact_product, wide_tiers
 from tests.native import INF, NAN
+from tests.test_native_products import judge_f32
 
 Rows = list[list[int]]
 Fill = Callable[[int], Iterable[int]]  # that many elements
@@ -193,7 +194,28 @@ def rows_of_whole_pages(tier: Tier, tile: tuple[int, int], mark: Mark) -> None:
     check_shapes(tier, mark, (ms, (5, 127, 128, 129, 255, 256, 257, 300), (1024,)))
 
 
-RUNS = {run.__name__: run for run in (around_tiles, past_blocks, skinny, rows_of_whole_pages)}
+def rounding(tier: Tier, tile: tuple[int, int], mark: Mark) -> None:
+    """Where results are not exact: within gamma_k, on every way that a product can take."""
+    draw = random.Random(5)
+    for shape in (
+        (40, 33, 70),
+        (7, 130, 33),
+        (13, 4, 530),
+        (50, 1, 1030),
+        (1, 40, 513),
+        (15, 300, 9),
+    ):
+        mark(tier.name, "rounding", *shape)
+        m, n, k = shape
+        a, b = (
+            array("f", [draw.uniform(-1.0, 1.0) for _ in range(size)]) for size in (m * k, k * n)
+        )
+        judge_f32(tier, a, b, shape)
+
+
+RUNS = {
+    run.__name__: run for run in (around_tiles, past_blocks, skinny, rows_of_whole_pages, rounding)
+}
 
 
 def main() -> None:

@@ -45,7 +45,9 @@ def test_so_do_the_parts_of_threads(threads: int, tiers: list[str], team_of: Tea
 
 
 @pytest.mark.parametrize("caches", [THIS_MACHINE, TINY])
-@pytest.mark.parametrize("run", ["around_tiles", "skinny,largest_k", "rows_of_whole_pages"])
+@pytest.mark.parametrize(
+    "run", ["around_tiles", "skinny,largest_k,rounding", "rows_of_whole_pages"]
+)
 def test_products_stay_inside_their_buffers(caches: str, run: str, tiers: list[str]) -> None:
     assert run_child("tests.products_child", run, BAREMETAL_CACHES=caches).split() == tiers
 
