@@ -112,7 +112,7 @@ def callers(tier: Tier, alone: Tier, mark: Mark) -> None:
 
 
 def fork(tier: Tier, alone: Tier, mark: Mark) -> None:
-    """Child and parent both go on; also a child that forks."""
+    """Child and parent both go on, each with a team; also a child that forks."""
     expected = work(alone)
     assert work(tier) == expected
     for repeat in range(REPEATS):
@@ -120,7 +120,7 @@ def fork(tier: Tier, alone: Tier, mark: Mark) -> None:
         child = os.fork()
         if child == 0:
             signal.alarm(PATIENCE)
-            good = work(tier) == expected
+            good = work(tier) == expected and len(os.listdir("/proc/self/task")) > 1
             if repeat % 10 == 0 and os.fork() == 0:
                 signal.alarm(PATIENCE)
                 os._exit(0 if work(tier) == expected else 1)
