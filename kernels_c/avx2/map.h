@@ -11,8 +11,10 @@ template <bool STREAM, class F>
 inline void map_f32(const float *x, float *out, size_t n, F f) {
     size_t i = 0;
     if (STREAM) {  // whole cache lines only: the stores need aligned addresses
-        const size_t before = -reinterpret_cast<uintptr_t>(out) % 64 / sizeof(float);
-        for (; i < before && i < n; i += LANES) {
+        // A thread's part may be shorter than the way to the next line.
+        const size_t to_line = -reinterpret_cast<uintptr_t>(out) % 64 / sizeof(float);
+        const size_t before = to_line < n ? to_line : n;
+        for (; i < before; i += LANES) {
             const size_t count = before - i < LANES ? before - i : LANES;
             if (count == LANES)
                 store(out + i, f(load(x + i)));

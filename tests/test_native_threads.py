@@ -1,0 +1,47 @@
+"""The team of threads of the *_omp tiers, with more threads than this machine has cores: results,
+calls at the same time, forks, too few threads, the end of the process. No test depends on how long
+anything takes; what hangs is ended and fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import kernels_c
+from tests.fenced import run_child
+
+Team = Callable[[int], dict[str, str]]
+
+
+@pytest.fixture(params=["avx2_omp", "avx512_omp"])
+def threaded(request: pytest.FixtureRequest) -> str:
+    reason = kernels_c.why_unavailable(request.param)
+    if reason:
+        pytest.skip(reason)
+    return str(request.param)
+
+
+def test_results_do_not_depend_on_the_number_of_threads(threaded: str, team_of: Team) -> None:
+    """200 threads, and a machine that counts 256 cores. One thread takes other ways through
+    softmax, so its digest may be another."""
+    run_child("tests.threads_child", threaded, "results", **team_of(1))
+    digests = {
+        run_child("tests.threads_child", threaded, "results", **team_of(threads))
+        for threads in (2, 5, 200)
+    }
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("threads", [2, 40])
+@pytest.mark.parametrize("run", ["callers", "fork", "fork_while_busy", "pool", "starved"])
+def test_the_team_works(threaded: str, run: str, threads: int, team_of: Team) -> None:
+    """Each run says in threads_child.py what it does."""
+    run_child("tests.threads_child", threaded, run, **team_of(threads))
+
+
+@pytest.mark.parametrize("run", ["exit_at_once", "exit_while_busy"])
+def test_the_process_ends_cleanly(threaded: str, run: str, team_of: Team) -> None:
+    for threads in (2, 5, 200):
+        for _ in range(3):
+            assert run_child("tests.threads_child", threaded, run, **team_of(threads)) == ""

@@ -1,0 +1,220 @@
+"""Run by test_native_threads.py: the team of threads of a *_omp tier, with as many threads as the
+environment says. Every result is compared with that of the tier without threads."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import sys
+import threading
+from array import array
+from collections.abc import Callable
+from typing import Any
+
+import kernels_c
+from kernels_c import Tier
+from tests.fenced import Mark
+from tests.native import ELEMENTWISE
+
+REPEATS = 50
+PATIENCE = 60  # seconds until a process that hangs is ended by its alarm
+
+# Rows of tiles and columns of tiles for every thread, up to 64 of them; and for none.
+PRODUCTS = ((171, 513, 70), (2000, 40, 30), (13, 4200, 40), (60, 60, 60), (30, 30, 30))
+# Threads share rows, then one row; the last takes a part of a row that is shorter than the others.
+SOFTMAX = ((3, 70_001), (1, 1_000_003), (2, 65_536), (700, 33), (40_000, 1), (5_001, 40))
+
+
+def noise(count: int, typecode: str = "f") -> array[Any]:
+    """A short random piece over and over: fast, and odd in length so that parts differ."""
+    draw = random.Random(7)
+    if typecode == "f":
+        piece = array("f", [draw.uniform(-12.0, 12.0) for _ in range(1009)])
+    else:
+        piece = array(typecode, draw.choices(range(-4, 5), k=1009))
+    return (piece * (count // 1009 + 1))[:count]
+
+
+def softmax(tier: Tier, rows: int, cols: int) -> bytes:
+    out = array("f", bytes(4 * rows * cols))
+    tier.softmax(noise(rows * cols), out, rows)
+    return out.tobytes()
+
+
+def product(tier: Tier, shape: tuple[int, int, int], code: str) -> bytes:
+    """Small integers: no order of the sums changes a bit."""
+    m, n, k = shape
+    a, b = noise(m * k, "b"), noise(k * n, "b")
+    if code == "f":
+        out = array("f", bytes(4 * m * n))
+        tier.matmul(array("f", a), array("f", b), out, m, n, k)
+    else:
+        out = array("i", bytes(4 * m * n))
+        tier.matmul_i8(a, b, out, m, n, k)
+    return out.tobytes()
+
+
+def gelu(tier: Tier) -> bytes:
+    out = array("f", bytes(4 * 100_003))
+    tier.gelu(noise(100_003), out)
+    return out.tobytes()
+
+
+def work(tier: Tier) -> bytes:
+    """A little for every thread."""
+    return gelu(tier) + product(tier, (171, 129, 33), "f")
+
+
+# --- Runs ----------------------------------------------------------------------------------------
+
+
+def results(tier: Tier, alone: Tier, mark: Mark) -> None:
+    """A shared row has sums of its own, so softmax is told by a digest: the same for any number."""
+    for kernel in ELEMENTWISE:
+        for n in (8_193, 100_003, 2**22 + 77):
+            mark(tier.name, kernel.name, n)
+            x = noise(n, kernel.in_code)
+            assert kernel.run(tier, x) == kernel.run(alone, x), "wrong bits"
+    for shape in PRODUCTS:
+        for code in "fb":
+            mark(tier.name, "product", *shape, code)
+            assert product(tier, shape, code) == product(alone, shape, code), "wrong sums"
+    digest = hashlib.sha256()
+    for rows, cols in SOFTMAX:
+        mark(tier.name, "softmax", rows, cols)
+        got = softmax(tier, rows, cols)
+        digest.update(got)
+        # Two tiers may differ by the bound on either side, and 6 ULP are at most 6 * 2^-23.
+        both = zip(memoryview(got).cast("f"), array("f", softmax(alone, rows, cols)), strict=True)
+        assert all(abs(x - y) <= 6 * 2.0**-23 * y for x, y in both), "wrong"
+    print(digest.hexdigest())
+
+
+def callers(tier: Tier, alone: Tier, mark: Mark) -> None:
+    """Several threads of Python call at once: one has the team, the others work alone."""
+    mark(tier.name, "callers")
+    expected = work(alone)
+    wrong: list[int] = []
+
+    def call(number: int) -> None:
+        wrong.extend(number for _ in range(REPEATS) if work(tier) != expected)
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def fork(tier: Tier, alone: Tier, mark: Mark) -> None:
+    """Child and parent both go on, each with a team; also a child that forks."""
+    expected = work(alone)
+    assert work(tier) == expected
+    for repeat in range(REPEATS):
+        mark(tier.name, "fork", repeat)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(PATIENCE)
+            good = work(tier) == expected and len(os.listdir("/proc/self/task")) > 1
+            if repeat % 10 == 0 and os.fork() == 0:
+                signal.alarm(PATIENCE)
+                os._exit(0 if work(tier) == expected else 1)
+            if repeat % 10 == 0:
+                good = good and os.wait()[1] == 0
+            os._exit(0 if good else 1)
+        assert work(tier) == expected
+        assert os.waitpid(child, 0)[1] == 0, "in the child"
+
+
+def fork_while_busy(tier: Tier, alone: Tier, mark: Mark) -> None:
+    """Another thread of the parent has the team at every fork: the child must not wait for it."""
+    stop = threading.Event()
+
+    def keep_busy() -> None:
+        while not stop.is_set():
+            gelu(tier)
+
+    busy = threading.Thread(target=keep_busy)
+    busy.start()
+    try:
+        fork(tier, alone, mark)
+    finally:
+        stop.set()
+        busy.join()
+
+
+def digest_of_work(name: str) -> str:
+    signal.alarm(PATIENCE)
+    return hashlib.sha256(work(kernels_c.load_tier(name))).hexdigest()
+
+
+def pool(tier: Tier, alone: Tier, mark: Mark) -> None:
+    mark(tier.name, "pool")
+    expected = hashlib.sha256(work(alone)).hexdigest()
+    assert work(tier)
+    with multiprocessing.get_context("fork").Pool(3) as processes:
+        assert processes.map(digest_of_work, [tier.name] * 20) == [expected] * 20
+    assert digest_of_work(tier.name) == expected
+
+
+def starved(tier: Tier, alone: Tier, mark: Mark) -> None:
+    """No room for the stacks of more than a few threads: those who came do the work."""
+    mark(tier.name, "starved")
+    expected = gelu(alone)
+    x, out = noise(100_003), array("f", bytes(4 * 100_003))
+    with open("/proc/self/statm") as statm:
+        used = int(statm.read().split()[0]) * resource.getpagesize()
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, limits[1]))
+    try:
+        tier.gelu(x, out)
+        tier.gelu(x, out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    assert out.tobytes() == expected
+    assert len(os.listdir("/proc/self/task")) < 50
+
+
+def exit_at_once(tier: Tier, alone: Tier, mark: Mark) -> None:
+    mark(tier.name, "exit")
+    assert work(tier) == work(alone)
+
+
+def exit_while_busy(tier: Tier, alone: Tier, mark: Mark) -> None:
+    """The interpreter ends with a call under way in a daemon thread."""
+    mark(tier.name, "exit while busy")
+
+    def forever() -> None:
+        x, out = noise(2**20), array("f", bytes(2**22))
+        while True:
+            started.set()
+            tier.gelu(x, out)
+
+    started = threading.Event()
+    threading.Thread(target=forever, daemon=True).start()
+    started.wait()
+
+
+RUNS: dict[str, Callable[[Tier, Tier, Mark], None]] = {
+    run.__name__: run
+    for run in (
+        results, callers, fork, fork_while_busy, pool, starved, exit_at_once, exit_while_busy,
+    )
+}  # fmt: skip
+
+
+def main() -> None:
+    signal.alarm(PATIENCE)
+    mark = Mark(sys.argv[1])
+    tier = kernels_c.load_tier(sys.argv[2])
+    alone = kernels_c.load_tier(tier.name.removesuffix("_omp"))
+    RUNS[sys.argv[3]](tier, alone, mark)
+
+
+if __name__ == "__main__":
+    main()
