@@ -176,7 +176,7 @@ class Tier:
     def threads(self) -> int:
         """Threads that a call is spread over now, where it is large enough: as many as OpenMP was
         given (OMP_NUM_THREADS, omp_set_num_threads), but no more than the process has cores."""
-        available = getattr(self.lib, "available_threads", None)  # the portable loops have none
+        available = getattr(self.lib, "team_size", None)  # the portable loops have none
         return 1 if available is None else int(available())
 
     def relu(self, x: object, out: object) -> None:

@@ -55,9 +55,9 @@ constexpr size_t STRIPS_PER_THREAD = 4;
 
 /* The product in `strips` independent parts; cut(part, s) makes the whole product its part s. */
 template <class Lane, class Cut>
-int in_strips(const Product<Lane> &whole, size_t strips, Cut cut) {
+int in_strips(const Product<Lane> &whole, size_t strips, int threads, Cut cut) {
     std::atomic<int> failed{0};
-    parallel_for(strips, available_threads(), [&](size_t s) {
+    parallel_for(strips, threads, [&](size_t s) {
         Product<Lane> part = whole;
         cut(part, s);
         if (multiply_alone(part) != 0) failed.store(1, std::memory_order_relaxed);
@@ -82,17 +82,19 @@ int multiply(const typename Lane::In *a, const typename Lane::In *b, typename La
         const size_t tiles = ceil_div(m, MR), per_strip = Lane::PACKED_A ? 24 : 4;
         const size_t most = threads * STRIPS_PER_THREAD;
         const size_t strips = larger(threads, smaller(most, tiles / per_strip / threads * threads));
-        return in_strips(whole, strips, [=](Product<Lane> &part, size_t s) {
-            const size_t begin = tiles * s / strips * MR, end = tiles * (s + 1) / strips * MR;
-            part.a += begin * k, part.out += begin * n, part.m = smaller(end, m) - begin;
-        });
+        return in_strips(
+            whole, strips, static_cast<int>(threads), [=](Product<Lane> &part, size_t s) {
+                const size_t begin = tiles * s / strips * MR, end = tiles * (s + 1) / strips * MR;
+                part.a += begin * k, part.out += begin * n, part.m = smaller(end, m) - begin;
+            });
     }
     if (threads > 1 && n >= 2 * NR * threads) {
         const size_t tiles = ceil_div(n, NR), strips = threads;
-        return in_strips(whole, strips, [=](Product<Lane> &part, size_t s) {
-            const size_t begin = tiles * s / strips * NR, end = tiles * (s + 1) / strips * NR;
-            part.b += begin, part.out += begin, part.n = smaller(end, n) - begin;
-        });
+        return in_strips(
+            whole, strips, static_cast<int>(threads), [=](Product<Lane> &part, size_t s) {
+                const size_t begin = tiles * s / strips * NR, end = tiles * (s + 1) / strips * NR;
+                part.b += begin, part.out += begin, part.n = smaller(end, n) - begin;
+            });
     }
     return multiply_alone(whole);
 }

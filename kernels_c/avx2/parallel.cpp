@@ -9,7 +9,9 @@
 #include <immintrin.h>
 #include <omp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -36,6 +38,7 @@ public:
             for (size_t i = 0; i < count; ++i) function(body, i);
             return;
         }
+        const double start = seconds();
         hire(threads - 1);
         function_.store(function, std::memory_order_relaxed);
         body_.store(body, std::memory_order_relaxed);
@@ -46,15 +49,45 @@ public:
             const std::lock_guard<std::mutex> hold(sleep_);
             wake_.notify_all();
         }
-        work();
-        while (unfinished_.load(std::memory_order_acquire) > 0) _mm_pause();
+        const size_t own = work();
+        const double own_end = seconds();
+        while (
+            !wait([this] { return unfinished_.load(std::memory_order_acquire) == 0; }, PATIENCE)) {
+        }
+        const double waited = seconds() - own_end;
+        // A piece of ours took (own_end - start) / own. Who needs much longer for one has been taken off
+        // its core, by a neighbour who will do so again. What that costs stays below a tenth.
+        if (waited > HELD_UP + 2 * (own_end - start) / static_cast<double>(own ? own : 1))
+            alone_until_.store(own_end + waited * 10, std::memory_order_relaxed);
         busy_.unlock();
     }
 
+    /* While it lasts, calls are better off on one thread. */
+    bool is_held_up() const { return alone_until_.load(std::memory_order_relaxed) > seconds(); }
+
 private:
-    /* Looks for a new job this many times, some 50 us, before it sleeps: calls in a loop find it
+    /* Seconds by which a piece may be late. */
+    static constexpr double HELD_UP = 100e-6;
+    /* How often a helper looks for a new job, some 50 us in all, before it sleeps: calls in a loop find it
        awake, and waking it costs as long. */
-    static constexpr int PATIENCE = 2000;
+    static constexpr unsigned PATIENCE = 2000;
+
+    static double seconds() {
+        timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+    }
+
+    /* Until done() or, at the most, so many looks. Now and then the core is offered to whoever else wants
+       it: that may be the one who is waited for. */
+    template <class Done>
+    static bool wait(Done done, unsigned looks) {
+        for (unsigned i = 1; i <= looks; ++i) {
+            if (done()) return true;
+            i % 64 ? _mm_pause() : static_cast<void>(sched_yield());
+        }
+        return false;
+    }
 
     void hire(int helpers) {
         for (; helpers_ < helpers; ++helpers_) {
@@ -69,8 +102,7 @@ private:
     void help() {
         uint32_t seen = 0;
         for (;;) {
-            for (int i = 0; i < PATIENCE && current_job() == seen; ++i) _mm_pause();
-            if (current_job() == seen) {
+            if (!wait([&] { return current_job() != seen; }, PATIENCE)) {
                 std::unique_lock<std::mutex> hold(sleep_);
                 asleep_.fetch_add(1);
                 wake_.wait(hold, [&] { return current_job() != seen; });
@@ -83,22 +115,26 @@ private:
 
     uint32_t current_job() const { return Ticket{ticket_.load()}.job(); }
 
-    /* Takes pieces until none is left. function_ and body_ change only when every piece of a job is
+    /* Takes pieces until none is left; how many. function_ and body_ change only when every piece of a job is
        finished, so what was read before a piece was taken belongs to it. */
-    void work() {
+    size_t work() {
+        size_t taken = 0;
         Ticket ticket{ticket_.load(std::memory_order_acquire)};
         while (ticket.next() < ticket.count()) {
             const auto function = function_.load(std::memory_order_relaxed);
             const void *const body = body_.load(std::memory_order_relaxed);
             if (!ticket_.compare_exchange_weak(ticket.word, ticket.word + 1)) continue;
             function(body, ticket.next());
+            ++taken;
             unfinished_.fetch_sub(1, std::memory_order_release);
             ticket.word = ticket_.load(std::memory_order_acquire);
         }
+        return taken;
     }
 
     std::mutex busy_;
     int helpers_ = 0;
+    std::atomic<double> alone_until_{0.0};
     std::atomic<void (*)(const void *, size_t)> function_{nullptr};
     std::atomic<const void *> body_{nullptr};
     alignas(64) std::atomic<uint64_t> ticket_{0};
@@ -118,15 +154,21 @@ const int cores = omp_get_num_procs();
 
 }  // namespace
 
-int available_threads(void) {
+int team_size(void) {
     if (registered != 0 || omp_in_parallel()) return 1;
     const int wanted = omp_get_max_threads();
     return wanted < cores ? wanted : cores;
+}
+
+int available_threads() {
+    const int size = team_size();
+    return size > 1 && team->is_held_up() ? 1 : size;
 }
 
 void run_in_team(size_t count, int threads, void (*run)(const void *, size_t), const void *body) {
     team->run(count, threads, run, body);
 }
 #else
-int available_threads(void) { return 1; }
+int team_size(void) { return 1; }
+int available_threads() { return 1; }
 #endif

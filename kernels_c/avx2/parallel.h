@@ -9,12 +9,16 @@ extern "C" {
 
 // [declarations]
 
-/* threads that work is spread over: 1 without OpenMP, and inside an OpenMP region of the caller's */
-int available_threads(void);
+/* threads that work may be spread over: 1 without OpenMP, and inside an OpenMP region of the caller's */
+int team_size(void);
 
 // [end of declarations]
 
 }  // extern "C"
+
+/* Threads for a call made now: team_size(), or 1 for some milliseconds after a call that had to wait for a
+   thread which had lost its core. */
+int available_threads();
 
 /* Calls run(body, i) for each i in [0, count), on `threads` threads as they become free; returns when
    all have returned. Alone when another thread of the process is inside such a call. count < 65536. */
