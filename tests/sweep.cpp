@@ -17,9 +17,7 @@ double gelu_tanh(double x) {
 }
 
 /* x/2 erfc(-x / sqrt 2): nothing cancels. */
-double gelu_erf(double x) {
-    return x < -40 ? 0.0 : 0.5 * x * erfc(-x * 0.70710678118654752440);
-}
+double gelu_erf(double x) { return x < -40 ? 0.0 : 0.5 * x * erfc(-x * 0.70710678118654752440); }
 
 /* Distance in units of the spacing of float32 at the truth, 2^-149 among the subnormals. */
 double ulps(double result, double truth) {
