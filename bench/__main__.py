@@ -85,9 +85,15 @@ def _add_peers(commands: Any) -> None:
     command = commands.add_parser(
         "peers", help="native against NumPy, PyTorch, ONNX Runtime, BLIS, OpenBLAS, interleaved"
     )
-    command.add_argument("--kernel", nargs="+", default=[], metavar="K", help="default: all")
-    command.add_argument("--size", nargs="+", default=[], metavar="S", help="500, 1x1024x1024, ...")
-    command.add_argument("--threads", nargs="+", type=int, default=[], metavar="N", help="1 and 2")
+    command.add_argument(
+        "--kernel", nargs="+", action="extend", default=[], metavar="K", help="default: all"
+    )
+    command.add_argument(
+        "--size", nargs="+", action="extend", default=[], metavar="S", help="500, 1x1024x1024, ..."
+    )
+    command.add_argument(
+        "--threads", nargs="+", action="extend", type=int, default=[], metavar="N", help="1 and 2"
+    )
     command.add_argument("--tier", metavar="NAME", help="the native tier; default: the fastest")
     command.add_argument(
         "--seconds", type=_seconds, default=0.3, metavar="S", help="for each library in each cell"

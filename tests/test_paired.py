@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import random
+import re
+import threading
 from collections.abc import Callable, Iterator
+from time import perf_counter
 
 import pytest
 from hypothesis import given
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 
 from bench.measure import timing
 from bench.measure.paired import FEWEST, Estimate, Pairing, Timed, alternate, estimate
+from bench.measure.quiet import wait_until_quiet
 
 positive = st.floats(1e-3, 1e3)
 
@@ -94,7 +98,9 @@ def steady() -> Iterator[float]:
 def pair(monkeypatch: pytest.MonkeyPatch):
     """A pairing of a 1 ms call with a 2 ms call on such a machine."""
 
-    def make(slowness: Iterator[float], settle: float = 0.0) -> tuple[Machine, Pairing]:
+    def make(
+        slowness: Iterator[float], settle: Callable[[], None] | None = None
+    ) -> tuple[Machine, Pairing]:
         machine = Machine(slowness)
         monkeypatch.setattr(timing, "perf_counter", machine.clock)
         calls = (machine.call("a", 1e-3), machine.call("b", 2e-3))
@@ -139,12 +145,39 @@ def test_a_machine_that_turns_slow_for_a_while_does_not_move_the_ratio(pair) -> 
     assert estimate(pairing.ratios).ratio == pytest.approx(2.0)
 
 
-def test_on_several_threads_each_round_first_runs_untimed(pair) -> None:
-    machine, pairing = pair(steady(), settle=5e-3)
+def test_on_several_threads_each_round_first_settles_and_runs_untimed(pair) -> None:
+    settled: list[str] = []
+    machine, pairing = pair(steady(), settle=lambda: settled.append("."))
     pairing.take(0.0)
-    # 5 calls of 1 ms settle the first, 3 of 2 ms the second; then the one that is timed.
-    assert "".join(machine.log) == "a" * 6 + "b" * 4 + "a" * 6
+    # 30 calls of 1 ms warm the first, 15 of 2 ms the second; then the one that is timed.
+    runs = [len(run) for run in re.findall("a+|b+", "".join(machine.log))]
+    assert runs == pytest.approx([31, 16, 31], abs=1)
+    assert len(settled) == 3
     assert pairing.ratios == pytest.approx([2.0])
+
+
+def test_quiet_is_when_no_other_thread_runs() -> None:
+    """A spinning thread is waited for; one that sleeps is not."""
+    running = threading.Event()
+    ended: list[float] = []
+
+    def spin() -> None:
+        running.set()
+        end = perf_counter() + 0.05
+        while perf_counter() < end:
+            pass
+        ended.append(perf_counter())
+
+    sleeper = threading.Event()
+    threads = [threading.Thread(target=spin), threading.Thread(target=sleeper.wait)]
+    for thread in threads:
+        thread.start()
+    running.wait()
+    wait_until_quiet()
+    assert ended
+    sleeper.set()
+    for thread in threads:
+        thread.join()
 
 
 def test_pairings_take_turns_until_each_has_enough(pair) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 from bench.measure.timing import Rounds, garbage_collection_off
 
 FEWEST = 6  # ratios; fewer have no 95 % interval of their median
+# Who has slept is woken on the core of the one who wakes it, and moved within some 20 ms.
+_WARM_SECONDS = 30e-3
 _CONFIDENCE_TAIL = 40  # 1 / 0.025: what the interval may leave out on either side
 
 
@@ -51,34 +53,42 @@ def estimate(ratios: Sequence[float]) -> Estimate:
 class Timed:
     """A call, and rounds of it that the clock can see.
 
-    settle_seconds: that long the call runs before each round, untimed. On several threads the
-    workers of whoever ran before go on spinning for some milliseconds on the cores that this call
-    needs; on one thread nobody else runs.
+    settle: called before each round, which then first runs untimed for 30 ms. On several
+    threads the workers of whoever ran before go on spinning on the cores that this call needs; on
+    one thread nobody else runs.
+    of: a round is the median of so many, as settling is dear
     """
 
     def __init__(
         self,
         function: Callable[..., Any],
         args: tuple[Any, ...],
-        settle_seconds: float = 0.0,
+        settle: Callable[[], None] | None = None,
         clock: Callable[[], float] = perf_counter,
+        of: int = 1,
     ) -> None:
         self.function = function
         self.args = args
-        self.settle_seconds = settle_seconds
+        self.settle = settle
         self.clock = clock
+        self.of = of
         self.iterations = Rounds(function, args, cap_seconds=0.0).calibrate()
 
     def round(self) -> float:
         """Seconds a call."""
         function, args, clock = self.function, self.args, self.clock
-        settled = clock() + self.settle_seconds
-        while clock() < settled:
-            function(*args)
-        start = clock()
-        for _ in range(self.iterations):
-            function(*args)
-        return (clock() - start) / self.iterations
+        if self.settle is not None:
+            self.settle()
+            warm = clock() + _WARM_SECONDS
+            while clock() < warm:
+                function(*args)
+        rounds = []
+        for _ in range(self.of):
+            start = clock()
+            for _ in range(self.iterations):
+                function(*args)
+            rounds.append((clock() - start) / self.iterations)
+        return median(rounds)
 
 
 @dataclass

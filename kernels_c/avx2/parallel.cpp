@@ -56,9 +56,10 @@ public:
         }
         const double waited = seconds() - own_end;
         // A piece of ours took (own_end - start) / own. Who needs much longer for one has been taken off
-        // its core, by a neighbour who will do so again. What that costs stays below a tenth.
+        // its core by a neighbour, who will do so again: three times as long without them costs little,
+        // and much of what the wait cost is not lost a second time.
         if (waited > HELD_UP + 2 * (own_end - start) / static_cast<double>(own ? own : 1))
-            alone_until_.store(own_end + waited * 10, std::memory_order_relaxed);
+            alone_until_.store(own_end + waited * 4, std::memory_order_relaxed);
         busy_.unlock();
     }
 

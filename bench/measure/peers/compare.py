@@ -16,6 +16,7 @@ from bench.measure import facts, peers
 from bench.measure.cases import Call
 from bench.measure.paired import FEWEST, Pairing, Timed, alternate, estimate
 from bench.measure.peers import PeerUnavailable, cells
+from bench.measure.quiet import wait_until_quiet
 from bench.measure.truth import WrongResult
 
 FORMAT, VERSION = "baremetal-ml peers", 1  # bench/peer_runs.py reads it
@@ -23,8 +24,8 @@ FORMAT, VERSION = "baremetal-ml peers", 1  # bench/peer_runs.py reads it
 # Pairs of rounds that every library gets, whatever they cost; of calls this slow, fewer.
 _LEAST_PAIRS = 15
 _SLOW_SECONDS = 0.25
-# Idle OpenMP workers (libgomp) and those of ONNX Runtime spin for 1-4 ms before they sleep.
-_SETTLE_SECONDS = 5e-3
+# On several threads pairs are dear and of five rounds each.
+_SETTLED_PAIRS, _SETTLED_ROUNDS = 7, 5
 # Set, each pins a library to what an older or smaller CPU would get.
 _HOLDING_BACK = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS")
 
@@ -155,10 +156,12 @@ def measure(plan: Plan, seconds: float) -> dict[str, Any]:
 def _alternated(
     native: Call, calls: dict[str, Call], seconds: float, threads: int
 ) -> dict[str, Pairing]:
-    settle = _SETTLE_SECONDS if threads > 1 else 0.0
-    own = Timed(native.function, native.args, settle)
+    settle = wait_until_quiet if threads > 1 else None
+    of = _SETTLED_ROUNDS if threads > 1 else 1
+    own = Timed(native.function, native.args, settle, of=of)
     pairings = {
-        name: Pairing(own, Timed(call.function, call.args, settle)) for name, call in calls.items()
+        name: Pairing(own, Timed(call.function, call.args, settle, of=of))
+        for name, call in calls.items()
     }
     # Turn by turn over all of them; those with slow calls are done after fewer pairs.
     fast: list[Pairing] = []
@@ -166,7 +169,8 @@ def _alternated(
     for pairing in pairings.values():
         pairing.take(0.0)
         (slow if pairing.second_minimum > _SLOW_SECONDS else fast).append(pairing)
-    for group, least in ((fast, _LEAST_PAIRS), (slow, FEWEST)):
+    fewest = _SETTLED_PAIRS if threads > 1 else _LEAST_PAIRS
+    for group, least in ((fast, fewest), (slow, FEWEST)):
         for _ in alternate(group, seconds, least):
             pass
     return pairings
