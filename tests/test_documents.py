@@ -17,8 +17,17 @@ REFERENCE = ROOT / "results/reference.json"
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_the_readme_says_what_results_say() -> None:
-    assert not documents.render(README, check=True), "run: python -m bench render README.md"
+RENDERED = [path for path in DOCUMENTS if "<!-- render: " in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("document", RENDERED, ids=lambda p: p.name)
+def test_figures_in_documents_are_those_of_results(document: Path) -> None:
+    command = f"python -m bench render {document.relative_to(ROOT)}"
+    assert not documents.render(document, check=True), f"run: {command}"
+
+
+def test_readme_and_kernels_are_rendered() -> None:
+    assert {path.name for path in RENDERED} >= {"README.md", "kernels.md"}
 
 
 def test_the_reference_run_is_complete_small_and_of_statistics_only() -> None:

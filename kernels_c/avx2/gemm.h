@@ -77,25 +77,41 @@ int multiply(const typename Lane::In *a, const typename Lane::In *b, typename La
     const Product<Lane> whole{a, k, b, n, out, n, m, n, k};
     const double multiply_adds = double(m) * double(n) * double(k);
     const size_t threads = multiply_adds < ALONE<Lane> ? 1 : available_threads();
-    if (threads > 1 && m >= 2 * MR * threads) {
-        // Rows of tiles: b is packed again for each strip, which float does in passing.
-        const size_t tiles = ceil_div(m, MR), per_strip = Lane::PACKED_A ? 24 : 4;
-        const size_t most = threads * STRIPS_PER_THREAD;
-        const size_t strips = larger(threads, smaller(most, tiles / per_strip / threads * threads));
+    if (threads < 2) return multiply_alone(whole);
+
+    // Strips of columns, each of which packs its own panels of b and reads a in place. Where a must be
+    // packed, every strip would pack all of it: then strips of rows, no more than there are threads.
+    const size_t tile_rows = ceil_div(m, MR), tile_cols = ceil_div(n, NR);
+    const bool packed_a = Lane::PACKED_A || rows_collide<Lane>(k);
+    const bool short_k = k <= 2 * STREAM_STEPS;  // out is what moves: whole rows of it
+    if (!packed_a && !short_k && tile_cols >= 4 * threads) {
+        const size_t most =
+            m <= MR ? 1 : STRIPS_PER_THREAD;  // where b streams past, long rows of it
+        const size_t strips = threads * smaller(most, tile_cols / threads / 4);
+        return in_strips(whole, strips, static_cast<int>(threads),
+                         [=](Product<Lane> &part, size_t s) {
+                             const size_t begin = tile_cols * s / strips * NR,
+                                          end = tile_cols * (s + 1) / strips * NR;
+                             part.b += begin, part.out += begin, part.n = smaller(end, n) - begin;
+                         });
+    }
+    if (tile_rows >= 2 * threads) {
+        const size_t most = packed_a ? 1 : STRIPS_PER_THREAD;
+        const size_t strips = threads * larger(1, smaller(most, tile_rows / threads / 4));
         return in_strips(
             whole, strips, static_cast<int>(threads), [=](Product<Lane> &part, size_t s) {
-                const size_t begin = tiles * s / strips * MR, end = tiles * (s + 1) / strips * MR;
+                const size_t begin = tile_rows * s / strips * MR,
+                             end = tile_rows * (s + 1) / strips * MR;
                 part.a += begin * k, part.out += begin * n, part.m = smaller(end, m) - begin;
             });
     }
-    if (threads > 1 && n >= 2 * NR * threads) {
-        const size_t tiles = ceil_div(n, NR), strips = threads;
-        return in_strips(
-            whole, strips, static_cast<int>(threads), [=](Product<Lane> &part, size_t s) {
-                const size_t begin = tiles * s / strips * NR, end = tiles * (s + 1) / strips * NR;
-                part.b += begin, part.out += begin, part.n = smaller(end, n) - begin;
-            });
-    }
+    if (tile_cols >= 2 * threads)
+        return in_strips(whole, threads, static_cast<int>(threads),
+                         [=](Product<Lane> &part, size_t s) {
+                             const size_t begin = tile_cols * s / threads * NR,
+                                          end = tile_cols * (s + 1) / threads * NR;
+                             part.b += begin, part.out += begin, part.n = smaller(end, n) - begin;
+                         });
     return multiply_alone(whole);
 }
 

@@ -117,15 +117,17 @@ constexpr size_t PARTS = 64;
 
 template <class Body>
 void each_part(size_t n, int threads, const Body &body) {
-    const size_t part = (n / PARTS + 63) / 64 * 64;
-    const auto begin = [=](size_t p) { return p == PARTS || p * part > n ? n : p * part; };
-    parallel_for(PARTS, threads, [&](size_t p) { body(p, begin(p), begin(p + 1) - begin(p)); });
+    const size_t parts = n / 8192 < PARTS ? n / 8192 : PARTS;  // smaller ones cost more to hand out
+    const size_t part = (n / parts + 63) / 64 * 64;
+    const auto begin = [=](size_t p) { return p == parts || p * part > n ? n : p * part; };
+    parallel_for(parts, threads, [&](size_t p) { body(p, begin(p), begin(p + 1) - begin(p)); });
 }
 
 /* One row on several threads. */
 void softmax_shared_row(const float *x, float *out, size_t n, int threads) {
     float maxima[PARTS];
-    double sums[PARTS];
+    double sums[PARTS] = {};
+    for (float &none : maxima) none = -__builtin_inff();
     each_part(n, threads,
               [&](size_t p, size_t first, size_t count) { maxima[p] = row_max(x + first, count); });
     const Scale scale = scale_for(row_max(maxima, PARTS));
@@ -140,7 +142,7 @@ void softmax_shared_row(const float *x, float *out, size_t n, int threads) {
 
 /* Elements from which a second thread pays: 4 us of work for whole rows, more for a shared one, at which
    the threads meet three times. */
-constexpr size_t ALONE = 16384, ALONE_IN_ROW = 65536;
+constexpr size_t ALONE = 16384, ALONE_IN_ROW = 65536 * (LANES / 8);
 
 }  // namespace
 
@@ -158,7 +160,7 @@ void softmax_f32(const float *x, float *out, size_t rows, size_t cols) {
             softmax_shared_row(x + r * cols, out + r * cols, cols, threads);
         return;
     }
-    const size_t groups = rows < 64 ? rows : 64;
+    const size_t most = 8 * static_cast<size_t>(threads), groups = rows < most ? rows : most;
     parallel_for(groups, threads, [=](size_t group) {
         for (size_t r = rows * group / groups; r < rows * (group + 1) / groups; ++r)
             softmax_row(x + r * cols, out + r * cols, cols);
