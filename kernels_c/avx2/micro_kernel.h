@@ -27,7 +27,9 @@ struct Strip {
     typename Lane::Packed *panel;  // where KEEP_B leaves b[steps, width] packed
 };
 
-/* max error  of the sum of `steps` products, each step rounded once, in order of k
+/* formula    out[i, j] (= or +=) sum over p of a[i, p] b[p, j], for all tiles of a strip
+ * shapes     a: [ROWS, steps], b: [steps, tiles * VECS * LANES], out: [ROWS, tiles * VECS * LANES]
+ * max error  of the sum of `steps` products, each step rounded once, in order of k
  * registers  ROWS * VECS sums, VECS of b, one of a
  *
  * Every loop over the tile is unrolled by pragma: where one is not, g++ 12 keeps the sums in memory
@@ -51,6 +53,7 @@ __attribute__((noinline)) void micro_kernel(const Strip<Lane> &s) {
             for (size_t v = 0; v < VECS; ++v)
                 sum[i][v] = Lane::HEADER ? load(s.b - WIDTH + v * LANES) : Vec{};
 
+        // What is added to at the end is fetched meanwhile: 5-8 % at 2048. Few steps are over too soon.
         if (s.steps > 32) {
 #pragma GCC unroll 16
             for (size_t i = 0; i < ROWS; ++i) {

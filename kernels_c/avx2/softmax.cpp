@@ -73,9 +73,8 @@ Scale scale_for(float largest) {
     return {far ? largest : 0.0f, far ? 0.0f : __builtin_rintf(largest * LOG2E_HI)};
 }
 
-/* out = unit_exp(x); returns its sum. Eight registers are added in
-   float (three roundings), then in double, so the sum stays within 2 ULP of float32 however long the
-   row is. */
+/* out = unit_exp(x); returns its sum. Eight registers are added in float (three roundings), then in
+   double, so the sum stays within 2 ULP of float32 however long the row is. */
 double exp_and_sum(const float *x, float *out, size_t n, Scale scale) {
     const UnitExp<Quad> exp_of_quad(scale);
     const UnitExp<F32> exp_of_one(scale);
