@@ -51,11 +51,16 @@ def minimax_fit(
         ]
         solved = list(mp.lu_solve(mp.matrix(rows), mp.matrix([1] * count)))
         coefficients = solved[:-1]
-        errors = [
-            mp.polyval(coefficients[::-1], x) / v - 1 for x, v in zip(grid, values, strict=True)
-        ]
+        errors = [horner(coefficients, x) / v - 1 for x, v in zip(grid, values, strict=True)]
         picked = extremes(errors, count)
     return coefficients
+
+
+def horner(coefficients: list[mp.mpf], x: mp.mpf) -> mp.mpf:
+    value = mp.mpf(0)
+    for coefficient in reversed(coefficients):
+        value = value * x + coefficient
+    return value
 
 
 def extremes(errors: list[mp.mpf], count: int) -> list[int]:
