@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from bench import peer_runs, runs
 from bench.measure.peers import compare
 from bench.views import matrix
 from bench.views import peers as view
+from tests.altered import altered
 
 TIME = {
     "ratio": 1.5, "low": 1.4, "high": 1.6, "pairs": 20, "min_seconds": 3e-6,
@@ -57,16 +57,7 @@ GOOD: dict[str, Any] = {
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
-    content = copy.deepcopy(GOOD)
-    *parents, last = path.split(".")
-    holder: Any = content
-    for part in parents:
-        holder = holder[int(part)] if part.isdigit() else holder[part]
-    if value is ...:
-        del holder[last]
-    else:
-        holder[last] = value
-    return content
+    return altered(GOOD, path, value)
 
 
 def rows() -> list[list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import json
 import sys
@@ -14,6 +13,7 @@ import pytest
 from bench import __main__ as command_line
 from bench import runs
 from bench.views import matrix
+from tests.altered import altered
 
 GOOD: dict[str, Any] = {
     "datetime": "2026-01-02T03:04:05+00:00",
@@ -61,17 +61,7 @@ GOOD: dict[str, Any] = {
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
-    """GOOD with one value replaced, or removed if value is ...; path in dots, first benchmark."""
-    run = copy.deepcopy(GOOD)
-    *parents, last = path.split(".")
-    holder: Any = run
-    for part in parents:
-        holder = holder[int(part)] if part.isdigit() else holder[part]
-    if value is ...:
-        del holder[last]
-    else:
-        holder[last] = value
-    return run
+    return altered(GOOD, path, value)
 
 
 def test_a_good_run_is_read_whole() -> None:
