@@ -75,8 +75,13 @@ class NotANumberCase(QuantizeCase):
 
 
 # Lengths: alone, one short of whole registers, tails after whole registers. Products: odd in every
-# dimension, tails after whole tiles, past two blocks of m (300), past one of n (4097) and k (300).
-_PRODUCT_PROBES = ((1, 1, 1), (7, 17, 5), (13, 35, 300), (25, 18, 520), (300, 18, 5), (3, 4097, 3))
+# dimension; tails of every register that a tile may end in (n modulo 16: 1 to 5, 12, 13); past two
+# blocks of m (300), past one of n (4097) and k (300); one to four columns; few rows and many
+# columns; rows of 4096 bytes.
+_PRODUCT_PROBES = (
+    *((1, 1, 1), (7, 17, 5), (13, 35, 300), (25, 18, 520), (300, 18, 5), (3, 4097, 3)),
+    *((7, 13, 5), (9, 61, 40), (5, 1, 100), (6, 4, 9), (9, 2, 30), (2, 300, 70), (7, 261, 1024)),
+)
 _PROBES: dict[Layout, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] = {
     Layout.UNARY: ((SweepCase, ((1,), (7,), (67,), (4095,))),),
     Layout.ROWS: (
