@@ -53,14 +53,30 @@ constexpr double ALONE = 52.0 * 52 * 52 * (LANES / 8) * (1 + Lane::K_STEP) / 2;
 /* So that a thread that is held up leaves work to the others. */
 constexpr size_t STRIPS_PER_THREAD = 4;
 
-/* The product in `strips` independent parts; cut(part, s) makes the whole product its part s. */
-template <class Lane, class Cut>
-int in_strips(const Product<Lane> &whole, size_t strips, int threads, Cut cut) {
+/* Part s of `strips`: whole tiles of columns, or of rows. */
+template <class Lane>
+Product<Lane> strip_of_columns(Product<Lane> p, size_t s, size_t strips) {
+    const size_t tiles = ceil_div(p.n, NR);
+    const size_t begin = tiles * s / strips * NR, end = smaller(tiles * (s + 1) / strips * NR, p.n);
+    p.b += begin, p.out += begin, p.n = end - begin;
+    return p;
+}
+
+template <class Lane>
+Product<Lane> strip_of_rows(Product<Lane> p, size_t s, size_t strips) {
+    const size_t tiles = ceil_div(p.m, MR);
+    const size_t begin = tiles * s / strips * MR, end = smaller(tiles * (s + 1) / strips * MR, p.m);
+    p.a += begin * p.lda, p.out += begin * p.ldo, p.m = end - begin;
+    return p;
+}
+
+/* The product in `strips` independent parts. */
+template <class Lane>
+int in_strips(const Product<Lane> &whole, size_t strips, size_t threads,
+              Product<Lane> (*part)(Product<Lane>, size_t, size_t)) {
     std::atomic<int> failed{0};
-    parallel_for(strips, threads, [&](size_t s) {
-        Product<Lane> part = whole;
-        cut(part, s);
-        if (multiply_alone(part) != 0) failed.store(1, std::memory_order_relaxed);
+    parallel_for(strips, static_cast<int>(threads), [&](size_t s) {
+        if (multiply_alone(part(whole, s, strips)) != 0) failed.store(1, std::memory_order_relaxed);
     });
     return failed.load(std::memory_order_relaxed);
 }
@@ -88,30 +104,14 @@ int multiply(const typename Lane::In *a, const typename Lane::In *b, typename La
         const size_t most =
             m <= MR ? 1 : STRIPS_PER_THREAD;  // where b streams past, long rows of it
         const size_t strips = threads * smaller(most, tile_cols / threads / 4);
-        return in_strips(whole, strips, static_cast<int>(threads),
-                         [=](Product<Lane> &part, size_t s) {
-                             const size_t begin = tile_cols * s / strips * NR,
-                                          end = tile_cols * (s + 1) / strips * NR;
-                             part.b += begin, part.out += begin, part.n = smaller(end, n) - begin;
-                         });
+        return in_strips(whole, strips, threads, strip_of_columns<Lane>);
     }
     if (tile_rows >= 2 * threads) {
         const size_t most = packed_a ? 1 : STRIPS_PER_THREAD;
         const size_t strips = threads * larger(1, smaller(most, tile_rows / threads / 4));
-        return in_strips(
-            whole, strips, static_cast<int>(threads), [=](Product<Lane> &part, size_t s) {
-                const size_t begin = tile_rows * s / strips * MR,
-                             end = tile_rows * (s + 1) / strips * MR;
-                part.a += begin * k, part.out += begin * n, part.m = smaller(end, m) - begin;
-            });
+        return in_strips(whole, strips, threads, strip_of_rows<Lane>);
     }
-    if (tile_cols >= 2 * threads)
-        return in_strips(whole, threads, static_cast<int>(threads),
-                         [=](Product<Lane> &part, size_t s) {
-                             const size_t begin = tile_cols * s / threads * NR,
-                                          end = tile_cols * (s + 1) / threads * NR;
-                             part.b += begin, part.out += begin, part.n = smaller(end, n) - begin;
-                         });
+    if (tile_cols >= 2 * threads) return in_strips(whole, threads, threads, strip_of_columns<Lane>);
     return multiply_alone(whole);
 }
 

@@ -1,4 +1,4 @@
-// Float matrix product: FMA on 6 x 16 tiles. The blocking is in gemm.h.
+// Float matrix product: one FMA for each lane and step of k. gemm.h does the rest.
 #include "gemm.h"
 #include "kernels.h"
 
