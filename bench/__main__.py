@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import peer_runs, runs
+from bench import gate_command, peer_runs, runs
 from bench.views import documents, limits, matrix
 from bench.views import peers as peers_view
 
@@ -78,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--check", action="store_true", help="change nothing; 2 if one is stale")
     command.set_defaults(command=_render)
     _add_peers(commands)
+    gate = commands.add_parser("gate", help="has anything become slower? base against head")
+    gate_command.add_arguments(gate)
     return parser
 
 

@@ -22,6 +22,9 @@ EXIT_CODES = {PASS: 0, REGRESSED: 1, INCONCLUSIVE: 3}
 TIMING, SAVED, INSTRUCTIONS = "timing", "saved", "instructions"
 KINDS = (TIMING, SAVED, INSTRUCTIONS)
 
+# The note of a benchmark whose code is the same on both sides.
+SAME_CODE = "same code on both sides"
+
 # Why a benchmark has no verdict. Only the last kind keeps the whole gate from passing.
 NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE = (
     "new", "removed", "renamed", "skipped", "not comparable",

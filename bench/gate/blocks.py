@@ -21,7 +21,9 @@ from bench.measure.timing import garbage_collection_off
 
 Round = Callable[[int], float]  # calls -> seconds for all of them
 
-BLOCK_SECONDS = 0.12
+# Twice as long a block is steadier by a tenth; what scatters is where things lie, which more blocks
+# average out.
+BLOCK_SECONDS = 0.06
 ROUND_SECONDS = 100e-6
 FEWEST_QUADS = 2  # four rounds, two pairs each; a call of any length gets that many
 _WARM_SECONDS = 2e-3  # for each side: caches, branch predictors, the interpreter's specialisation
@@ -29,7 +31,7 @@ _WARM_SECONDS = 2e-3  # for each side: caches, branch predictors, the interprete
 
 @dataclass
 class Block:
-    """Seconds of a call in each round, in pairs: base[i] was taken right before or after head[i]."""
+    """Seconds of a call in each round; base[i] was taken right before or after head[i]."""
 
     calls: int = 1  # in each round
     base: list[float] = field(default_factory=list)
@@ -76,7 +78,7 @@ def take_block(
     seconds: float = BLOCK_SECONDS,
     round_seconds: float = ROUND_SECONDS,
 ) -> Block:
-    """Quads of rounds, base head head base or head base base head as `draw` decides, for so long."""
+    """Quads of rounds for so long: base head head base, or head base base head, as drawn."""
     with garbage_collection_off():
         block = Block(calls_per_round(base, head, round_seconds))
         calls = block.calls

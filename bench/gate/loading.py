@@ -1,4 +1,4 @@
-"""A side's code in this process, beside the other side's: loaded anew each time, elsewhere in memory.
+"""A side's code in this process, beside the other side's: loaded anew, elsewhere in memory.
 
 Two copies of one library, or of one module, may differ by where they lie: by how their code and
 data fall into caches and predictors. So every block draws new places.
@@ -26,8 +26,8 @@ _held: list[Any] = []  # padding stays where it is until the process ends
 
 
 def load_tier_copy(module: Path, name: str, scratch: Path, draw: random.Random) -> kernels_c.Tier:
-    """The tier built as `module`, from a fresh copy under a fresh path, with a random number of pages
-    before it. Whether this CPU can run it was asked before."""
+    """The tier built as `module`, from a fresh copy under a fresh path, a random number of pages
+    further on. Whether this CPU can run it was asked before."""
     _held.append(mmap.mmap(-1, mmap.PAGESIZE * draw.randint(1, _MOST_PAGES)))
     folder = scratch / f"{len(_held)}-{draw.getrandbits(64):x}"
     folder.mkdir()

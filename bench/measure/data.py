@@ -10,6 +10,7 @@ import ctypes
 import mmap
 import random
 from array import array
+from functools import lru_cache
 from typing import TypeVar
 
 _Number = TypeVar("_Number", int, float)
@@ -25,20 +26,29 @@ BLOCK = 2**18 - 3
 
 def values(n: int, low: float, high: float, stream: int = 0) -> array[float]:
     """n float32 values, uniform in [low, high]; another `stream` gives other values."""
-    draw = random.Random(SEED + stream).uniform
-    return _repeated(array("f", [draw(low, high) for _ in range(min(n, BLOCK))]), n)
+    return _repeated(_drawn_values(min(n, BLOCK), low, high, stream), n)
 
 
 def integers(n: int, low: int, high: int, stream: int = 0) -> array[int]:
     """n int8 values, uniform in [low, high]."""
+    return _repeated(_drawn_integers(min(n, BLOCK), low, high, stream), n)
+
+
+@lru_cache(maxsize=16)
+def _drawn_values(n: int, low: float, high: float, stream: int) -> array[float]:
+    draw = random.Random(SEED + stream).uniform
+    return array("f", [draw(low, high) for _ in range(n)])
+
+
+@lru_cache(maxsize=16)
+def _drawn_integers(n: int, low: int, high: int, stream: int) -> array[int]:
     draw = random.Random(SEED + stream).randint
-    return _repeated(array("b", [draw(low, high) for _ in range(min(n, BLOCK))]), n)
+    return array("b", [draw(low, high) for _ in range(n)])
 
 
 def _repeated(block: array[_Number], n: int) -> array[_Number]:
-    if n <= len(block):
-        return block
-    whole, rest = divmod(n, len(block))
+    """A new array: the block is kept for whoever asks next."""
+    whole, rest = divmod(n, len(block) or 1)
     return block * whole + block[:rest]
 
 

@@ -21,9 +21,7 @@ class Interval:
 
 def walsh_averages(values: Sequence[float]) -> list[float]:
     """(x[i] + x[j]) / 2 for all i <= j, sorted."""
-    return sorted(
-        (x + y) / 2 for i, x in enumerate(values) for y in values[i:]
-    )
+    return sorted((x + y) / 2 for i, x in enumerate(values) for y in values[i:])
 
 
 def hodges_lehmann(values: Sequence[float]) -> float:
@@ -64,7 +62,7 @@ def signed_rank_p(values: Sequence[float], shift: float = 0.0) -> float:
         start = end
     observed = sum(rank for rank, value in zip(doubled, centred, strict=True) if value > 0)
     counts = _signed_rank_counts(tuple(doubled))
-    return sum(counts[observed:]) / 2**n
+    return float(sum(counts[observed:]) / 2**n)
 
 
 def interval(values: Sequence[float], confidence: float) -> Interval:

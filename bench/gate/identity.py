@@ -1,0 +1,28 @@
+"""Which benchmarks a change cannot have touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import build_ffi
+from bench.gate.pairs import Pair
+from bench.gate.sides import Side
+
+
+def same_code(pair: Pair, sides: Sequence[Side]) -> bool:
+    """Whether both sides of a kernel are built from the same sources in the same way, or are the
+    same Python. Of any other benchmark that cannot be known."""
+    kind, _, name = pair.variant.partition("-")
+    if kind == "c":
+        keys = [_key(side.module(name)) for side in sides]
+        return keys[0] is not None and keys[0] == keys[1]
+    return kind == "py" and _python(sides[0].root) == _python(sides[1].root)
+
+
+def _key(module: Path | None) -> str | None:
+    return None if module is None else build_ffi.built_key(module)
+
+
+def _python(root: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in (root / "kernels_py").glob("*.py")}

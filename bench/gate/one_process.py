@@ -1,0 +1,160 @@
+"""Kernels of both sides in one process, on the same buffers: verified, given a size that the gate
+can judge, and measured."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import kernels_c
+from bench import registry
+from bench.gate.blocks import ROUND_SECONDS, Block, take_block, timed
+from bench.gate.errors import GateError
+from bench.gate.loading import load_python_copy, load_tier_copy
+from bench.gate.pairs import Pair
+from bench.gate.sides import Side
+from bench.measure.cases import Call, Case
+from bench.measure.layouts import make_case, probes
+from bench.registry import Kernel, Shape
+
+# A team of threads falls asleep while the other side's works; waking it is part of its first call.
+THREADS_ROUND_SECONDS = 1e-3
+# A kernel whose call lasts longer is judged at a smaller size, of calls of at most a millisecond:
+# there are too few rounds of long ones.
+LONGEST_CALL = 10e-3
+_SMALLER_CALL = 1e-3
+_FIRST_FLOPS = 20_000  # of the size whose time says what the others' will be
+
+
+class BothSides:
+    """Each side's native modules, loaded once, and its Python modules, executed anew each time."""
+
+    def __init__(self, sides: Sequence[Side], scratch: Path, draw: random.Random) -> None:
+        self._sides = sides
+        self._scratch = scratch
+        self._draw = draw
+        self._tiers: dict[tuple[int, str], kernels_c.Tier] = {}
+
+    def take(self, pair: Pair, block_seconds: float) -> Block:
+        kernel = registry.kernel(pair.kernel)
+        case = make_case(kernel, kernel.shape_named(pair.judged_size))
+        base, head = (timed(call.function, call.args) for call in self._calls(pair, case))
+        round_seconds = THREADS_ROUND_SECONDS if pair.threaded else ROUND_SECONDS
+        return take_block(base, head, self._draw, block_seconds, round_seconds)
+
+    def _calls(self, pair: Pair, case: Case) -> list[Call]:
+        """Both sides' calls, made in random order: who comes first gets other memory."""
+        places = [0, 1]
+        self._draw.shuffle(places)
+        made = {place: self._call(place, pair, case) for place in places}
+        return [made[0], made[1]]
+
+    def _call(self, place: int, pair: Pair, case: Case) -> Call:
+        side = self._sides[pair.sides[place]]
+        kind, name = registry.side_and_name(pair.variant)
+        if kind == "python":
+            module = load_python_copy(side.root, case.kernel.module, self._draw)
+            return Call("python", getattr(module, name), case.python_args())
+        tier = self._tiers.get((place, name))
+        if tier is None:
+            built = side.module(name)
+            assert built is not None  # its pytest lists the benchmark, and it was built
+            tier = load_tier_copy(built, name, self._scratch, self._draw)
+            self._tiers[place, name] = tier
+        return Call(tier.build_info()["folder"], *case.native_call(tier), tier.threads)
+
+    # --- Before anything is timed ----------------------------------------------------------------
+
+    def prepare(self, pairs: Sequence[Pair]) -> Iterator[tuple[str, float]]:
+        """For each pair the size to judge it at, and the base's seconds of a call. Raises GateError
+        where a side's result is wrong; pairs of one kernel and size should stand together."""
+        case: Case | None = None
+        verified: set[tuple[str, bytes]] = set()  # implementation and hash of its result
+        for pair in pairs:
+            kernel = registry.kernel(pair.kernel)
+            try:
+                shape = self._shape_to_judge(pair, kernel)
+                if case is None or (case.kernel, case.shape) != (kernel, shape):
+                    case, verified = make_case(kernel, shape), set()
+                calls = self._calls(pair, case)
+                for place, call in enumerate(calls):
+                    self._verify(place, pair, case, call, verified)
+            except BrokenSide as broken:
+                side = self._sides[pair.sides[broken.place]]
+                raise GateError(f"{side.label} {side.name}: {broken}") from None
+            yield kernel.size_name(shape), _seconds(calls[0])
+
+    def _verify(
+        self, place: int, pair: Pair, case: Case, call: Call, verified: set[tuple[str, bytes]]
+    ) -> None:
+        """Against the truth; but not again a result that is, bit for bit, one already verified."""
+        with broken_side(place):
+            case.prepare(call)
+            returned = call.function(*call.args)
+            if call.implementation == "python":
+                result = array(case.out_typecode, returned).tobytes()
+            else:
+                case.require_memory_intact(pair.name)
+                result = case.output(call)
+            known = (call.implementation, hashlib.sha256(result).digest())
+            if known not in verified:
+                case.verify(pair.name, call, returned)
+                verified.add(known)
+            if call.implementation == "python" or pair.sides[place] != place:
+                return
+            for probe in probes(case.kernel):
+                if not (probe.needs_ieee and pair.variant in registry.RELAXED):
+                    what = f"{pair.name} probe {case.kernel.size_name(probe.shape)}"
+                    probe.run_and_verify(what, self._call(place, pair, probe))
+
+    def _shape_to_judge(self, pair: Pair, kernel: Kernel) -> Shape:
+        """The pair's own shape, or the largest of those half as long on each side whose call is
+        short enough: by the base's time at a smaller one, and the number of operations."""
+        ladder = [kernel.shape_named(pair.size)]
+        while kernel.flops(ladder[-1]) > _FIRST_FLOPS and max(ladder[-1]) > 1:
+            ladder.append(tuple(max(1, n // 2) for n in ladder[-1]))
+        climbed = 0.0
+        for shape in reversed(ladder):
+            case = make_case(kernel, shape)  # kept: a native call holds bare pointers into it
+            with broken_side(0):
+                climbed = _seconds(self._call(0, pair, case)) / max(1, kernel.flops(shape))
+            if climbed * kernel.flops(ladder[0]) <= LONGEST_CALL:
+                return ladder[0]
+            larger = ladder[max(0, ladder.index(shape) - 1)]
+            if climbed * kernel.flops(larger) > _SMALLER_CALL:
+                return shape
+        return ladder[0]
+
+
+class BrokenSide(Exception):
+    """What a side's code raised, and whose it was."""
+
+    def __init__(self, place: int, reason: str) -> None:
+        super().__init__(reason)
+        self.place = place
+
+
+@contextlib.contextmanager
+def broken_side(place: int) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # whatever a side's code may raise
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise BrokenSide(place, reason) from None
+
+
+def _seconds(call: Call) -> float:
+    """The shortest of a few calls."""
+    times = []
+    for _ in range(5):
+        start = perf_counter()
+        call.function(*call.args)
+        times.append(perf_counter() - start)
+        if times[-1] > LONGEST_CALL:
+            break
+    return min(times)

@@ -1,0 +1,40 @@
+"""What is compared: a benchmark of the head with the same one of the base."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One benchmark on two sides.
+
+    name, base_name  its test id in the head, and in the base
+    kernel, variant  of this suite's kernels; empty for any other benchmark
+    size             what the test asks for
+    judged_size      what is measured: smaller where a call would last too long
+    sides            0 is the base, 1 the head; (0, 0) for a control
+    seconds          of a call, about
+    """
+
+    name: str
+    base_name: str
+    kernel: str = ""
+    variant: str = ""
+    size: str = ""
+    judged_size: str = ""
+    sides: tuple[int, int] = (0, 1)
+    seconds: float = 0.0
+
+    @property
+    def threaded(self) -> bool:
+        """Whether it needs more than one core."""
+        return self.variant.endswith("_omp")
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(content: dict[str, Any]) -> Pair:
+        return Pair(**{**content, "sides": tuple(content["sides"])})

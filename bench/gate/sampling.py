@@ -1,0 +1,143 @@
+"""Passes: each a fresh process that takes one block of every pair, in random order.
+
+So the blocks of a pair are independent: no two share a process, and they are spread over the whole
+gate, in which the machine has good and bad stretches.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from bench.gate.blocks import BLOCK_SECONDS
+from bench.gate.errors import GateError
+from bench.gate.pairs import Pair
+from bench.gate.sides import Side, side_environment
+
+_LONGEST_REASON = 300
+
+
+@dataclass
+class Sampler:
+    """Where and how blocks are taken.
+
+    harness     the checkout whose bench drives both sides
+    core        the one on which everything but the threaded kernels runs; None: no pinning here
+    draw        the source of all that is random; its seed is recorded
+    record      where every round goes, as JSON lines; or None
+    advance     called after each block
+    """
+
+    sides: Sequence[Side]
+    harness: Path
+    scratch: Path
+    core: int | None
+    draw: random.Random
+    block_seconds: float = BLOCK_SECONDS
+    record: IO[str] | None = None
+    advance: Callable[[], None] = lambda: None
+
+    def prepare(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Verify both sides of every kernel, and find the size at which it is judged."""
+        by_kernel: dict[str, list[Pair]] = {}
+        for pair in sorted(pairs, key=lambda p: (p.size, p.variant)):
+            by_kernel.setdefault(pair.kernel, []).append(pair)
+        by_kernel.pop("", None)
+
+        def work(group: list[Pair]) -> list[dict[str, Any]]:
+            return list(self._work("prepare", group, cores=None))
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # nothing is timed against anything yet
+            lines = [line for lines in pool.map(work, by_kernel.values()) for line in lines]
+        found = {line["name"]: line for line in lines}
+        return [
+            replace(p, judged_size=found[p.name]["judged_size"], seconds=found[p.name]["seconds"])
+            if p.kernel
+            else p
+            for p in pairs
+        ]
+
+    def one_pass(self, pairs: Sequence[Pair]) -> dict[str, float]:
+        """The value of one block of each pair, by name."""
+        values: dict[str, float] = {}
+        groups: dict[Any, list[Pair]] = {}
+        for pair in pairs:
+            how = (bool(pair.kernel), pair.threaded, None if pair.kernel else pair.sides)
+            groups.setdefault(how, []).append(pair)
+        turns = sorted(groups.items(), key=str)
+        self.draw.shuffle(turns)
+        for (_, threaded, _), group in turns:
+            pinned = None if threaded or self.core is None else [self.core]
+            for line in self._work("take", group, pinned):
+                values[line["name"]] = line["value"]
+                self.advance()
+                if self.record is not None:
+                    self.record.write(json.dumps(line) + "\n")
+        return values
+
+    def _work(
+        self, do: str, pairs: Sequence[Pair], cores: list[int] | None
+    ) -> Iterator[dict[str, Any]]:
+        """The lines of one worker process. Raises GateError for what it says, or its end."""
+        if not pairs:
+            return
+        job = {
+            "do": do,
+            "sides": [{"label": s.label, "name": s.name, "root": str(s.root)} for s in self.sides],
+            "pairs": [p.as_json() for p in pairs],
+            "scratch": str(self.scratch),
+            "seed": self.draw.getrandbits(64),
+            "cores": cores,
+            "block_seconds": self.block_seconds,
+            "record": self.record is not None,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench.gate.worker"],
+            cwd=self.harness,
+            env=side_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin is not None and process.stdout is not None
+        count = 0
+        try:
+            process.stdin.write(json.dumps(job))
+            process.stdin.close()
+            for text in process.stdout:
+                line = json.loads(text)
+                if "error" in line:
+                    raise GateError(line["error"])
+                count += 1
+                yield line
+            if count < len(pairs):
+                raise GateError(_why_ended(process, pairs))
+        finally:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+def _why_ended(process: subprocess.Popen[str], pairs: Sequence[Pair]) -> str:
+    """What a worker's end means: it was killed, or it failed."""
+    assert process.stderr is not None
+    said = process.stderr.read().strip().rpartition("\n")[2]
+    code = process.wait()
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"measuring ended early ({how}) in {len(pairs)} benchmarks: {said[:_LONGEST_REASON]}"
+
+
+def usable_core() -> int | None:
+    """The core to measure on: the last that this process may use; interrupts prefer the first."""
+    return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None

@@ -1,0 +1,204 @@
+"""The two sides of a gate: a commit and the working tree, each copied to a folder of its own and
+built there. The user's checkout is only read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.gate.errors import GateError
+
+_PREFIX = "baremetal-gate-"
+_BUILD = "build_ffi.py"
+_LONGEST_REASON = 300
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side, ready to be measured.
+
+    label   "base" or "head"
+    name    how it is called in results: "main (1a2b3c4)", "working tree (1a2b3c4+)"
+    root    the folder with its conftest.py
+    """
+
+    label: str
+    name: str
+    root: Path
+
+    def module(self, tier: str) -> Path | None:
+        """Its native module of that tier; None where it has none."""
+        found = sorted((self.root / "kernels_c").glob(f"_{tier}.*so"))
+        return found[0] if found else None
+
+    def same_file(self, other: Side, relative: str) -> bool:
+        here, there = self.root / relative, other.root / relative
+        return here.is_file() and there.is_file() and here.read_bytes() == there.read_bytes()
+
+
+@contextlib.contextmanager
+def workspace() -> Iterator[Path]:
+    """A temporary folder that is gone afterwards, whatever happened; those of gates that were
+    killed go too."""
+    remove_abandoned()
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdecimal() and folder.is_dir() and not _is_alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
+# --- Git -----------------------------------------------------------------------------------------
+
+
+def _git(root: Path, *arguments: str, index: Path | None = None) -> bytes:
+    """Standard output of a git command. Raises GateError with git's own last line."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    if index is not None:
+        environment["GIT_INDEX_FILE"] = str(index)
+    command = ["git", "-C", str(root), *arguments]
+    try:
+        answer = subprocess.run(command, capture_output=True, check=False, env=environment)
+    except FileNotFoundError:
+        raise GateError(
+            "git was not found; install it (Debian, Ubuntu: apt-get install git)"
+        ) from None
+    if answer.returncode != 0:
+        reason = answer.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise GateError(f"git {arguments[0]} failed: {reason or 'it gave no reason'}")
+    return answer.stdout
+
+
+def _text(output: bytes) -> str:
+    return output.decode(errors="replace").strip()
+
+
+def resolve(root: Path, reference: str) -> str:
+    """The commit that a reference names. Raises GateError."""
+    try:
+        _git(root, "rev-parse", "--is-inside-work-tree")
+    except GateError as error:
+        if "not found" in str(error):
+            raise
+        raise GateError(f"{root}: not in a git repository, so it has no base commit") from None
+    try:
+        wanted = f"{reference}^{{commit}}"
+        return _text(_git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", wanted))
+    except GateError:
+        raise GateError(
+            f"--base {reference}: there is no such commit here; needs a branch, a tag or a commit "
+            "(a shallow clone lacks most: git fetch --unshallow)"
+        ) from None
+
+
+def prepare_base(root: Path, reference: str, into: Path) -> Side:
+    """The files of that commit, without touching the repository's index or working tree."""
+    commit = resolve(root, reference)
+    prefix = _text(_git(root, "rev-parse", "--show-prefix"))
+    top = Path(_text(_git(root, "rev-parse", "--show-toplevel")))
+    into.mkdir()
+    index = into.with_name(f"{into.name}.index")
+    tree = f"{commit}:{prefix.rstrip('/')}" if prefix else commit
+    try:
+        _git(top, "read-tree", tree, index=index)
+    except GateError:
+        raise GateError(f"--base {reference}: that commit has no folder {prefix!r}") from None
+    _git(top, "checkout-index", "--all", f"--prefix={into}/", index=index)
+    index.unlink(missing_ok=True)
+    short = commit[:7]
+    name = short if commit.startswith(reference) else f"{reference} ({short})"
+    return Side("base", name, into)
+
+
+def prepare_head(root: Path, into: Path) -> Side:
+    """The working tree as it is now: what is committed, changed, and new but not ignored."""
+    into.mkdir()
+    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in {os.fsdecode(entry) for entry in listed.split(b"\0") if entry}:
+        source, target = root / name, into / name
+        if not source.is_symlink() and not source.is_file():  # deleted, or a submodule
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target, follow_symlinks=False)
+    commit = _text(_git(root, "rev-parse", "--short=7", "HEAD"))
+    dirty = "+" if _git(root, "status", "--porcelain", "--", ".") else ""
+    return Side("head", f"working tree ({commit}{dirty})", into)
+
+
+# --- Building ------------------------------------------------------------------------------------
+
+
+def lend_modules(root: Path, sides: Sequence[Side]) -> None:
+    """Give each side the native modules that are already built in the checkout: each carries a hash
+    of all that shaped it, and the build replaces those whose hash is not the side's."""
+    for module in (root / "kernels_c").glob("_*.so"):
+        for side in sides:
+            if (side.root / "kernels_c").is_dir():
+                shutil.copy2(module, side.root / "kernels_c" / module.name)
+
+
+def build(side: Side) -> None:
+    """Build its native modules with its own build_ffi.py, in this environment. Raises GateError."""
+    if not (side.root / _BUILD).is_file():
+        raise GateError(f"{side.label} {side.name}: has no {_BUILD}, so it cannot be built")
+    answer = subprocess.run(
+        [sys.executable, _BUILD],
+        cwd=side.root,
+        env=side_environment(),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if answer.returncode != 0:
+        reason = _reason(answer.stderr or answer.stdout, side.root)
+        raise GateError(f"{side.label} {side.name}: does not build: {reason}")
+
+
+def _reason(output: str, root: Path) -> str:
+    """The line that says what is wrong: the compiler's first error, else the last."""
+    lines = [line.strip() for line in output.replace(f"{root}/", "").splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"\berror\b|Error\b", line)]
+    return (errors or lines[-1:] or ["no output"])[0][:_LONGEST_REASON]
+
+
+def side_environment(**more: str) -> dict[str, str]:
+    """This environment without what would steer a side's Python or pytest elsewhere."""
+    steering = ("PYTEST_", "COV_", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "GIT_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(steering)}
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", **more}
+
+
+def die_with_parent() -> None:
+    """Ask Linux to end this process when its parent ends, however that happens."""
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        pr_set_pdeathsig, sigkill = 1, 9
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)

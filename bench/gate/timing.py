@@ -1,0 +1,208 @@
+"""The gate on times: base against head, both built here and now, measured in alternation."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from time import monotonic
+from typing import IO
+
+from bench.gate import verdict
+from bench.gate.blocks import BLOCK_SECONDS
+from bench.gate.errors import GateError
+from bench.gate.identity import same_code
+from bench.gate.inventory import LONGEST_CALL, Inventory, take_inventory
+from bench.gate.pairs import Pair
+from bench.gate.sampling import Sampler, usable_core
+from bench.gate.sides import Side, build, lend_modules, prepare_base, prepare_head
+from bench.gate.verdict import FIRST_LOOK, LATER_LOOKS, Finding
+from bench.gate_runs import INCONCLUSIVE, SAME_CODE, TIMING, Gate, Judged
+from bench.measure.facts import cpu_name, usable_cores
+
+# Pairs of the base with itself, beside those whose code the change has left alone: at least so many
+# together watch over the apparatus.
+FEWEST_CONTROLS = 3
+
+
+class Progress:
+    """What a gate says while it runs; this one says nothing."""
+
+    def stage(self, title: str, steps: int = 0) -> None:
+        """A new stage, of so many steps; 0 where that is not known."""
+
+    def step(self) -> None:
+        """One step of the stage is done."""
+
+
+@dataclass
+class Settings:
+    """threshold     the least slowdown that counts: 0.01 is 1 %
+    pytest_arguments which benchmarks: -k EXPRESSION, --quick
+    core             to measure on; None: the last that this process may use
+    record           where each round's times go, as JSON lines
+    """
+
+    threshold: float = verdict.LEAST_THRESHOLD
+    pytest_arguments: Sequence[str] = ()
+    seed: int = field(default_factory=lambda: secrets.randbits(32))
+    core: int | None = None
+    longest_call: float = LONGEST_CALL
+    record: IO[str] | None = None
+    progress: Progress = field(default_factory=Progress)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """No second gate of this machine's measures meanwhile. Raises GateError if one does."""
+    path = Path(tempfile.gettempdir(), f"baremetal-gate-{os.getuid()}.lock")
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            who = lock.read().strip() or "unknown"
+            raise GateError(
+                f"another gate is measuring on this machine (process {who}); wait for it: "
+                "two would disturb each other"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def build_sides(root: Path, reference: str, folder: Path, progress: Progress) -> list[Side]:
+    """Both sides, copied and built."""
+    progress.stage("copying base and head")
+    sides = [
+        prepare_base(root, reference, folder / "base"),
+        prepare_head(root, folder / "head"),
+    ]
+    lend_modules(root, sides)
+    for side in sides:
+        progress.stage(f"building {side.label} {side.name}")
+        build(side)
+    return sides
+
+
+def inventory_of(sides: Sequence[Side], settings: Settings, folder: Path) -> Inventory:
+    settings.progress.stage("listing the benchmarks of both sides")
+    inventory = take_inventory(sides, settings.pytest_arguments, folder, settings.longest_call)
+    if not inventory.pairs and not inventory.unjudged:
+        chosen = " ".join(settings.pytest_arguments)
+        raise GateError(f"no benchmark in {sides[1].name}" + (f" for {chosen}" if chosen else ""))
+    return inventory
+
+
+def gate_on_times(
+    sides: Sequence[Side], settings: Settings, folder: Path, trust_identity: bool = True
+) -> Gate:
+    """Measure both sides, which are built, and judge every benchmark that they share.
+
+    trust_identity: a benchmark whose code is the same on both sides is a control. Without it, it is
+    judged as if it might have changed: how the gate's own false alarms are counted.
+    """
+    started = monotonic()
+    inventory = inventory_of(sides, settings, folder)
+    draw = random.Random(settings.seed)
+    sampler = Sampler(
+        sides=sides,
+        harness=sides[1].root,
+        scratch=folder,
+        core=usable_core() if settings.core is None else settings.core,
+        draw=draw,
+        block_seconds=BLOCK_SECONDS,
+        record=settings.record,
+        advance=settings.progress.step,
+    )
+    settings.progress.stage(f"verifying {len(inventory.pairs)} benchmarks on both sides")
+    pairs = sampler.prepare(inventory.pairs)
+    same = {p.name for p in pairs if trust_identity and same_code(p, sides)}
+    controls = _controls(pairs, FEWEST_CONTROLS - len(same), draw)
+    findings = _look(sampler, [*pairs, *controls], settings)
+    judged = [_judged(p, findings[p.name], p.name in same) for p in pairs]
+    return Gate(
+        kind=TIMING,
+        base=sides[0].name,
+        head=sides[1].name,
+        threshold=settings.threshold,
+        judged=tuple(judged),
+        unjudged=tuple(inventory.unjudged),
+        controls=tuple(
+            [_judged(p, findings[p.name], same=True) for p in controls]
+            + [j for j in judged if j.name in same]
+        ),
+        seconds=monotonic() - started,
+        seed=settings.seed,
+        machine={"cpu": cpu_name(), "usable_cores": usable_cores()},
+        when=datetime.now(timezone.utc),
+    )
+
+
+def _controls(pairs: Sequence[Pair], count: int, draw: random.Random) -> list[Pair]:
+    """The base against itself, for a few benchmarks."""
+    chosen = draw.sample(list(pairs), min(max(count, 0), len(pairs)))
+    return [replace(p, name=f"control: {p.name}", sides=(0, 0)) for p in chosen]
+
+
+def _look(sampler: Sampler, pairs: Sequence[Pair], settings: Settings) -> Mapping[str, Finding]:
+    """All findings: of the first look, or of the later ones."""
+    threshold = settings.threshold
+    findings: dict[str, Finding] = {}
+    settings.progress.stage(f"measuring {len(pairs)} benchmarks", FIRST_LOOK * len(pairs))
+    first = _blocks(sampler, pairs, FIRST_LOOK)
+    left = []
+    for pair in pairs:
+        if verdict.is_settled(first[pair.name], threshold):
+            findings[pair.name] = verdict.passed(first[pair.name], threshold, len(pairs))
+        else:
+            left.append(pair)
+    later: dict[str, list[float]] = {p.name: [] for p in left}
+    taken = 0
+    for look in LATER_LOOKS:
+        if not left:
+            break
+        more = look - taken
+        settings.progress.stage(f"looking again at {len(left)}", more * len(left))
+        for name, values in _blocks(sampler, left, more).items():
+            later[name] += values
+        taken = look
+        findings |= verdict.judge({p.name: later[p.name] for p in left}, threshold)
+        left = [p for p in left if findings[p.name].verdict == INCONCLUSIVE]
+    return findings
+
+
+def _blocks(sampler: Sampler, pairs: Sequence[Pair], passes: int) -> dict[str, list[float]]:
+    values: dict[str, list[float]] = {p.name: [] for p in pairs}
+    for _ in range(passes):
+        for name, value in sampler.one_pass(pairs).items():
+            values[name].append(value)
+    return values
+
+
+def _judged(pair: Pair, finding: Finding, same: bool) -> Judged:
+    notes = []
+    if same:
+        notes.append(SAME_CODE)
+    if pair.judged_size != pair.size:
+        notes.append(f"judged at size {pair.judged_size}")
+    return Judged(
+        name=pair.name,
+        verdict=finding.verdict,
+        change=finding.change,
+        base=pair.seconds,
+        samples=finding.samples,
+        low=finding.low,
+        high=finding.high,
+        detectable=finding.detectable,
+        improved=finding.improved,
+        note="; ".join(notes),
+    )

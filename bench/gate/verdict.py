@@ -1,0 +1,116 @@
+"""From blocks to verdicts.
+
+A first look at every pair clears those that have not moved. The rest are measured again, on blocks
+that had no part in choosing them, and only these decide. There are two such looks at most, each
+with half of the chance of error: a noisy benchmark gets more blocks, never another chance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from bench.gate.inference import Interval, hodges_lehmann, holm, interval, signed_rank_p
+from bench.gate_runs import INCONCLUSIVE, PASS, REGRESSED
+
+LEAST_THRESHOLD = 0.01  # below it lies what code layout can do to a benchmark
+ALPHA = 0.01  # the chance of any false alarm in a gate
+FIRST_LOOK = 12  # blocks
+LATER_LOOKS = (32, 64)  # fresh blocks; the second look has the first's among them
+# A pair goes on when its first estimate is beyond this share of the threshold.
+_SUSPICIOUS = 0.7
+# A pass must have been able to see a slowdown so far above the threshold.
+MARGIN = 0.02
+CONFIDENCE = 0.90  # of the interval: each end has 95 % on its own
+_Z = NormalDist().inv_cdf
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What some blocks of one pair say, as relative changes: 0.03 is 3 % slower."""
+
+    verdict: str
+    change: float
+    low: float
+    high: float
+    detectable: float
+    samples: int
+    improved: bool = False
+
+
+def _change(log_ratio: float) -> float:
+    return math.expm1(min(log_ratio, 700.0))
+
+
+def _log(change: float) -> float:
+    return math.log1p(change)
+
+
+def is_settled(values: Sequence[float], threshold: float) -> bool:
+    """Whether the first look is enough to pass: it has not moved, and a slowdown worth seeing would
+    have been seen."""
+    span = interval(values, CONFIDENCE)
+    suspicious = abs(hodges_lehmann(values)) > _SUSPICIOUS * _log(threshold)
+    return not suspicious and span.high <= _log(threshold + MARGIN)
+
+
+def passed(values: Sequence[float], threshold: float, family: int) -> Finding:
+    return _finding(PASS, values, threshold, family)
+
+
+def judge(samples: Mapping[str, Sequence[float]], threshold: float) -> dict[str, Finding]:
+    """The findings of one later look at some pairs. A slowdown counts when its estimate is beyond
+    the threshold and chance is ruled out, over all pairs together; so does a speed-up."""
+    names = list(samples)
+    alpha = ALPHA / len(LATER_LOOKS)
+    slower = holm([signed_rank_p(samples[n]) for n in names], alpha)
+    faster = holm([signed_rank_p([-v for v in samples[n]]) for n in names], alpha)
+    findings = {}
+    for name, is_slower, is_faster in zip(names, slower, faster, strict=True):
+        values = samples[name]
+        estimate, span = hodges_lehmann(values), interval(values, CONFIDENCE)
+        if is_slower and estimate > _log(threshold):
+            verdict = REGRESSED
+        elif estimate <= _log(threshold) and span.high <= _log(threshold + MARGIN):
+            verdict = PASS
+        else:
+            verdict = INCONCLUSIVE
+        improved = is_faster and estimate < -_log(threshold)
+        findings[name] = _finding(verdict, values, threshold, len(names), improved)
+    return findings
+
+
+def _finding(
+    verdict: str, values: Sequence[float], threshold: float, family: int, improved: bool = False
+) -> Finding:
+    span = interval(values, CONFIDENCE)
+    return Finding(
+        verdict=verdict,
+        change=_change(hodges_lehmann(values)),
+        low=_change(span.low),
+        high=_change(span.high),
+        detectable=detectable(values, span, threshold, family),
+        samples=len(values),
+        improved=improved,
+    )
+
+
+def detectable(values: Sequence[float], span: Interval, threshold: float, family: int) -> float:
+    """The smallest slowdown that would be called one in 95 of 100 gates, from how much this pair's
+    blocks scatter: it must be suspicious at the first look, and beyond the threshold and beyond
+    chance at the last. For normal scatter; the tests compare it with simulated gates."""
+    error = (span.high - span.low) / 2 / _Z((1 + CONFIDENCE) / 2)  # of the estimate
+    of_one = error * math.sqrt(len(values))
+    first = of_one / math.sqrt(FIRST_LOOK)
+    last = of_one / math.sqrt(LATER_LOOKS[-1])
+    miss = _Z(0.95)
+    beyond_chance = _Z(1 - ALPHA / len(LATER_LOOKS) / max(family, 1))
+    return _change(
+        max(
+            _SUSPICIOUS * _log(threshold) + miss * first,
+            _log(threshold) + miss * last,
+            (beyond_chance + miss) * last,
+        )
+    )

@@ -1,0 +1,103 @@
+"""The process that measures: one pass over the pairs it is given, one block each.
+
+    python -m bench.gate.worker < JOB > LINES
+
+Started by sampling.py for each pass, in the head's copy, so that no two passes share a process:
+where the loader, the allocator and the system put things is drawn anew each time. Prints a line of
+JSON for each pair as soon as it is done; an error is a line too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.gate.blocks import Block, take_block
+from bench.gate.errors import GateError
+from bench.gate.one_process import BothSides
+from bench.gate.pairs import Pair
+from bench.gate.side_pytest import Serving
+from bench.gate.sides import Side, die_with_parent
+
+# Two processes in turns: the one that comes back finds its caches cold, and a longer round
+# outweighs that.
+LOCKSTEP_ROUND_SECONDS = 250e-6
+
+
+def take_in_one_process(
+    sides: Sequence[Side], pairs: Sequence[Pair], job: dict[str, Any], draw: random.Random
+) -> Iterator[Block]:
+    both = BothSides(sides, Path(job["scratch"]), draw)
+    for pair in pairs:
+        yield both.take(pair, job["block_seconds"])
+
+
+def take_in_lockstep(
+    sides: Sequence[Side], pairs: Sequence[Pair], job: dict[str, Any], draw: random.Random
+) -> Iterator[Block]:
+    """Each side in a pytest of its own, both inside the same test's call at once, on one core."""
+    names = [[(p.base_name, p.name)[p.sides[place]] for p in pairs] for place in (0, 1)]
+    hash_seed = draw.getrandbits(32)
+    with contextlib.ExitStack() as stack:
+        servers: dict[int, Serving] = {}
+        order = [0, 1]
+        draw.shuffle(order)
+        for place in order:
+            side = sides[pairs[0].sides[place]]
+            servers[place] = Serving(side, names[place], Path(job["scratch"]), hash_seed)
+            stack.callback(servers[place].close)
+        for number in range(len(pairs)):
+            for place in order:
+                servers[place].wait_for(names[place][number])
+            yield take_block(
+                servers[0].take,
+                servers[1].take,
+                draw,
+                job["block_seconds"],
+                LOCKSTEP_ROUND_SECONDS,
+            )
+            for place in order:
+                servers[place].done()
+
+
+def run(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What the job asks for: {"do": "prepare" or "take", "sides", "pairs", "seed", ...}."""
+    draw = random.Random(job["seed"])
+    sides = [Side(s["label"], s["name"], Path(s["root"])) for s in job["sides"]]
+    pairs = [Pair.from_json(p) for p in job["pairs"]]
+    if job["cores"]:
+        os.sched_setaffinity(0, job["cores"])
+    if job["do"] == "prepare":
+        prepared = BothSides(sides, Path(job["scratch"]), draw).prepare(pairs)
+        for pair, (size, seconds) in zip(pairs, prepared, strict=True):
+            yield {"name": pair.name, "judged_size": size, "seconds": seconds}
+        return
+    draw.shuffle(pairs)
+    take = take_in_one_process if pairs[0].kernel else take_in_lockstep
+    for pair, block in zip(pairs, take(sides, pairs, job, draw), strict=True):
+        line = {"name": pair.name, "value": block.value, "base": min(block.base)}
+        if job["record"]:
+            line |= {"calls": block.calls, "base_rounds": block.base, "head_rounds": block.head}
+        yield line
+
+
+def main() -> int:
+    die_with_parent()
+    gc.disable()
+    try:
+        for line in run(json.load(sys.stdin)):
+            print(json.dumps(line), flush=True)
+    except GateError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""python -m bench gate: reads its arguments, runs a gate, shows and saves what it found."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench import gate_runs
+from bench.gate_runs import Gate
+
+ROOT = Path(__file__).resolve().parent.parent
+BAD_INPUT, NOT_COMPARABLE = 2, 3
+
+
+def add_arguments(command: Any) -> None:
+    """The arguments of `python -m bench gate`."""
+    command.add_argument(
+        "runs", nargs="*", type=Path, metavar="RUN", help="saved runs: BASE.json... HEAD.json"
+    )
+    command.add_argument(
+        "--base", metavar="REF", help="the commit that the working tree is held to"
+    )
+    command.add_argument(
+        "--instructions", action="store_true", help="count instructions instead (needs valgrind)"
+    )
+    command.add_argument("--selfcheck", action="store_true", help="what this gate is worth here")
+    command.add_argument("-k", dest="expression", metavar="EXPR", help="benchmarks, as for pytest")
+    command.add_argument("--quick", action="store_true", help="the smaller sizes only")
+    command.add_argument(
+        "--threshold",
+        type=percentage,
+        metavar="PERCENT",
+        help="the least slowdown that counts; default and least for times: 1",
+    )
+    command.add_argument("--seed", type=_whole, metavar="N", help="repeats the order of a gate")
+    command.add_argument("--core", type=_whole, metavar="N", help="default: the last usable one")
+    command.add_argument(
+        "--longest-call",
+        type=_seconds,
+        default=0.5,
+        metavar="SECONDS",
+        help="of a benchmark that is no kernel; longer ones are not judged (default: 0.5)",
+    )
+    command.add_argument("--format", choices=("text", "md", "json"), default="text")
+    command.add_argument("--all", action="store_true", help="text: every pass on a line of its own")
+    command.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="save the result as JSON"
+    )
+    command.add_argument(
+        "--summary", type=Path, metavar="FILE", help="append the result as Markdown to a file"
+    )
+    command.add_argument("--record", type=Path, metavar="FILE", help="save the times of all rounds")
+    command.add_argument("--from", dest="saved", type=Path, metavar="FILE", help="show a saved one")
+    command.set_defaults(command=run)
+
+
+def percentage(text: str) -> float:
+    try:
+        value = float(text.removesuffix("%")) / 100
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 10:
+        raise argparse.ArgumentTypeError(f"got {text!r}, needs percent above 0, such as 2 or 2%")
+    return value
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"got {text!r}, needs a whole number from 0 on")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 3600:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, needs more than 0 and at most 3600 seconds"
+        )
+    return value
+
+
+def run(options: argparse.Namespace) -> int:
+    """The exit code: 0 pass, 1 regressed, 2 bad input or broken measurement, 3 inconclusive."""
+    from bench.gate.errors import GateError, NotComparable
+
+    try:
+        with _interruptible():
+            _check(options)
+            gate = _gate(options)
+            _publish(gate, options)
+            return gate.exit_code
+    except GateError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except NotComparable as reason:
+        print(f"bench: not comparable: {reason}", file=sys.stderr)
+        return NOT_COMPARABLE
+    except KeyboardInterrupt:
+        print("bench: interrupted; nothing was saved", file=sys.stderr)
+        return BAD_INPUT
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Being asked to end is like Ctrl-C: what was begun is cleared away."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    asked = [signal.SIGTERM, signal.SIGHUP]
+    before = [signal.signal(name, interrupt) for name in asked]
+    try:
+        yield
+    finally:
+        for name, handler in zip(asked, before, strict=True):
+            signal.signal(name, handler)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what could not work before anything takes time."""
+    from bench.gate.errors import GateError
+
+    ways = [bool(options.runs), options.base is not None, options.selfcheck, bool(options.saved)]
+    if sum(ways) != 1:
+        raise GateError(
+            "gate: needs one of --base REF, two or more saved runs, --selfcheck, or --from FILE"
+        )
+    if options.instructions and options.base is None:
+        raise GateError("gate: --instructions needs --base REF")
+    if options.base is not None and options.threshold is not None and not options.instructions:
+        from bench.gate.verdict import LEAST_THRESHOLD
+
+        if options.threshold < LEAST_THRESHOLD:
+            raise GateError(
+                f"--threshold: got {100 * options.threshold:g} %, needs at least "
+                f"{100 * LEAST_THRESHOLD:g} %: where code lies in memory can move a benchmark by less"
+            )
+    if options.core is not None and options.core not in os.sched_getaffinity(0):
+        usable = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
+        raise GateError(f"--core: got {options.core}, needs one of {usable}")
+    for path in (options.output, options.summary, options.record):
+        if path is not None and path.is_dir():
+            raise GateError(f"{path}: is a folder, needs the name of a file")
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _gate(options: argparse.Namespace) -> Gate:
+    if options.saved:
+        return gate_runs.load(options.saved)
+    from bench.gate import timing
+    from bench.gate.sides import workspace
+
+    settings = _settings(options)
+    with _progress() as settings.progress, timing.alone(), workspace() as folder:
+        sides = timing.build_sides(ROOT, options.base, folder, settings.progress)
+        if options.record is None:
+            return timing.gate_on_times(sides, settings, folder)
+        with options.record.open("w", encoding="utf-8") as settings.record:
+            return timing.gate_on_times(sides, settings, folder)
+
+
+def _settings(options: argparse.Namespace) -> Any:
+    from bench.gate.timing import Settings
+
+    chosen = {
+        "threshold": options.threshold,
+        "seed": options.seed,
+        "core": options.core,
+    }
+    arguments = [
+        *(["-k", options.expression] if options.expression is not None else []),
+        *(["--quick"] if options.quick else []),
+    ]
+    return Settings(
+        pytest_arguments=arguments,
+        longest_call=options.longest_call,
+        **{name: value for name, value in chosen.items() if value is not None},
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A bar on a terminal; elsewhere a line for each stage."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from bench.gate import timing
+
+    if not sys.stderr.isatty():
+
+        class Lines(timing.Progress):
+            def stage(self, title: str, steps: int = 0) -> None:
+                print(f"gate: {title}", file=sys.stderr, flush=True)
+
+        yield Lines()
+        return
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+    class Bar(timing.Progress):
+        task = bar.add_task("")
+
+        def stage(self, title: str, steps: int = 0) -> None:
+            bar.reset(self.task, description=title, total=steps or None)
+
+        def step(self) -> None:
+            bar.advance(self.task)
+
+    with bar:
+        yield Bar()
+
+
+def _publish(gate: Gate, options: argparse.Namespace) -> None:
+    """Save first: what was measured is not lost to a closed terminal."""
+    from bench.views import gate as view
+
+    if options.output is not None:
+        gate_runs.save(gate_runs.as_json(gate), options.output)
+    if options.summary is not None:
+        with options.summary.open("a", encoding="utf-8") as file:
+            file.write(view.as_markdown(gate) + "\n")
+    if options.format == "text":
+        print(view.as_text(gate, every_pass=options.all))
+    else:
+        print(view.FORMATS[options.format](gate))
