@@ -30,6 +30,16 @@ def add_arguments(command: Any) -> None:
         "--instructions", action="store_true", help="count instructions instead (needs valgrind)"
     )
     command.add_argument("--selfcheck", action="store_true", help="what this gate is worth here")
+    command.add_argument(
+        "--gates", type=_whole, default=6, metavar="N", help="of a self-check (default: 6)"
+    )
+    command.add_argument(
+        "--ledger",
+        type=Path,
+        default=Path(".gate/ledger.jsonl"),
+        metavar="FILE",
+        help="where self-checks add what they found (default: .gate/ledger.jsonl)",
+    )
     command.add_argument("-k", dest="expression", metavar="EXPR", help="benchmarks, as for pytest")
     command.add_argument("--quick", action="store_true", help="the smaller sizes only")
     command.add_argument(
@@ -95,6 +105,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         with _interruptible():
             _check(options)
+            if options.selfcheck:
+                return _self_check(options)
             gate = _gate(options)
             _publish(gate, options)
             return gate.exit_code
@@ -142,11 +154,15 @@ def _check(options: argparse.Namespace) -> None:
         if options.threshold < LEAST_THRESHOLD:
             raise GateError(
                 f"--threshold: got {100 * options.threshold:g} %, needs at least "
-                f"{100 * LEAST_THRESHOLD:g} %: where code lies in memory can move a benchmark by less"
+                f"{100 * LEAST_THRESHOLD:g} %: where code lies can move a benchmark by less"
             )
     if options.core is not None and options.core not in os.sched_getaffinity(0):
         usable = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
         raise GateError(f"--core: got {options.core}, needs one of {usable}")
+    if options.selfcheck and options.gates == 0:
+        raise GateError("--gates: got 0, needs at least 1")
+    if options.selfcheck and options.format == "md":
+        raise GateError("--selfcheck: --format md is for gates; needs text or json")
     for path in (options.output, options.summary, options.record):
         if path is not None and path.is_dir():
             raise GateError(f"{path}: is a folder, needs the name of a file")
@@ -167,6 +183,27 @@ def _gate(options: argparse.Namespace) -> Gate:
             return timing.gate_on_times(sides, settings, folder)
         with options.record.open("w", encoding="utf-8") as settings.record:
             return timing.gate_on_times(sides, settings, folder)
+
+
+def _self_check(options: argparse.Namespace) -> int:
+    """Adds gates to the ledger and shows all that it holds of this machine and this design."""
+    from bench import gate_ledger
+    from bench.gate import selfcheck, timing
+    from bench.gate.sides import workspace
+    from bench.views import selfcheck as view
+
+    earlier = gate_ledger.load(options.ledger)  # a broken one is named now, not after minutes
+    settings = _settings(options)
+    alarms = 0
+    with _progress() as settings.progress, timing.alone(), workspace() as folder:
+        check = selfcheck.prepare(ROOT, folder, settings)
+        for number in range(options.gates):
+            entry = check.gate(gate_ledger.KINDS[number % len(gate_ledger.KINDS)])
+            gate_ledger.append(options.ledger, entry)
+            earlier.append(entry)
+            alarms += bool(entry.alarms)
+    print(view.FORMATS[options.format](gate_ledger.of_this(earlier, entry.cpu, entry.design)))
+    return NOT_COMPARABLE if alarms else 0
 
 
 def _settings(options: argparse.Namespace) -> Any:

@@ -15,6 +15,7 @@ from bench.runs import BadRun, Checker, read_json, when
 FORMAT, VERSION = "baremetal-ml gate", 1
 
 PASS, REGRESSED, INCONCLUSIVE = "pass", "regressed", "inconclusive"
+IMPROVED = "improved"  # a pass, in ledgers
 VERDICTS = (PASS, REGRESSED, INCONCLUSIVE)
 EXIT_CODES = {PASS: 0, REGRESSED: 1, INCONCLUSIVE: 3}
 

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import kernels_c
 from bench import registry
@@ -38,7 +39,7 @@ class BothSides:
         self._sides = sides
         self._scratch = scratch
         self._draw = draw
-        self._tiers: dict[tuple[int, str], kernels_c.Tier] = {}
+        self._tiers: dict[tuple[int, int, str], kernels_c.Tier] = {}
 
     def take(self, pair: Pair, block_seconds: float) -> Block:
         kernel = registry.kernel(pair.kernel)
@@ -58,14 +59,19 @@ class BothSides:
         side = self._sides[pair.sides[place]]
         kind, name = registry.side_and_name(pair.variant)
         if kind == "python":
-            module = load_python_copy(side.root, case.kernel.module, self._draw)
+            module: Any = load_python_copy(side.root, case.kernel.module, self._draw)
+            if place and pair.planted is not None:
+                module.planted_share = pair.planted
             return Call("python", getattr(module, name), case.python_args())
-        tier = self._tiers.get((place, name))
+        key = (place, pair.sides[place], name)
+        tier = self._tiers.get(key)
         if tier is None:
             built = side.module(name)
             assert built is not None  # its pytest lists the benchmark, and it was built
             tier = load_tier_copy(built, name, self._scratch, self._draw)
-            self._tiers[place, name] = tier
+            self._tiers[key] = tier
+        if place and pair.planted is not None:
+            tier.lib.planted_share = pair.planted
         return Call(tier.build_info()["folder"], *case.native_call(tier), tier.threads)
 
     # --- Before anything is timed ----------------------------------------------------------------

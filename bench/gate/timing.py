@@ -16,7 +16,6 @@ from time import monotonic
 from typing import IO
 
 from bench.gate import verdict
-from bench.gate.blocks import BLOCK_SECONDS
 from bench.gate.errors import GateError
 from bench.gate.identity import same_code
 from bench.gate.inventory import LONGEST_CALL, Inventory, take_inventory
@@ -113,21 +112,12 @@ def gate_on_times(
     started = monotonic()
     inventory = inventory_of(sides, settings, folder)
     draw = random.Random(settings.seed)
-    sampler = Sampler(
-        sides=sides,
-        harness=sides[1].root,
-        scratch=folder,
-        core=usable_core() if settings.core is None else settings.core,
-        draw=draw,
-        block_seconds=BLOCK_SECONDS,
-        record=settings.record,
-        advance=settings.progress.step,
-    )
+    sampler = sampler_for(sides, settings, folder, draw)
     settings.progress.stage(f"verifying {len(inventory.pairs)} benchmarks on both sides")
     pairs = sampler.prepare(inventory.pairs)
     same = {p.name for p in pairs if trust_identity and same_code(p, sides)}
     controls = _controls(pairs, FEWEST_CONTROLS - len(same), draw)
-    findings = _look(sampler, [*pairs, *controls], settings)
+    findings = look(sampler, [*pairs, *controls], settings)
     judged = [_judged(p, findings[p.name], p.name in same) for p in pairs]
     return Gate(
         kind=TIMING,
@@ -147,13 +137,27 @@ def gate_on_times(
     )
 
 
+def sampler_for(
+    sides: Sequence[Side], settings: Settings, folder: Path, draw: random.Random
+) -> Sampler:
+    return Sampler(
+        sides=sides,
+        harness=sides[1].root,
+        scratch=folder,
+        core=usable_core() if settings.core is None else settings.core,
+        draw=draw,
+        record=settings.record,
+        advance=settings.progress.step,
+    )
+
+
 def _controls(pairs: Sequence[Pair], count: int, draw: random.Random) -> list[Pair]:
     """The base against itself, for a few benchmarks."""
     chosen = draw.sample(list(pairs), min(max(count, 0), len(pairs)))
     return [replace(p, name=f"control: {p.name}", sides=(0, 0)) for p in chosen]
 
 
-def _look(sampler: Sampler, pairs: Sequence[Pair], settings: Settings) -> Mapping[str, Finding]:
+def look(sampler: Sampler, pairs: Sequence[Pair], settings: Settings) -> Mapping[str, Finding]:
     """All findings: of the first look, or of the later ones."""
     threshold = settings.threshold
     findings: dict[str, Finding] = {}

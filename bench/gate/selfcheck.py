@@ -1,0 +1,155 @@
+"""The gate against itself, on this machine: does it alarm when nothing changed, and what does it
+catch?
+
+Four trees are built from the working tree: twice as it is, in two folders; once with code added
+above every kernel; once with kernels that can be told to do a share of their work twice. Gates on
+the first three pairs must be silent. In gates on planted trees some benchmarks are slowed by a
+known part, and the others are not.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from time import monotonic
+
+from bench.gate import plant, verdict
+from bench.gate.blocks import BLOCK_SECONDS, ROUND_SECONDS
+from bench.gate.inference import hodges_lehmann
+from bench.gate.pairs import Pair
+from bench.gate.sampling import Sampler
+from bench.gate.sides import Side, build, prepare_head
+from bench.gate.timing import Progress, Settings, inventory_of, look, sampler_for
+from bench.gate_ledger import PLANTED, SAME, SHIFTED, Entry, Outcome
+from bench.gate_runs import IMPROVED
+from bench.measure.facts import cpu_name
+
+SLOWDOWNS = (0.01, 0.02, 0.03, 0.05, 0.10)
+BENCHMARKS = 60  # of a gate; all there are, if fewer
+_VICTIMS = 1 / 4  # of the benchmarks of a planted gate
+# Passes that find how much work makes how much time.
+_CALIBRATION = 12
+_CALIBRATION_SHARE = 0.5
+# A planted tree's own cost must be below this part of the slowdown that it is to make.
+_MOST_OVERHEAD = 0.5
+# Trees, by their place among the sides.
+_BASE, _AGAIN, _SHIFTED, _PLANTED = range(4)
+
+
+def design(threshold: float) -> str:
+    """What the ledger's lines must share to be counted together: everything that decides."""
+    return (
+        f"threshold {threshold:g}, looks {verdict.FIRST_LOOK} {verdict.LATER_LOOKS}, "
+        f"alpha {verdict.ALPHA:g}, margin {verdict.MARGIN:g}, "
+        f"blocks {BLOCK_SECONDS:g} s of {ROUND_SECONDS:g} s"
+    )
+
+
+def build_trees(root: Path, folder: Path, progress: Progress) -> list[Side]:
+    """Base, the same again, shifted, planted; each built in its own folder."""
+    trees = []
+    alter = {"shifted": plant.shift, "planted": plant.plant}
+    for label in ("base", "again", "shifted", "planted"):
+        progress.stage(f"building the tree {label!r}")
+        side = replace(prepare_head(root, folder / label), label=label)
+        alter.get(label, lambda _: None)(side.root)
+        build(side)
+        trees.append(side)
+    return trees
+
+
+@dataclass
+class SelfCheck:
+    """Gates to be run, each on a fresh choice of benchmarks."""
+
+    sampler: Sampler
+    pairs: Sequence[Pair]
+    settings: Settings
+    draw: random.Random
+    shares: Mapping[str, Mapping[float, float]]  # by benchmark: slowdown -> planted share
+
+    def gate(self, kind: str) -> Entry:
+        """One gate of that kind."""
+        started = monotonic()
+        seed = self.draw.getrandbits(32)
+        choice = random.Random(seed)
+        chosen = choice.sample(list(self.pairs), min(BENCHMARKS, len(self.pairs)))
+        planted: dict[str, float] = {}
+        place = {SAME: _AGAIN, SHIFTED: _SHIFTED, PLANTED: _AGAIN}[kind]
+        pairs = [replace(p, sides=(_BASE, place)) for p in chosen]
+        if kind == PLANTED:
+            pairs = [self._maybe_planted(p, planted, choice) for p in pairs]
+        self.sampler.draw = random.Random(seed)
+        findings = look(self.sampler, pairs, self.settings)
+        outcomes = tuple(
+            Outcome(
+                name=p.name,
+                planted=planted.get(p.name, 0.0),
+                verdict=IMPROVED if findings[p.name].improved else findings[p.name].verdict,
+                change=findings[p.name].change,
+            )
+            for p in pairs
+        )
+        return Entry(
+            kind=kind,
+            cpu=cpu_name(),
+            design=design(self.settings.threshold),
+            seed=seed,
+            seconds=monotonic() - started,
+            when=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            outcomes=outcomes,
+        )
+
+    def _maybe_planted(self, pair: Pair, planted: dict[str, float], choice: random.Random) -> Pair:
+        """Slowed by one of what this benchmark can be slowed by; most are not."""
+        shares = self.shares.get(pair.name, {})
+        if choice.random() >= _VICTIMS or not shares:
+            return pair
+        slowdown = choice.choice(list(shares))
+        planted[pair.name] = slowdown
+        return replace(pair, sides=(_BASE, _PLANTED), planted=shares[slowdown])
+
+
+def prepare(root: Path, folder: Path, settings: Settings) -> SelfCheck:
+    """Build the trees, verify, and find for each benchmark the shares that slow it as wanted."""
+    draw = random.Random(settings.seed)
+    trees = build_trees(root, folder, settings.progress)
+    inventory = inventory_of(trees[:2], settings, folder)
+    sampler = sampler_for(trees, settings, folder, draw)
+    settings.progress.stage("verifying")
+    pairs = sampler.prepare(inventory.pairs)
+    shares = _calibrate(sampler, [p for p in pairs if p.kernel], settings.progress)
+    return SelfCheck(sampler, pairs, settings, draw, shares)
+
+
+def _calibrate(
+    sampler: Sampler, pairs: Sequence[Pair], progress: Progress
+) -> dict[str, dict[float, float]]:
+    """By benchmark: for each slowdown the share that makes it. Time grows evenly with the share, so
+    two points are enough: no share, which is what the planting itself costs, and a large one."""
+    if not pairs:
+        return {}
+    times: list[dict[str, list[float]]] = []
+    for share in (0.0, _CALIBRATION_SHARE):
+        progress.stage(f"calibrating, share {share:g}", _CALIBRATION * len(pairs))
+        planted = [replace(p, sides=(_BASE, _PLANTED), planted=share) for p in pairs]
+        values: dict[str, list[float]] = {p.name: [] for p in pairs}
+        for _ in range(_CALIBRATION):
+            for name, value in sampler.one_pass(planted).items():
+                values[name].append(value)
+        times.append(values)
+    shares: dict[str, dict[float, float]] = {}
+    for pair in pairs:
+        alone, with_share = (math.expm1(hodges_lehmann(of_share[pair.name])) for of_share in times)
+        per_share = (with_share - alone) / _CALIBRATION_SHARE
+        if per_share > 0:
+            shares[pair.name] = {
+                slowdown: (slowdown - alone) / per_share
+                for slowdown in SLOWDOWNS
+                if abs(alone) <= _MOST_OVERHEAD * slowdown
+            }
+    return shares

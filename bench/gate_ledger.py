@@ -1,0 +1,152 @@
+"""The self-check's ledger: a line of JSON for each gate that it has run, never rewritten.
+
+What the gate is worth on a machine is read from all of its lines there, so it tightens with use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.gate.inference import Interval, binomial_bounds
+from bench.gate_runs import IMPROVED, REGRESSED, VERDICTS
+from bench.runs import BadRun, Checker
+
+FORMAT, VERSION = "baremetal-ml gate ledger", 1
+
+# What the head was: the same commit, the same with code added above each kernel, or extra work.
+SAME, SHIFTED, PLANTED = "same commit", "shifted code", "planted"
+KINDS = (SAME, SHIFTED, PLANTED)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One benchmark in one gate. planted: the slowdown that it was given, 0.03 for 3 %."""
+
+    name: str
+    planted: float
+    verdict: str
+    change: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One gate."""
+
+    kind: str
+    cpu: str
+    design: str
+    seed: int
+    seconds: float
+    when: str
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def alarms(self) -> list[Outcome]:
+        """Benchmarks that were called slower and had not been slowed."""
+        return [o for o in self.outcomes if o.verdict == REGRESSED and not o.planted]
+
+
+def append(path: Path, entry: Entry) -> None:
+    """One write of one line: two self-checks at once do not mix theirs."""
+    content = {"format": FORMAT, "version": VERSION, **asdict(entry)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(content, allow_nan=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load(path: Path) -> list[Entry]:
+    """Every line; none where there is no file yet. Raises BadRun."""
+    if not path.exists():
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRun(f"{path}: cannot be read ({error}), needs a ledger of the gate") from None
+    return [_entry(f"{path}, line {number}", line) for number, line in enumerate(lines, 1)]
+
+
+def _entry(source: str, line: str) -> Entry:
+    check = Checker(source)
+    try:
+        content = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise BadRun(f"{source}: is not JSON ({error.msg}), needs a line of a ledger") from None
+    row = check.mapping(content, "the line")
+    if (row.get("format"), row.get("version")) != (FORMAT, VERSION):
+        raise check.bad("format", row.get("format"), f"{FORMAT!r} of version {VERSION}")
+    if row.get("kind") not in KINDS:
+        raise check.bad("kind", row.get("kind"), " or ".join(KINDS))
+    return Entry(
+        kind=row["kind"],
+        cpu=check.text(row.get("cpu"), "cpu"),
+        design=check.text(row.get("design"), "design"),
+        seed=check.whole(row.get("seed"), "seed"),
+        seconds=check.number(row.get("seconds"), "seconds"),
+        when=check.text(row.get("when"), "when"),
+        outcomes=tuple(_outcome(check, o) for o in check.sequence(row.get("outcomes"), "outcomes")),
+    )
+
+
+def _outcome(check: Checker, value: Any) -> Outcome:
+    row = check.mapping(value, "an outcome")
+    name = check.text(row.get("name"), "an outcome's name")
+    if row.get("verdict") not in (*VERDICTS, IMPROVED):
+        raise check.bad(f"{name}: verdict", row.get("verdict"), " or ".join((*VERDICTS, IMPROVED)))
+    change = row.get("change")
+    if isinstance(change, bool) or not isinstance(change, (int, float)):
+        raise check.bad(f"{name}: change", change, "a number")
+    return Outcome(
+        name=name,
+        planted=check.number(row.get("planted"), f"{name}: planted"),
+        verdict=row["verdict"],
+        change=float(change),
+    )
+
+
+# --- What it says --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rate:
+    """So many of so many, and the 95 % interval of the probability behind it."""
+
+    count: int
+    total: int
+
+    @property
+    def bounds(self) -> Interval:
+        return binomial_bounds(self.count, self.total)
+
+
+def false_alarms(entries: Iterable[Entry], kind: str) -> Rate:
+    """Gates of that kind with an alarm."""
+    gates = [e for e in entries if e.kind == kind]
+    return Rate(sum(bool(e.alarms) for e in gates), len(gates))
+
+
+def innocent(entries: Iterable[Entry]) -> Rate:
+    """Benchmarks that had not been slowed, and were called slower."""
+    verdicts = [o.verdict for e in entries for o in e.outcomes if not o.planted]
+    return Rate(sum(v == REGRESSED for v in verdicts), len(verdicts))
+
+
+def power(entries: Iterable[Entry]) -> dict[float, Rate]:
+    """For each planted slowdown, how many of the benchmarks that had it were caught."""
+    caught: dict[float, list[bool]] = {}
+    for entry in entries:
+        for outcome in entry.outcomes:
+            if outcome.planted:
+                caught.setdefault(outcome.planted, []).append(outcome.verdict == REGRESSED)
+    return {planted: Rate(sum(hits), len(hits)) for planted, hits in sorted(caught.items())}
+
+
+def of_this(entries: Sequence[Entry], cpu: str, design: str) -> list[Entry]:
+    """The lines that speak of this machine and this gate."""
+    return [e for e in entries if (e.cpu, e.design) == (cpu, design)]
