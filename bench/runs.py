@@ -266,7 +266,7 @@ def _result(check: Checker, value: Any) -> Result:
         **_times(check, fullname, stats),
         facts=_facts(check, fullname, extra) if "kernel" in extra else None,
         params=_recorded(check, benchmark, "params"),
-        options=_recorded(check, benchmark, "options"),
+        options=_finite(check, fullname, _recorded(check, benchmark, "options")),
     )
 
 
@@ -283,9 +283,7 @@ def _times(check: Checker, fullname: str, stats: dict[str, Any]) -> dict[str, An
             needs = f"a time from min, {minimum:.6g}, to max, {longest:.6g}"
             raise check.bad(f"{fullname}: {name}", value, needs)
     check.number(stats.get("stddev"), f"{fullname}: stddev")
-    for name, value in stats.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise check.bad(f"{fullname}: {one_line(name)}", value, "a finite number")
+    _finite(check, fullname, stats)
     rounds = check.whole(stats.get("rounds"), f"{fullname}: rounds", least=1)
     if "iterations" in stats:
         check.whole(stats["iterations"], f"{fullname}: iterations", least=1)
@@ -300,6 +298,13 @@ def _times(check: Checker, fullname: str, stats: dict[str, Any]) -> dict[str, An
             raise check.bad(f"{where}'s length and minimum", what, f"{[rounds, minimum]}")
     iqr = check.number(stats.get("iqr"), f"{fullname}: iqr")
     return {"minimum": minimum, "median": median, "iqr": iqr, "rounds": rounds}
+
+
+def _finite(check: Checker, where: str, row: dict[str, Any] | None) -> dict[str, Any] | None:
+    for name, value in (row or {}).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise check.bad(f"{where}: {one_line(name)}", value, "a finite number")
+    return row
 
 
 def _recorded(check: Checker, benchmark: dict[str, Any], name: str) -> dict[str, Any] | None:

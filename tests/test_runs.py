@@ -147,6 +147,7 @@ BAD_VALUES = [
     ("benchmarks.0.stats.data", [1e-7] * 6 + [float("nan")]),
     ("benchmarks.0.params", 5),
     ("benchmarks.0.options", []),
+    ("benchmarks.0.options", {"max_time": float("nan")}),
     ("benchmarks.0.extra_info", 5),
     ("benchmarks.0.extra_info.variant", ...),
     ("benchmarks.0.extra_info.shape", "100"),
@@ -190,7 +191,12 @@ def test_a_bad_value_is_named_with_its_place(path: str, value: Any) -> None:
     assert message.startswith("some.json: ")
     assert "\n" not in message
     place = path.rpartition(".")[2]
-    assert place.rstrip("s") in message or "appears twice" in message or "benchmark" in message
+    assert (
+        place.rstrip("s") in message
+        or "max_time" in message
+        or "appears twice" in message
+        or "benchmark" in message
+    )
 
 
 BAD_FILES = {
