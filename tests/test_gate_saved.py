@@ -449,6 +449,9 @@ def test_foreign_runs_have_no_tiers(tmp_path: Path) -> None:
     runs = [run(hour, benchmark(FOREIGN, seconds)) for hour, seconds in ((1, 1.0), (2, 3.0))]
     runs = [altered(content, "machine_info.tiers", ...) for content in runs]
     assert compare(written(tmp_path, *runs)).verdict == REGRESSED
+    runs[1]["machine_info"]["tiers"] = {}
+    with pytest.raises(NotComparable, match="one side only"):
+        compare(written(tmp_path, *runs))
 
 
 def test_an_object_recorded_by_its_address_is_the_same_elsewhere(tmp_path: Path) -> None:
