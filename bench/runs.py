@@ -21,6 +21,7 @@ STORAGE = Path(".benchmarks")
 _SHORTEST, _LONGEST = 1e-12, 1e9  # seconds a call
 _LARGEST = 1e30
 _SMALLEST_RATE = 1e-9  # a second
+_ROUNDING = 1e-9  # by how much a mean of equal times may miss them
 
 # What two runs must share for their times to be comparable. The rest of machine_info (kernel
 # release, current clock, ...) changes from one boot or second to the next.
@@ -68,7 +69,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class Result:
-    """One benchmark of a run. Times in seconds a call."""
+    """One benchmark of a run. Times in seconds a call.
+
+    params    what it was parametrised with; None: with nothing
+    options   pytest-benchmark's, as they governed its rounds; None: not recorded
+    """
 
     fullname: str
     group: str
@@ -77,6 +82,8 @@ class Result:
     iqr: float
     rounds: int
     facts: Facts | None
+    params: dict[str, Any] | None = None
+    options: dict[str, Any] | None = None
 
     @property
     def spread(self) -> float:
@@ -141,24 +148,45 @@ def newest(storage: Path = STORAGE) -> Path:
 
 def load(path: Path) -> Run:
     """Read and check one file. Raises BadRun."""
-    return from_json(read_json(path, "pytest-benchmark JSON"), str(path))
+    return from_json(read_json(path, "pytest-benchmark JSON"), one_line(path))
+
+
+def one_line(text: object) -> str:
+    """Whatever a file holds or is called, fit for a message: control characters and lone surrogates
+    are spelled out."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text)
+    )
 
 
 def read_json(path: Path, needs: str) -> Any:
     """The file, parsed. Raises BadRun; `needs` names what it should have been."""
+    name = one_line(path)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise BadRun(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise BadRun(f"{name}: cannot be read ({error.strerror or error})") from None
     except UnicodeDecodeError:
-        raise BadRun(f"{path}: not a text file, needs {needs}") from None
+        raise BadRun(f"{name}: not a text file, needs {needs}") from None
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         what = "is empty" if not text.strip() else f"is not JSON (line {error.lineno}: {error.msg})"
-        raise BadRun(f"{path}: {what}, needs {needs}") from None
+        raise BadRun(f"{name}: {what}, needs {needs}") from None
+    except ValueError as error:  # a name twice; an integer of more digits than Python will read
+        raise BadRun(f"{name}: is not JSON ({one_line(error)}), needs {needs}") from None
     except RecursionError:
-        raise BadRun(f"{path}: is nested too deeply for {needs}") from None
+        raise BadRun(f"{name}: is nested too deeply for {needs}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, whose names must differ: json would keep the last one and drop the others."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice[:60]!r} appears twice in one object")
+    return found
 
 
 def load_all(paths: Iterable[Path]) -> list[Run]:
@@ -231,19 +259,57 @@ def _result(check: Checker, value: Any) -> Result:
     fullname = check.text(benchmark.get("fullname"), "a benchmark's fullname")
     stats = check.mapping(benchmark.get("stats"), f"{fullname}: stats")
 
-    def time(name: str) -> float:
-        return check.number(stats.get(name), f"{fullname}: {name}", _SHORTEST, _LONGEST)
-
     extra = check.optional_mapping(benchmark.get("extra_info"), f"{fullname}: extra_info")
     return Result(
         fullname=fullname,
         group=str(benchmark.get("group") or ""),
-        minimum=time("min"),
-        median=time("median"),
-        iqr=check.number(stats.get("iqr"), f"{fullname}: iqr"),
-        rounds=check.whole(stats.get("rounds"), f"{fullname}: rounds"),
+        **_times(check, fullname, stats),
         facts=_facts(check, fullname, extra) if "kernel" in extra else None,
+        params=_recorded(check, benchmark, "params"),
+        options=_finite(check, fullname, _recorded(check, benchmark, "options")),
     )
+
+
+def _times(check: Checker, fullname: str, stats: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a benchmark that we use. Those that only pytest-benchmark's own tables use
+    must be there too, and all of them must agree: else something wrote over the file."""
+
+    def time(name: str) -> float:
+        return check.number(stats.get(name), f"{fullname}: {name}", _SHORTEST, _LONGEST)
+
+    minimum, longest, median = time("min"), time("max"), time("median")
+    for name, value in (("median", median), ("mean", time("mean"))):
+        if not minimum * (1 - _ROUNDING) <= value <= longest * (1 + _ROUNDING):
+            needs = f"a time from min, {minimum:.6g}, to max, {longest:.6g}"
+            raise check.bad(f"{fullname}: {name}", value, needs)
+    check.number(stats.get("stddev"), f"{fullname}: stddev")
+    _finite(check, fullname, stats)
+    rounds = check.whole(stats.get("rounds"), f"{fullname}: rounds", least=1)
+    if "iterations" in stats:
+        check.whole(stats["iterations"], f"{fullname}: iterations", least=1)
+    if "data" in stats:  # every round; saved on request only
+        where = f"{fullname}: data"
+        data = [
+            check.number(seconds, where, _SHORTEST, _LONGEST)
+            for seconds in check.sequence(stats["data"], where)
+        ]
+        if len(data) != rounds or min(data) != minimum:
+            what = [len(data), min(data, default=None)]
+            raise check.bad(f"{where}'s length and minimum", what, f"{[rounds, minimum]}")
+    iqr = check.number(stats.get("iqr"), f"{fullname}: iqr")
+    return {"minimum": minimum, "median": median, "iqr": iqr, "rounds": rounds}
+
+
+def _finite(check: Checker, where: str, row: dict[str, Any] | None) -> dict[str, Any] | None:
+    for name, value in (row or {}).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise check.bad(f"{where}: {one_line(name)}", value, "a finite number")
+    return row
+
+
+def _recorded(check: Checker, benchmark: dict[str, Any], name: str) -> dict[str, Any] | None:
+    value = benchmark.get(name)
+    return None if value is None else check.mapping(value, f"{benchmark['fullname']}: {name}")
 
 
 def _facts(check: Checker, fullname: str, extra: dict[str, Any]) -> Facts:
@@ -322,9 +388,9 @@ class Checker:
             raise self.bad(where, value, f"a number from {least:g} to {most:g}")
         return float(value)
 
-    def whole(self, value: Any, where: str) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
-            raise self.bad(where, value, f"a whole number from 0 to {_LARGEST:g}")
+    def whole(self, value: Any, where: str, least: int = 0) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LARGEST:
+            raise self.bad(where, value, f"a whole number from {least} to {_LARGEST:g}")
         return value
 
 
@@ -341,7 +407,7 @@ def machine_differences(now: dict[str, Any], then: dict[str, Any]) -> list[str]:
             continue
         if path == "tiers" and isinstance(here, dict) and isinstance(there, dict):
             changed = [t for t in {**here, **there} if here.get(t) != there.get(t)]
-            lines.append(f"built differently: {', '.join(changed)}")
+            lines.append(f"built differently: {one_line(', '.join(changed))}")
         elif path == "cpu.flags":
             lines.append("CPU flags differ")
         else:
@@ -357,4 +423,4 @@ def _lookup(info: dict[str, Any], path: str) -> Any:
 
 
 def _said(value: Any) -> str:
-    return "not recorded" if value is None else str(value)[:60]
+    return "not recorded" if value is None else one_line(value)[:60]

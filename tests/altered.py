@@ -13,8 +13,9 @@ def altered(content: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     holder: Any = changed
     for part in parents:
         holder = holder[int(part)] if part.isdigit() else holder[part]
+    place = int(last) if isinstance(holder, list) else last
     if value is ...:
-        del holder[last]
+        del holder[place]
     else:
-        holder[last] = value
+        holder[place] = value
     return changed

@@ -35,12 +35,12 @@ def ours(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", files("bench/views"), ids=str)
 def test_views_read_saved_runs_and_nothing_else(path: Path) -> None:
-    allowed = ("bench.runs", "bench.peer_runs", "bench.views")
+    allowed = ("bench.runs", "bench.peer_runs", "bench.gate_runs", "bench.views")
     assert all(name == "bench" or name.startswith(allowed) for name in ours(path))
 
 
-@pytest.mark.parametrize("path", files("bench/measure"), ids=str)
-def test_measure_never_imports_views(path: Path) -> None:
+@pytest.mark.parametrize("path", files("bench/measure", "bench/gate"), ids=str)
+def test_measure_and_gate_never_import_views(path: Path) -> None:
     assert not any(name.startswith("bench.views") for name in ours(path))
 
 
@@ -62,7 +62,8 @@ def test_the_python_side_is_standard_library_only(path: Path) -> None:
 
 def test_runs_imports_nothing_of_ours() -> None:
     assert ours(ROOT / "bench/runs.py") == set()
-    assert all(name.startswith("bench.runs") for name in ours(ROOT / "bench/peer_runs.py"))
+    for name in ("peer_runs", "gate_runs"):
+        assert all(m.startswith("bench.runs") for m in ours(ROOT / f"bench/{name}.py"))
 
 
 def test_conftest_imports_nothing_compiled_at_the_top() -> None:

@@ -14,6 +14,7 @@ from bench.measure.peers import compare
 from bench.views import matrix
 from bench.views import peers as view
 from tests.altered import altered
+from tests.stats import stats
 
 TIME = {
     "ratio": 1.5, "low": 1.4, "high": 1.6, "pairs": 20, "min_seconds": 3e-6,
@@ -115,7 +116,7 @@ def run_of(*variants: tuple[str, int | None, float]) -> runs.Run:
     benchmarks = [
         {
             "fullname": variant,
-            "stats": {"min": seconds, "median": seconds, "iqr": 0, "rounds": 9},
+            "stats": stats(seconds),
             "extra_info": {
                 **info, "variant": variant, "side": sides[variant.partition("-")[0]],
                 "threads": threads, "relaxed": variant == "c-fastmath",

@@ -13,17 +13,18 @@ import pytest
 from bench.measure.derived import add_derived_figures
 from bench.runs import Run, from_json
 from bench.views.report import charts, comparison, drawing, page, write_report
+from tests.stats import stats
 
 SVG = "{http://www.w3.org/2000/svg}"
 SIDES = {"py": "python", "c": "native", "peer": "peer"}
 HOSTILE = "<script>alert('\"&\u00fc\u4e16')</script>"
 
 
-def case(kernel: str, variant: str, n: int, seconds: float, **stats: Any) -> dict[str, Any]:
+def case(kernel: str, variant: str, n: int, seconds: float, **more: Any) -> dict[str, Any]:
     """One benchmark of this suite, of n elements."""
     return {
         "fullname": f"test_bench.py::test_{kernel}[{variant}-{n}]",
-        "stats": {"min": seconds, "median": seconds, "iqr": seconds / 100, "rounds": 9, **stats},
+        "stats": stats(seconds, **{"iqr": seconds / 100, **more}),
         "extra_info": {
             "kernel": kernel,
             "variant": variant,
@@ -42,8 +43,7 @@ def case(kernel: str, variant: str, n: int, seconds: float, **stats: Any) -> dic
 
 
 def foreign(name: str, seconds: float) -> dict[str, Any]:
-    stats = {"min": seconds, "median": seconds, "iqr": seconds / 100, "rounds": 9}
-    return {"fullname": name, "stats": stats}
+    return {"fullname": name, "stats": stats(seconds, iqr=seconds / 100)}
 
 
 def make_run(*benchmarks: dict[str, Any], day: int = 1, **machine: Any) -> Run:
@@ -375,7 +375,7 @@ def test_new_and_gone_are_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "stats", "verdict"),
+    ("now", "more", "verdict"),
     [
         (1.0, {}, "within spread"),
         (1.019, {}, "within spread"),  # 1 % + 1 %
@@ -386,9 +386,9 @@ def test_new_and_gone_are_listed(tmp_path: Path) -> None:
     ],
 )
 def test_only_what_is_beyond_the_spread_is_judged(
-    now: float, stats: dict[str, Any], verdict: str, tmp_path: Path
+    now: float, more: dict[str, Any], verdict: str, tmp_path: Path
 ) -> None:
-    runs = [make_run(case("k", "c-avx2", 9, 1.0)), make_run(case("k", "c-avx2", 9, now, **stats))]
+    runs = [make_run(case("k", "c-avx2", 9, 1.0)), make_run(case("k", "c-avx2", 9, now, **more))]
     (change,) = comparison.changes(*runs)
     assert change.verdict == verdict
     assert change.ratio == pytest.approx(now)

@@ -14,6 +14,7 @@ from bench import __main__ as command_line
 from bench import runs
 from bench.views import matrix
 from tests.altered import altered
+from tests.stats import stats
 
 GOOD: dict[str, Any] = {
     "datetime": "2026-01-02T03:04:05+00:00",
@@ -36,7 +37,7 @@ GOOD: dict[str, Any] = {
         {
             "fullname": "test_bench_relu.py::test_relu[c-avx2-100]",
             "group": "relu_f32 100",
-            "stats": {"min": 1e-7, "median": 2e-7, "iqr": 1e-8, "rounds": 7},
+            "stats": stats(1e-7, median=2e-7, mean=2e-7, max=3e-7, iqr=1e-8, rounds=7),
             "extra_info": {
                 "kernel": "relu_f32",
                 "variant": "c-avx2",
@@ -130,7 +131,23 @@ BAD_VALUES = [
     ("benchmarks.0.stats.min", True),
     ("benchmarks.0.stats.median", None),
     ("benchmarks.0.stats.iqr", -1.0),
+    ("benchmarks.0.stats.median", 9e-8),  # below the minimum
+    ("benchmarks.0.stats.mean", 4e-7),  # above the maximum
+    ("benchmarks.0.stats.mean", ...),
+    ("benchmarks.0.stats.max", float("nan")),
+    ("benchmarks.0.stats.stddev", ...),
+    ("benchmarks.0.stats.q1", float("nan")),
     ("benchmarks.0.stats.rounds", 1.5),
+    ("benchmarks.0.stats.rounds", 0),
+    ("benchmarks.0.stats.iterations", 0),
+    ("benchmarks.0.stats.data", 5),
+    ("benchmarks.0.stats.data", []),
+    ("benchmarks.0.stats.data", [1e-7] * 6),  # seven rounds
+    ("benchmarks.0.stats.data", [2e-7] * 7),  # another minimum
+    ("benchmarks.0.stats.data", [1e-7] * 6 + [float("nan")]),
+    ("benchmarks.0.params", 5),
+    ("benchmarks.0.options", []),
+    ("benchmarks.0.options", {"max_time": float("nan")}),
     ("benchmarks.0.extra_info", 5),
     ("benchmarks.0.extra_info.variant", ...),
     ("benchmarks.0.extra_info.shape", "100"),
@@ -174,7 +191,12 @@ def test_a_bad_value_is_named_with_its_place(path: str, value: Any) -> None:
     assert message.startswith("some.json: ")
     assert "\n" not in message
     place = path.rpartition(".")[2]
-    assert place.rstrip("s") in message or "appears twice" in message or "benchmark" in message
+    assert (
+        place.rstrip("s") in message
+        or "max_time" in message
+        or "appears twice" in message
+        or "benchmark" in message
+    )
 
 
 BAD_FILES = {
@@ -185,6 +207,8 @@ BAD_FILES = {
     "not-an-object": b"[1, 2]",
     "deep": b"[" * 100_000,
     "no-benchmarks": b"{}",
+    "a-name-twice": json.dumps(GOOD).replace('"dirty"', '"id"').encode(),
+    "too-many-digits": b"[" + b"9" * 5000 + b"]",
 }
 
 
@@ -214,6 +238,21 @@ def test_the_matrix_prints_on_any_terminal(tmp_path: Path, monkeypatch: pytest.M
         assert command_line.main(["matrix", str(path), "--format", form]) == 0
     sys.stdout.flush()
     assert out.getvalue().count(b"re\\xb5lu") == 2
+
+
+def test_every_round_may_be_saved_too() -> None:
+    data = [2e-7, 1e-7, *[3e-7] * 5]
+    assert runs.from_json(changed("benchmarks.0.stats.data", data)).results[0].rounds == 7
+
+
+def test_a_file_of_any_name_is_named_in_one_line(tmp_path: Path) -> None:
+    for content in ("", "{}"):
+        path = tmp_path / "a\nb\udcff.json"
+        path.write_text(content)
+        with pytest.raises(runs.BadRun) as error:
+            runs.load(path)
+        assert r"a\nb\udcff.json: " in str(error.value)
+        assert str(error.value).isprintable()
 
 
 def test_a_folder_is_not_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,14 @@ def percent(value: float) -> str:
     return f"{value:.0f}%" if value >= 10 else f"{value:.1f}%"
 
 
+def change(value: float) -> str:
+    """Head / base - 1: 0.031 -> "+3.1%", -0.0042 -> "-0.42%", 2.0 -> "+200%"."""
+    size = abs(value)
+    decimals = 2 if size < 0.00995 else 1 if size < 0.9995 else 0
+    shown = f"{100 * value:+.{decimals}f}%"
+    return shown if float(shown[:-1]) else "0%"
+
+
 def nbytes(value: int) -> str:
     """ "24 KiB", "128 MiB"."""
     return f"{value / 2**20:.4g} MiB" if value >= 2**20 else f"{value / 2**10:.4g} KiB"

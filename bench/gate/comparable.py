@@ -1,0 +1,127 @@
+"""Whether the times of two saved runs say anything about the code."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from bench.gate.errors import NotComparable
+from bench.runs import Checker, Result, Run, machine_differences, one_line
+
+
+def refuse_unknown_machine(run: Run) -> None:
+    """Raises NotComparable where the run does not say what it was measured on: what neither side
+    records is alike on both, and shows nothing."""
+    cpu = run.machine.get("cpu")
+    known = {
+        "CPU": isinstance(cpu, dict) and (cpu.get("brand_raw") or cpu.get("flags")),
+        "Python": run.machine.get("python_version"),
+        "tiers": run.machine.get("tiers") or not any(f.side == "native" for _, f in run.ours),
+    }
+    unknown = [name for name, fact in known.items() if not fact]
+    if unknown:
+        raise NotComparable(
+            f"{run.source}: {', '.join(unknown)}: not recorded in machine_info, needs them to be "
+            "compared with another run"
+        )
+
+
+def refuse_other_machine(run: Run, base: Run, same_sources: bool) -> None:
+    """Raises NotComparable where CPU, Python or a tier's compiler or flags differ.
+
+    A tier's key is the hash of its compiler, flags and sources. With same_sources it must agree;
+    without, the sources may differ, for they are what is judged.
+    """
+    here, there = (
+        {name: fact for name, fact in machine.items() if name != "tiers"}
+        for machine in (run.machine, base.machine)
+    )
+    differences = machine_differences(here, there)
+    differences += _tier_differences(_tiers(run), _tiers(base), same_sources)
+    if differences:
+        raise NotComparable(
+            f"{run.source}: is not comparable with {base.source}: {'; '.join(differences)}"
+        )
+
+
+def _tiers(run: Run) -> dict[str, Any] | None:
+    tiers, check = run.machine.get("tiers"), Checker(run.source)
+    if tiers is None:
+        return None
+    for name, value in check.mapping(tiers, "machine_info.tiers").items():
+        where = f"machine_info.tiers.{one_line(name)}"
+        info = check.mapping(value, where)
+        if "unavailable" not in info:
+            check.text(info.get("compiler"), f"{where}.compiler")
+            check.text(info.get("key"), f"{where}.key")
+            for flag in check.sequence(info.get("flags"), f"{where}.flags"):
+                check.text(flag, f"{where}.flags")
+    return dict(tiers)
+
+
+def _tier_differences(
+    here: dict[str, Any] | None, there: dict[str, Any] | None, same_sources: bool
+) -> list[str]:
+    """A tier of one side only is none: its benchmarks are new, or missing."""
+    if here is None or there is None:
+        return [] if here is there else ["tiers: recorded on one side only"]
+    lines = []
+    for name in (name for name in there if name in here):
+        now, then = here[name], there[name]
+        if "unavailable" in now or "unavailable" in then:
+            if ("unavailable" in now) != ("unavailable" in then):
+                side = "now" if "unavailable" in now else "before"
+                lines.append(f"tier {one_line(name)} was unavailable {side}")
+            continue
+        for fact in ("compiler", "flags", *(["key"] if same_sources else [])):
+            if now[fact] != then[fact]:
+                before, after = (_flags(side[fact]) for side in (then, now))
+                lines.append(f"tier {one_line(name)}: {fact} {before} before, {after} now")
+    return lines
+
+
+def _flags(value: str | list[str]) -> str:
+    return value[:60] if isinstance(value, str) else " ".join(value)
+
+
+def refuse_other_benchmark(run: Run, here: Result, base: Run, there: Result) -> None:
+    """Raises NotComparable where one name stands for different work, or it was timed otherwise."""
+    for what, now, then in (
+        ("options", here.options, there.options),
+        ("params", here.params, there.params),
+        ("extra_info", _case(here), _case(there)),
+    ):
+        if what == "options" and (now is None or then is None):
+            which = run if now is None else base
+            raise NotComparable(
+                f"{which.source}: {here.fullname}: options are not recorded, needs them to be "
+                "compared with another run"
+            )
+        if _canonical(now) != _canonical(then):
+            raise NotComparable(
+                f"{run.source}: {here.fullname}: {what} {_different(then, now)} in {base.source}, "
+                f"{_different(now, then)} here"
+            )
+
+
+def _case(result: Result) -> dict[str, Any] | None:
+    """What of the facts says which work was done, and by how many threads."""
+    facts = result.facts
+    if facts is None:
+        return None
+    names = ("kernel", "variant", "shape", "threads", "relaxed")
+    return {name: getattr(facts, name) for name in names}
+
+
+def _canonical(value: Any) -> str:
+    """NaN is like NaN, and an object that was recorded by its address like one at another."""
+    return re.sub(r"\b0x[0-9a-f]{6,}", "0x", json.dumps(value, sort_keys=True))
+
+
+def _different(one: dict[str, Any] | None, other: dict[str, Any] | None) -> str:
+    """The entries of `one` that `other` does not have."""
+    if one is None or other is None:
+        return "not recorded" if one is None else "recorded"
+    own = {name: v for name, v in one.items() if _canonical(v) != _canonical(other.get(name))}
+    return json.dumps(own)[:80] if own else "nothing more"
