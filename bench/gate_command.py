@@ -48,6 +48,17 @@ def add_arguments(command: Any) -> None:
         metavar="PERCENT",
         help="the least slowdown that counts; default and least for times: 1",
     )
+    command.add_argument(
+        "--floor",
+        type=percentage,
+        metavar="PERCENT",
+        help="saved runs: what moments apart may differ by (default: 10)",
+    )
+    command.add_argument(
+        "--allow-removed",
+        action="store_true",
+        help="saved runs: list a benchmark that the head lacks instead of refusing",
+    )
     command.add_argument("--seed", type=_whole, metavar="N", help="repeats the order of a gate")
     command.add_argument("--core", type=_whole, metavar="N", help="default: the last usable one")
     command.add_argument(
@@ -173,6 +184,8 @@ def _check(options: argparse.Namespace) -> None:
 def _gate(options: argparse.Namespace) -> Gate:
     if options.saved:
         return gate_runs.load(options.saved)
+    if options.runs:
+        return _saved_gate(options)
     from bench.gate import timing
     from bench.gate.sides import workspace
 
@@ -183,6 +196,17 @@ def _gate(options: argparse.Namespace) -> Gate:
             return timing.gate_on_times(sides, settings, folder)
         with options.record.open("w", encoding="utf-8") as settings.record:
             return timing.gate_on_times(sides, settings, folder)
+
+
+def _saved_gate(options: argparse.Namespace) -> Gate:
+    from bench.gate import saved
+
+    chosen = {"threshold": options.threshold, "floor": options.floor}
+    return saved.compare(
+        options.runs,
+        allow_missing=options.allow_removed,
+        **{name: value for name, value in chosen.items() if value is not None},
+    )
 
 
 def _self_check(options: argparse.Namespace) -> int:
@@ -272,7 +296,4 @@ def _publish(gate: Gate, options: argparse.Namespace) -> None:
     if options.summary is not None:
         with options.summary.open("a", encoding="utf-8") as file:
             file.write(view.as_markdown(gate) + "\n")
-    if options.format == "text":
-        print(view.as_text(gate, every_pass=options.all))
-    else:
-        print(view.FORMATS[options.format](gate))
+    print(view.FORMATS[options.format](gate, options.all))

@@ -32,7 +32,7 @@ SLOWDOWNS = (0.01, 0.02, 0.03, 0.05, 0.10)
 BENCHMARKS = 60  # of a gate; all there are, if fewer
 _VICTIMS = 1 / 4  # of the benchmarks of a planted gate
 # Passes that find how much work makes how much time.
-_CALIBRATION = 12
+_CALIBRATION = 8
 _CALIBRATION_SHARE = 0.5
 # A planted tree's own cost must be below this part of the slowdown that it is to make.
 _MOST_OVERHEAD = 0.5
@@ -77,7 +77,8 @@ class SelfCheck:
         started = monotonic()
         seed = self.draw.getrandbits(32)
         choice = random.Random(seed)
-        chosen = choice.sample(list(self.pairs), min(BENCHMARKS, len(self.pairs)))
+        able = [p for p in self.pairs if p.name in self.shares or kind != PLANTED]
+        chosen = choice.sample(able, min(BENCHMARKS, len(able)))
         planted: dict[str, float] = {}
         place = {SAME: _AGAIN, SHIFTED: _SHIFTED, PLANTED: _AGAIN}[kind]
         pairs = [replace(p, sides=(_BASE, place)) for p in chosen]
@@ -122,7 +123,9 @@ def prepare(root: Path, folder: Path, settings: Settings) -> SelfCheck:
     sampler = sampler_for(trees, settings, folder, draw)
     settings.progress.stage("verifying")
     pairs = sampler.prepare(inventory.pairs)
-    shares = _calibrate(sampler, [p for p in pairs if p.kernel], settings.progress)
+    kernels = [p for p in pairs if p.kernel]
+    chosen = draw.sample(kernels, min(BENCHMARKS, len(kernels)))
+    shares = _calibrate(sampler, chosen, settings.progress)
     return SelfCheck(sampler, pairs, settings, draw, shares)
 
 
