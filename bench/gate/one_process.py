@@ -40,6 +40,8 @@ class BothSides:
         self._scratch = scratch
         self._draw = draw
         self._tiers: dict[tuple[int, int, str], kernels_c.Tier] = {}
+        self._probes: dict[str, list[Case]] = {}  # by kernel; each knows its truth
+        self._probed: set[tuple[int, str, str]] = set()
 
     def take(self, pair: Pair, block_seconds: float) -> Block:
         kernel = registry.kernel(pair.kernel)
@@ -113,7 +115,12 @@ class BothSides:
                 verified.add(known)
             if call.implementation == "python" or pair.sides[place] != place:
                 return
-            for probe in probes(case.kernel):
+            if (place, case.kernel.name, pair.variant) in self._probed:
+                return
+            self._probed.add((place, case.kernel.name, pair.variant))
+            if case.kernel.name not in self._probes:
+                self._probes[case.kernel.name] = list(probes(case.kernel))
+            for probe in self._probes[case.kernel.name]:
                 if not (probe.needs_ieee and pair.variant in registry.RELAXED):
                     what = f"{pair.name} probe {case.kernel.size_name(probe.shape)}"
                     probe.run_and_verify(what, self._call(place, pair, probe))

@@ -9,6 +9,7 @@ known part, and the others are not.
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -30,10 +31,10 @@ from bench.measure.facts import cpu_name
 
 SLOWDOWNS = (0.01, 0.02, 0.03, 0.05, 0.10)
 BENCHMARKS = 60  # of a gate; all there are, if fewer
-_VICTIMS = 1 / 4  # of the benchmarks of a planted gate
+_VICTIMS = 1 / 3  # of the benchmarks of a planted gate
 # Passes that find how much work makes how much time.
 _CALIBRATION = 8
-_CALIBRATION_SHARE = 0.5
+_CALIBRATION_SHARE = 0.1
 # A planted tree's own cost must be below this part of the slowdown that it is to make.
 _MOST_OVERHEAD = 0.5
 # Trees, by their place among the sides.
@@ -85,13 +86,15 @@ class SelfCheck:
         if kind == PLANTED:
             pairs = [self._maybe_planted(p, planted, choice) for p in pairs]
         self.sampler.draw = random.Random(seed)
+        if self.sampler.record is not None:
+            self.sampler.record.write(json.dumps({"gate": kind, "planted": planted}) + "\n")
         findings = look(self.sampler, pairs, self.settings)
         outcomes = tuple(
             Outcome(
                 name=p.name,
                 planted=planted.get(p.name, 0.0),
                 verdict=IMPROVED if findings[p.name].improved else findings[p.name].verdict,
-                change=findings[p.name].change,
+                change=round(findings[p.name].change, 5),
             )
             for p in pairs
         )
