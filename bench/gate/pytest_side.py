@@ -22,6 +22,7 @@ import hashlib
 import inspect
 import json
 import os
+import random
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -253,6 +254,13 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)
 
 
+def move_heap(layout: int) -> list[Any]:
+    """Memory of many sizes, to be held: whatever is allocated later lies elsewhere."""
+    draw = random.Random(layout)
+    small = [bytes(draw.randrange(500)) for _ in range(draw.randrange(3000))]
+    return [small, *(bytearray(draw.randrange(200_000)) for _ in range(draw.randrange(8)))]
+
+
 def run_pytest(plugin: Any, arguments: list[str]) -> int:
     """In the current folder, which is the side's."""
     root = os.getcwd()
@@ -272,9 +280,12 @@ def main(arguments: list[str]) -> int:
         result = {"found": lister.found, "failed": lister.failed, "skipped": lister.skipped}
         Path(rest[0]).write_text(json.dumps({**result, "exit": code}), encoding="utf-8")
         return 0
+    held = move_heap(int(os.environ["PYTHONHASHSEED"]))
     wanted = json.loads(Path(rest[2]).read_text(encoding="utf-8"))
     files = list(dict.fromkeys(nodeid.partition("::")[0] for nodeid in wanted))
-    return run_pytest(Server(wanted, int(rest[0]), int(rest[1])), files)
+    code = run_pytest(Server(wanted, int(rest[0]), int(rest[1])), files)
+    del held
+    return code
 
 
 if __name__ == "__main__":

@@ -72,10 +72,17 @@ def _last_line(output: str) -> str:
     return (errors or ["nothing"])[-1].removeprefix("ERROR:").strip()[:_LONGEST_REASON]
 
 
+def layout_environment(layout: int) -> dict[str, str]:
+    """What makes a process lay out its memory in one of many ways: the environment's length moves
+    the stack, the seed of hashes orders sets, and pytest_side.py moves the heap by it. Both sides
+    get the same; the next block's get another."""
+    return {"PYTHONHASHSEED": str(layout), "BAREMETAL_GATE_PADDING": "x" * (layout % 4093)}
+
+
 class Serving:
     """A side's pytest that waits inside one benchmarked call after the other."""
 
-    def __init__(self, side: Side, tests: Sequence[str], scratch: Path, hash_seed: int) -> None:
+    def __init__(self, side: Side, tests: Sequence[str], scratch: Path, layout: int) -> None:
         self._side = side
         with tempfile.NamedTemporaryFile("w", dir=scratch, suffix=".json", delete=False) as wanted:
             json.dump(list(tests), wanted)
@@ -85,7 +92,7 @@ class Serving:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 **_command(side, "serve", str(requests), str(write_replies), wanted.name),
-                env=side_environment(PYTHONHASHSEED=str(hash_seed)),
+                env=side_environment(**layout_environment(layout)),
                 stdout=log,
                 pass_fds=(requests, write_replies),
             )
