@@ -48,15 +48,21 @@ def _log(change: float) -> float:
     return math.log1p(change)
 
 
-def is_settled(values: Sequence[float], threshold: float) -> bool:
-    """Whether the first look is enough to pass: it has not moved, and a slowdown worth seeing would
-    have been seen."""
+def could_have_passed(values: Sequence[float], threshold: float, family: int) -> bool:
+    """Whether a slowdown worth seeing would have been seen, and was not."""
     span = interval(values, CONFIDENCE)
+    enough = threshold + MARGIN
+    return span.high <= _log(enough) and detectable(values, span, threshold, family) <= enough
+
+
+def is_settled(values: Sequence[float], threshold: float, family: int) -> bool:
+    """Whether the first look is enough to pass."""
     suspicious = abs(hodges_lehmann(values)) > _SUSPICIOUS * _log(threshold)
-    return not suspicious and span.high <= _log(threshold + MARGIN)
+    return not suspicious and could_have_passed(values, threshold, family)
 
 
 def passed(values: Sequence[float], threshold: float, family: int) -> Finding:
+    """What is said of a pair that is settled."""
     return _finding(PASS, values, threshold, family)
 
 
@@ -70,10 +76,10 @@ def judge(samples: Mapping[str, Sequence[float]], threshold: float) -> dict[str,
     findings = {}
     for name, is_slower, is_faster in zip(names, slower, faster, strict=True):
         values = samples[name]
-        estimate, span = hodges_lehmann(values), interval(values, CONFIDENCE)
+        estimate = hodges_lehmann(values)
         if is_slower and estimate > _log(threshold):
             verdict = REGRESSED
-        elif estimate <= _log(threshold) and span.high <= _log(threshold + MARGIN):
+        elif estimate <= _log(threshold) and could_have_passed(values, threshold, len(names)):
             verdict = PASS
         else:
             verdict = INCONCLUSIVE
