@@ -36,7 +36,8 @@ class Listed:
     skipped: dict[str, str]
 
 
-def _command(side: Side, *arguments: str) -> dict[str, Any]:
+def command_of(side: Side, *arguments: str) -> dict[str, Any]:
+    """What subprocess needs to start pytest_side.py with these arguments in the side's folder."""
     return {
         "args": [sys.executable, "-c", _START, str(_SCRIPT), *arguments],
         "cwd": side.root,
@@ -50,7 +51,7 @@ def list_benchmarks(side: Side, pytest_arguments: Sequence[str], scratch: Path) 
     once. Raises GateError where pytest itself does not run, or does not take its arguments."""
     result = scratch / f"{side.label}-benchmarks.json"
     answer = subprocess.run(
-        **_command(side, "list", str(result), *pytest_arguments),
+        **command_of(side, "list", str(result), *pytest_arguments),
         env=side_environment(),
         stdout=subprocess.PIPE,
         text=True,
@@ -91,7 +92,7 @@ class Serving:
         replies, write_replies = os.pipe()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                **_command(side, "serve", str(requests), str(write_replies), wanted.name),
+                **command_of(side, "serve", str(requests), str(write_replies), wanted.name),
                 env=side_environment(**layout_environment(layout)),
                 stdout=log,
                 pass_fds=(requests, write_replies),

@@ -48,17 +48,18 @@ def _log(change: float) -> float:
     return math.log1p(change)
 
 
-def could_have_passed(values: Sequence[float], threshold: float, family: int) -> bool:
-    """Whether a slowdown worth seeing would have been seen, and was not."""
-    span = interval(values, CONFIDENCE)
-    enough = threshold + MARGIN
-    return span.high <= _log(enough) and detectable(values, span, threshold, family) <= enough
-
-
 def is_settled(values: Sequence[float], threshold: float, family: int) -> bool:
-    """Whether the first look is enough to pass."""
+    """Whether the first look is enough to pass: nothing suspicious, and a slowdown worth seeing is
+    ruled out and would have been seen. The later looks, of more blocks, do without the last."""
     suspicious = abs(hodges_lehmann(values)) > _SUSPICIOUS * _log(threshold)
-    return not suspicious and could_have_passed(values, threshold, family)
+    span = interval(values, CONFIDENCE)
+    could_see = detectable(values, span, threshold, family) <= threshold + MARGIN
+    return not suspicious and could_see and _rules_out(span, threshold)
+
+
+def _rules_out(span: Interval, threshold: float) -> bool:
+    """Whether the interval excludes slowdowns worth seeing."""
+    return span.high <= _log(threshold + MARGIN)
 
 
 def passed(values: Sequence[float], threshold: float, family: int) -> Finding:
@@ -76,10 +77,10 @@ def judge(samples: Mapping[str, Sequence[float]], threshold: float) -> dict[str,
     findings = {}
     for name, is_slower, is_faster in zip(names, slower, faster, strict=True):
         values = samples[name]
-        estimate = hodges_lehmann(values)
+        estimate, span = hodges_lehmann(values), interval(values, CONFIDENCE)
         if is_slower and estimate > _log(threshold):
             verdict = REGRESSED
-        elif estimate <= _log(threshold) and could_have_passed(values, threshold, len(names)):
+        elif estimate <= _log(threshold) and _rules_out(span, threshold):
             verdict = PASS
         else:
             verdict = INCONCLUSIVE
