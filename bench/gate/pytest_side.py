@@ -237,8 +237,8 @@ class Counter(InOrder):
 
 
 class Server(InOrder):
-    """Inside each benchmarked call it says "ready", then answers "run N" with the seconds of N calls
-    until it is told "done"."""
+    """Inside each benchmarked call it says "ready", then answers "run N" with the seconds of N
+    calls until it is told "done"."""
 
     def __init__(self, wanted: list[str], requests: int, replies: int) -> None:
         super().__init__(wanted)
