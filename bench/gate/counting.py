@@ -38,7 +38,7 @@ from pathlib import Path
 from time import perf_counter
 
 # In the counted process this names the file that every region is entered in.
-_LOG = "COUNTED_REGIONS"
+_LOG = "COUNTED_PAIRS"
 _BEGIN, _END = "sched_get_priority_min", "sched_get_priority_max"
 _ALIASES = ("", "__")  # valgrind may know a function by the C library's own name for it
 # What an allocator does depends on everything allocated before: whether a growing list is extended
@@ -51,12 +51,13 @@ _ALLOCATOR = re.compile(
 )
 _ALLOCATION = 20  # instructions
 
-# Regions of each call. An allocator that takes a slow path, a dictionary that grows, an instruction
+# Pairs of regions, of one call and of some more: what a region adds by itself is in both. A cache
+# that takes a slow path, a dictionary that grows, an instruction
 # of the interpreter that specialises only ever add, so the smallest counts.
-_REGIONS = 3
+_PAIRS = 2
 # Calls before the first region. CPython from 3.11 on rewrites a function's bytecode in its first
 # few calls; the counts of Python kernels stood still from the sixth.
-WARM_CALLS = 8
+WARM_CALLS = 6
 # A short call is repeated within a region until that lasts this long, under valgrind: a million
 # instructions or more, of which the allocator's whims (up to 100) are 0.01 %.
 _REGION_SECONDS = 0.02
@@ -95,7 +96,7 @@ def counted(
     label: str = "",
     warm_calls: int = WARM_CALLS,
 ) -> None:
-    """Call function(*args), warm, in _REGIONS counted regions. Without callgrind around this
+    """Call function(*args), warm, in counted regions. Without callgrind around this
     process it is called all the same, and nothing is counted.
 
     Of several threads only the one that calls is counted. Whatever the function raises passes, and
@@ -106,21 +107,16 @@ def counted(
     gc.disable()
     try:
         calls = _warm(function, args, warm_calls)
-        for _ in range(_REGIONS):
-            # An empty one before each, so that both find the interpreter's own state alike.
-            _region(_nothing, (), 0, label)
-            _region(function, args, calls, label)
+        for _ in range(_PAIRS):
+            _region(function, args, 1, label)
+            _region(function, args, 1 + calls, label)
     finally:
         if was_on:
             gc.enable()
 
 
-def _nothing() -> None:
-    pass
-
-
 def _warm(function: Callable[..., object], args: tuple[object, ...], warm_calls: int) -> int:
-    """Warms the function, and the region's own code; returns how many calls make a region."""
+    """Warms the function, and the region's own code; returns how many calls to count."""
     for _ in range(warm_calls):
         start = perf_counter()
         function(*args)
@@ -287,25 +283,26 @@ def _read(profile: Path, log: Path) -> list[Counted]:
             "does counted code itself call os.sched_get_priority_max?"
         )
     found = []
-    first, group = 0, 2 * _REGIONS
+    first, group = 0, 2 * _PAIRS
     while first < len(parts):
+        (label, _), (_, longer) = regions[first], regions[min(first + 1, len(regions) - 1)]
         calls = [calls for _, calls in regions[first : first + group]]
         if _FAILED in calls:  # its last region is the one that raised
             first += calls.index(_FAILED) + 1
             continue
-        if calls != [0, calls[-1]] * _REGIONS:
+        if calls != [1, longer] * _PAIRS:
             raise CountingFailed("the list of counted regions is torn")
-        found.append(_counted(*regions[first + 1], parts[first : first + group]))
+        found.append(_counted(label, longer - 1, parts[first : first + group]))
         first += group
     return found
 
 
 def _counted(label: str, calls: int, parts: Sequence[Mapping[str, int]]) -> Counted:
-    """From empty regions and full ones, alternating."""
+    """From regions of one call and regions of 1 + calls, alternating."""
 
     def a_call(*events: str) -> float:
-        empty, full = (min(sum(p[e] for e in events) for p in parts[i::2]) for i in (0, 1))
-        return max(0.0, (full - empty) / calls)
+        one, more = (min(sum(p[e] for e in events) for p in parts[i::2]) for i in (0, 1))
+        return max(0.0, (more - one) / calls)
 
     if "D1mr" not in parts[0]:
         return Counted(label, a_call("Ir"), calls)
