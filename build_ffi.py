@@ -3,6 +3,7 @@
     python build_ffi.py                  build in place what is missing or out of date
     python build_ffi.py --force          build everything
     python build_ffi.py --tier avx2      only that tier (repeatable)
+    python build_ffi.py --objects DIR    keep what modules are linked from, in DIR/TIER
 
 CXX chooses the compiler (GCC or Clang); CXXFLAGS and LDFLAGS are appended to every tier's flags.
 setup.py hands the same builders to setuptools, so `pip install -e .` runs exactly these commands.
@@ -316,10 +317,12 @@ def is_current(tier: str, module: Path) -> bool:
     return built_key(module) == build_facts(tier)["key"]
 
 
-def compile_module(tier: str, wrapper: Path, module: Path) -> None:
+def compile_module(tier: str, wrapper: Path, module: Path, keep: Path | None = None) -> None:
     """Compile the generated wrapper and the tier's sources into `module`, whole or not at all.
 
-    All objects get the same flags: flags apply to a module, its generated wrapper included.
+    All objects get the same flags: flags apply to a module, its generated wrapper included. Into
+    `keep` go the objects and, as link.json, the words of the command that come before and after
+    them: bench/gate links them again in other orders.
     """
     include = [f"-I{python_include()}", f"-I{NATIVE}"]
     if not limited_api():
@@ -332,6 +335,12 @@ def compile_module(tier: str, wrapper: Path, module: Path) -> None:
             run([*compiler(), *compile_flags(tier), *include, "-c", str(source), "-o", objects[-1]])
         finished = Path(folder, module.name)
         run([*compiler(), *objects, *link_flags(tier), "-o", str(finished)])
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
+            for item in objects:
+                shutil.move(item, keep)
+            words = {"before": list(compiler()), "after": link_flags(tier)}
+            Path(keep, "link.json").write_text(json.dumps(words))
         os.replace(finished, module)
 
 
@@ -382,10 +391,10 @@ def buildable_tiers() -> list[str]:
     return able
 
 
-def build_in_place(tier: str, wrapper: Path) -> float:
+def build_in_place(tier: str, wrapper: Path, objects: Path | None) -> float:
     """Build one tier into kernels_c; seconds it took."""
     started = time.perf_counter()
-    compile_module(tier, wrapper, module_path(tier))
+    compile_module(tier, wrapper, module_path(tier), objects and objects / tier)
     return time.perf_counter() - started
 
 
@@ -402,6 +411,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--tier", action="append", choices=list(TIERS), help="only this one (repeatable)"
     )
+    parser.add_argument("--objects", type=Path, metavar="DIR", help="keep the object files here")
     options = parser.parse_args(arguments)
     try:
         wanted = [t for t in buildable_tiers() if options.tier is None or t in options.tier]
@@ -409,7 +419,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{compiler_version()}: {len(stale)} of {len(wanted)} tiers to build", flush=True)
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
             wrappers = [write_wrapper(tier, Path(folder)) for tier in stale]
-            finished = pool.map(build_in_place, stale, wrappers)
+            finished = pool.map(build_in_place, stale, wrappers, [options.objects] * len(stale))
             for tier, seconds in zip(stale, finished, strict=True):
                 print(f"  built {module_path(tier).relative_to(ROOT)}  {seconds:.1f} s", flush=True)
     except (BuildError, OSError) as error:

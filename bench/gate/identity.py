@@ -20,6 +20,17 @@ def same_code(pair: Pair, sides: Sequence[Side]) -> bool:
     return kind == "py" and _python(sides[0].root) == _python(sides[1].root)
 
 
+def changed_tiers(sides: Sequence[Side]) -> list[str]:
+    """The tiers that both sides have built, from different sources or in different ways."""
+    found = []
+    for module in sorted((sides[0].root / "kernels_c").glob("_*.so")):
+        tier = module.name.partition(".")[0].removeprefix("_")
+        keys = {_key(side.module(tier)) for side in sides}
+        if len(keys) > 1 and None not in keys:
+            found.append(tier)
+    return found
+
+
 def _key(module: Path | None) -> str | None:
     return None if module is None else build_ffi.built_key(module)
 

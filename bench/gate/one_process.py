@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import random
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,6 +16,7 @@ import kernels_c
 from bench import registry
 from bench.gate.blocks import ROUND_SECONDS, Block, take_block, timed
 from bench.gate.errors import GateError
+from bench.gate.layouts import Module
 from bench.gate.loading import load_python_copy, load_tier_copy
 from bench.gate.pairs import Pair
 from bench.gate.sides import Side
@@ -35,11 +36,18 @@ _FIRST_FLOPS = 20_000  # of the size whose time says what the others' will be
 class BothSides:
     """Each side's native modules, loaded once, and its Python modules, executed anew each time."""
 
-    def __init__(self, sides: Sequence[Side], scratch: Path, draw: random.Random) -> None:
+    def __init__(
+        self,
+        sides: Sequence[Side],
+        scratch: Path,
+        draw: random.Random,
+        modules: Mapping[Module, Path],
+    ) -> None:
         self._sides = sides
+        self._modules = modules  # those that were linked for this process
         self._scratch = scratch
         self._draw = draw
-        self._tiers: dict[tuple[int, int, str], kernels_c.Tier] = {}
+        self._tiers: dict[Module, kernels_c.Tier] = {}
         self._probes: dict[str, list[Case]] = {}  # by kernel; each knows its truth
         self._probed: set[tuple[int, str, str]] = set()
 
@@ -68,7 +76,7 @@ class BothSides:
         key = (place, pair.sides[place], name)
         tier = self._tiers.get(key)
         if tier is None:
-            built = side.module(name)
+            built = self._modules.get(key) or side.module(name)
             assert built is not None  # its pytest lists the benchmark, and it was built
             tier = load_tier_copy(built, name, self._scratch, self._draw)
             self._tiers[key] = tier

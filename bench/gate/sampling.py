@@ -11,14 +11,16 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from bench.gate.blocks import BLOCK_SECONDS
 from bench.gate.errors import GateError
+from bench.gate.layouts import Layouts, Module
 from bench.gate.pairs import Pair
 from bench.gate.sides import Side, side_environment
 
@@ -44,6 +46,9 @@ class Sampler:
     block_seconds: float = BLOCK_SECONDS
     record: IO[str] | None = None
     advance: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self._layouts = Layouts(self.sides, self.scratch)
 
     def prepare(self, pairs: Sequence[Pair]) -> list[Pair]:
         """Verify both sides of every kernel, and find the size at which it is judged."""
@@ -74,9 +79,10 @@ class Sampler:
             groups.setdefault(how, []).append(pair)
         turns = sorted(groups.items(), key=str)
         self.draw.shuffle(turns)
+        modules = self._layouts.draw(pairs, self.draw)
         for (_, threaded, _), group in turns:
             pinned = None if threaded or self.core is None else [self.core]
-            for line in self._work("take", group, pinned):
+            for line in self._work("take", group, pinned, modules):
                 values[line["name"]] = line["value"]
                 self.advance()
                 if self.record is not None:
@@ -84,7 +90,11 @@ class Sampler:
         return values
 
     def _work(
-        self, do: str, pairs: Sequence[Pair], cores: list[int] | None
+        self,
+        do: str,
+        pairs: Sequence[Pair],
+        cores: list[int] | None,
+        modules: Mapping[Module, Path] = MappingProxyType({}),
     ) -> Iterator[dict[str, Any]]:
         """The lines of one worker process. Raises GateError for what it says, or its end."""
         if not pairs:
@@ -94,6 +104,7 @@ class Sampler:
             "sides": [{"label": s.label, "name": s.name, "root": str(s.root)} for s in self.sides],
             "pairs": [p.as_json() for p in pairs],
             "scratch": str(self.scratch),
+            "modules": [[*key, str(path)] for key, path in modules.items()],
             "seed": self.draw.getrandbits(64),
             "cores": cores,
             "block_seconds": self.block_seconds,

@@ -40,9 +40,10 @@ class Side:
         found = sorted((self.root / "kernels_c").glob(f"_{tier}.*so"))
         return found[0] if found else None
 
-    def same_file(self, other: Side, relative: str) -> bool:
-        here, there = self.root / relative, other.root / relative
-        return here.is_file() and there.is_file() and here.read_bytes() == there.read_bytes()
+    @property
+    def objects(self) -> Path:
+        """Beside its root: what its modules are linked from, a folder for each tier."""
+        return self.root.with_name(f"{self.root.name}.objects")
 
 
 @contextlib.contextmanager
@@ -163,12 +164,17 @@ def lend_modules(root: Path, sides: Sequence[Side]) -> None:
                 shutil.copy2(module, side.root / "kernels_c" / module.name)
 
 
-def build(side: Side) -> None:
-    """Build its native modules with its own build_ffi.py, in this environment. Raises GateError."""
-    if not (side.root / _BUILD).is_file():
+def build(side: Side, tiers: Sequence[str] = ()) -> None:
+    """Build its native modules with its own build_ffi.py, in this environment: what is not up to
+    date, or all of those tiers. Raises GateError."""
+    script = side.root / _BUILD
+    if not script.is_file():
         raise GateError(f"{side.label} {side.name}: has no {_BUILD}, so it cannot be built")
+    options = ["--force", *(word for tier in tiers for word in ("--tier", tier))] if tiers else []
+    if "--objects" in script.read_text(encoding="utf-8", errors="replace"):
+        options += ["--objects", str(side.objects)]
     answer = subprocess.run(
-        [sys.executable, _BUILD],
+        [sys.executable, _BUILD, *options],
         cwd=side.root,
         env=side_environment(),
         capture_output=True,

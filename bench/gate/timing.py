@@ -17,8 +17,9 @@ from typing import IO
 
 from bench.gate import verdict
 from bench.gate.errors import GateError
-from bench.gate.identity import same_code
+from bench.gate.identity import changed_tiers, same_code
 from bench.gate.inventory import LONGEST_CALL, Inventory, take_inventory
+from bench.gate.layouts import keep_objects
 from bench.gate.pairs import Pair
 from bench.gate.sampling import Sampler, usable_core
 from bench.gate.sides import Side, build, lend_modules, prepare_base, prepare_head
@@ -89,6 +90,7 @@ def build_sides(root: Path, reference: str, folder: Path, progress: Progress) ->
     for side in sides:
         progress.stage(f"building {side.label} {side.name}")
         build(side)
+    keep_objects(sides, changed_tiers(sides))
     return sides
 
 

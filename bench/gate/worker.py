@@ -31,10 +31,15 @@ from bench.gate.sides import Side, die_with_parent, stop_randomising_addresses
 LOCKSTEP_ROUND_SECONDS = 250e-6
 
 
+def _both_sides(sides: Sequence[Side], job: dict[str, Any], draw: random.Random) -> BothSides:
+    modules = {(place, side, tier): Path(path) for place, side, tier, path in job["modules"]}
+    return BothSides(sides, Path(job["scratch"]), draw, modules)
+
+
 def take_in_one_process(
     sides: Sequence[Side], pairs: Sequence[Pair], job: dict[str, Any], draw: random.Random
 ) -> Iterator[Block]:
-    both = BothSides(sides, Path(job["scratch"]), draw)
+    both = _both_sides(sides, job, draw)
     for pair in pairs:
         yield both.take(pair, job["block_seconds"])
 
@@ -76,7 +81,7 @@ def run(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if job["cores"]:
         os.sched_setaffinity(0, job["cores"])
     if job["do"] == "prepare":
-        prepared = BothSides(sides, Path(job["scratch"]), draw).prepare(pairs)
+        prepared = _both_sides(sides, job, draw).prepare(pairs)
         for pair, (size, seconds) in zip(pairs, prepared, strict=True):
             yield {"name": pair.name, "judged_size": size, "seconds": seconds}
         return
