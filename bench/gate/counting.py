@@ -38,7 +38,7 @@ from pathlib import Path
 from time import perf_counter
 
 # In the counted process this names the file that every region is entered in.
-_LOG = "COUNTED_PAIRS"
+_LOG = "COUNTED_REGIONS"
 _BEGIN, _END = "sched_get_priority_min", "sched_get_priority_max"
 _ALIASES = ("", "__")  # valgrind may know a function by the C library's own name for it
 # What an allocator does depends on everything allocated before: whether a growing list is extended
@@ -51,15 +51,15 @@ _ALLOCATOR = re.compile(
 )
 _ALLOCATION = 20  # instructions
 
-# Pairs of regions, of one call and of some more: what a region adds by itself is in both. A cache
-# that takes a slow path, a dictionary that grows, an instruction
-# of the interpreter that specialises only ever add, so the smallest counts.
+# Pairs of regions, of one call and of some more: what a region adds by itself is in both. A
+# dictionary that grows, an instruction of the interpreter that specialises only ever add, so the
+# smaller of two is taken.
 _PAIRS = 2
 # Calls before the first region. CPython from 3.11 on rewrites a function's bytecode in its first
 # few calls; the counts of Python kernels stood still from the sixth.
 WARM_CALLS = 6
 # A short call is repeated within a region until that lasts this long, under valgrind: a million
-# instructions or more, of which the allocator's whims (up to 100) are 0.01 %.
+# instructions or more, of which the interpreter's whims (up to 100) are 0.01 %.
 _REGION_SECONDS = 0.02
 _MOST_CALLS = 10_000
 _FAILED = -1  # stands for the number of calls where one raised
