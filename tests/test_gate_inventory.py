@@ -193,8 +193,8 @@ def test_every_benchmark_is_accounted_for() -> None:
         "was": foreign("r"), "k": kernel(), "k512": kernel("c-avx512"), "skips": foreign("z"),
     }  # fmt: skip
     head = {
-        "same": foreign("s"), "young": foreign("y"), "body": foreign("2"), "long": foreign("l", 9.0),
-        "is": foreign("r"), "k2": kernel(), "k512": kernel("c-avx512"),
+        "same": foreign("s"), "young": foreign("y"), "body": foreign("2"), "is": foreign("r"),
+        "long": foreign("l", 9.0), "k2": kernel(), "k512": kernel("c-avx512"),
     }  # fmt: skip
     skipped = listed(head, {"skips": "today"})
     found = matched(listed(base), skipped, [{}, {"avx512": NO_AVX512}])

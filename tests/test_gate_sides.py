@@ -435,7 +435,8 @@ def test_a_side_builds_in_its_own_environment(
     monkeypatch.setenv("CXXFLAGS", "-DX")
     (tmp_path / "build_ffi.py").write_text(
         "import os, sys\n"
-        "assert not {'PYTHONPATH', 'PYTEST_ADDOPTS', 'GIT_DIR', 'COV_CORE_SOURCE'} & set(os.environ)\n"
+        "steering = {'PYTHONPATH', 'PYTEST_ADDOPTS', 'GIT_DIR', 'COV_CORE_SOURCE'}\n"
+        "assert not steering & set(os.environ)\n"
         "assert os.environ['CXXFLAGS'] == '-DX'\n"
         "assert os.getcwd() == os.path.dirname(os.path.abspath(__file__))\n"
     )

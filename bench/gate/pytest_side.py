@@ -240,7 +240,7 @@ class Server:
             word, _, number = self._requests.readline().partition(b" ")
             if word != b"run":
                 break
-            os.write(self._replies, repr(take(int(number))).encode() + b"\n")
+            self._say(seconds=take(int(number)))
         if was_on:
             gc.enable()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -103,31 +104,41 @@ class Serving:
         """Until the test stands inside its call. Raises GateError if it fails, before or after an
         earlier one's call."""
         self._test = one_line(test)
-        message = json.loads(self._line())
+        message = self._answer()
         if message.get("ready") != test:
-            failed = message.get("failed", message.get("ready"))
-            reason = message.get("reason", f"ran instead of {test}")
-            raise GateError(f"{self._side.label} {self._side.name}: {failed}: {reason}")
+            raise GateError(f"{self._who}: {message.get('ready')}: ran instead of {test}")
 
     def take(self, calls: int) -> float:
-        os.write(self._requests, b"run %d\n" % calls)
-        return float(self._line())
+        self._ask(b"run %d\n" % calls)
+        return float(self._answer()["seconds"])
 
     def done(self) -> None:
-        os.write(self._requests, b"done\n")
+        self._ask(b"done\n")
+
+    @property
+    def _who(self) -> str:
+        return f"{self._side.label} {self._side.name}"
+
+    def _ask(self, request: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it has ended: said when its answer is missing
+            os.write(self._requests, request)
+
+    def _answer(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self._line())
+        if "failed" in message:
+            reason = one_line(message["reason"])
+            raise GateError(f"{self._who}: {one_line(message['failed'])} fails: {reason}")
+        return message
 
     def _line(self) -> bytes:
         line = self._replies.readline()
         if not line:
-            raise GateError(f"{self._side.label} {self._side.name}: {self._why_ended()}")
+            raise GateError(f"{self._who}: {self._why_ended()}")
         return line
 
     def _why_ended(self) -> str:
-        code = self._process.wait()
-        if code in _WHOLE:
-            output = self._log.read_text(encoding="utf-8", errors="replace")
-            return f"pytest ended early: {_last_line(output)}"
-        return f"pytest ended with {end_of(code)}" + (f" in {self._test}" if self._test else "")
+        said = _last_line(self._log.read_text(encoding="utf-8", errors="replace"))
+        return f"{self._test}: pytest ended with {end_of(self._process.wait())}, saying {said}"
 
     def close(self) -> None:
         """End it, whatever it is doing."""
