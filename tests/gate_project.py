@@ -186,22 +186,21 @@ class Running:
 
     def left(self) -> list[int]:
         """Its processes that still run, itself and the children of children included."""
-        found = []
-        for folder in Path("/proc").iterdir():
-            try:
-                environment = (folder / "environ").read_bytes() if folder.name.isdecimal() else b""
-                if f"{MARK}={self.mark}".encode() in environment:
-                    found.append(int(folder.name))
-            except OSError:  # it has just ended, or is somebody else's
-                continue
-        return found
+        marked = f"{MARK}={self.mark}".encode()
+        pids = [p.name for p in Path("/proc").iterdir() if p.name.isdecimal()]
+        return [int(pid) for pid in pids if marked in _read(pid, "environ")]
+
+
+def _read(pid: str, what: str) -> bytes:
+    """Nothing of a process that has just ended, or is somebody else's."""
+    try:
+        return Path("/proc", pid, what).read_bytes()
+    except OSError:
+        return b""
 
 
 def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
+    return _read(str(pid), "cmdline").replace(b"\0", b" ").decode(errors="replace")
 
 
 def changed(before: dict[str, object], after: dict[str, object]) -> list[str]:

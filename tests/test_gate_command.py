@@ -1,10 +1,10 @@
+# ruff: noqa: E501 - tables of one case a line
 """python -m bench gate as a user runs it, in a project of his own. No test looks at a time, nor at
 a verdict that times decide."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal

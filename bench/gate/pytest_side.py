@@ -267,6 +267,8 @@ def run_pytest(plugin: Any, arguments: list[str]) -> int:
     """In the current folder, which is the side's."""
     root = os.getcwd()
     sys.path[0] = root
+    # tmp_path beside the sides' folders: gone with them, and none of the user's goes instead.
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = os.path.dirname(root)
     # An editable install of the checkout would answer for modules that this side does not have.
     sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", "")]
     options = ["-q", "-p", "no:cacheprovider", "--benchmark-only", "--rootdir", root]
