@@ -4,13 +4,15 @@
 #   CXX      the compiler
 #   QUICK=1  a short run
 #
+# make gate BASE=main: has anything become slower since?
+#
 # From the second run on, make bench compares with the one before and draws the last ten.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN_FLAGS = $(if $(QUICK),--quick) $(if $(wildcard .benchmarks/*/*.json),--benchmark-compare)
 
-.PHONY: bench test lint build clean
+.PHONY: bench test gate lint build clean
 
 bench: build
 	$(BIN)/python -m pytest --benchmark-only --benchmark-autosave $(RUN_FLAGS)
@@ -21,6 +23,9 @@ bench: build
 # Every test, and every benchmark case once: verified, untimed.
 test: build
 	$(BIN)/python -m pytest --benchmark-disable --quick
+
+gate: build
+	$(BIN)/python -m bench gate --base $(or $(BASE),HEAD) $(if $(QUICK),--quick)
 
 lint: build
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

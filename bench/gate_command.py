@@ -61,6 +61,9 @@ def add_arguments(command: Any) -> None:
         action="store_true",
         help="saved runs: list a benchmark that the head lacks instead of refusing",
     )
+    command.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="saved runs: keep a head that passes as FILE"
+    )
     command.add_argument("--seed", type=_whole, metavar="N", help="repeats the order of a gate")
     command.add_argument("--core", type=_whole, metavar="N", help="default: the last usable one")
     command.add_argument(
@@ -122,6 +125,8 @@ def run(options: argparse.Namespace) -> int:
                 return _self_check(options)
             gate = _gate(options)
             _publish(gate, options)
+            if options.baseline is not None:
+                _keep_as_baseline(gate, options)
             return gate.exit_code
     except (OSError, BadRun):  # said by main
         raise
@@ -189,7 +194,9 @@ def _check(options: argparse.Namespace) -> None:
         raise GateError("--selfcheck: adds to its --ledger, and has no use for -o")
     if options.selfcheck and options.format == "md":
         raise GateError("--selfcheck: --format md is for gates; needs text or json")
-    for path in (options.output, options.summary, options.record):
+    if options.baseline is not None and not options.runs:
+        raise GateError("gate: --baseline is for saved runs: BASE.json... HEAD.json")
+    for path in (options.output, options.summary, options.record, options.baseline):
         if path is None:
             continue
         if path.is_dir():
@@ -207,12 +214,16 @@ def _gate(options: argparse.Namespace) -> Gate:
         return gate_runs.load(options.saved)
     if options.runs:
         return _saved_gate(options)
-    from bench.gate import timing
+    from bench.gate import counts, instructions, timing
     from bench.gate.sides import workspace
 
     settings = _settings(options)
+    if options.instructions and options.threshold is None:
+        settings.threshold = instructions.THRESHOLD
     with _progress() as settings.progress, timing.alone(), workspace() as folder:
         sides = timing.build_sides(ROOT, options.base, folder, settings.progress)
+        if options.instructions:
+            return counts.gate_on_instructions(sides, settings, folder)
         with _recorded(options.record) as settings.record:
             return timing.gate_on_times(sides, settings, folder)
 
@@ -241,6 +252,16 @@ def _saved_gate(options: argparse.Namespace) -> Gate:
         allow_missing=options.allow_removed,
         **{name: value for name, value in chosen.items() if value is not None},
     )
+
+
+def _keep_as_baseline(gate: Gate, options: argparse.Namespace) -> None:
+    """A regression must never become what the next run is held to."""
+    if gate.exit_code == 0:
+        text = options.runs[-1].read_text(encoding="utf-8")
+        gate_runs.write_whole(options.baseline, text)
+        print(f"saved: {options.baseline}", file=sys.stderr)
+    else:
+        print(f"bench: {options.baseline}: not written, the head did not pass", file=sys.stderr)
 
 
 def _self_check(options: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ TIMING, SAVED, INSTRUCTIONS = "timing", "saved", "instructions"
 KINDS = (TIMING, SAVED, INSTRUCTIONS)
 
 # The note of a benchmark whose code is the same on both sides.
-SAME_CODE = "same code on both sides"
+SAME_CODE = "same code"
 
 # Why a benchmark has no verdict. Only the last kind keeps the whole gate from passing.
 NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE = (

@@ -54,7 +54,7 @@ def simulated(
     left = []
     for i in range(len(centres)):
         first = blocks(i, FIRST_LOOK)
-        if is_settled(first, threshold):
+        if is_settled(first, threshold, len(centres)):
             findings[str(i)] = passed(first, threshold, len(centres))
         else:
             left.append(i)
@@ -154,8 +154,9 @@ def test_a_pass_could_have_seen_a_slowdown_of_threshold_and_margin() -> None:
         if finding.verdict == REGRESSED:
             assert finding.change > THRESHOLD
             assert finding.low > 0
-        if is_settled(values, THRESHOLD):
+        if is_settled(values, THRESHOLD, 1):
             assert interval(values, CONFIDENCE).high <= math.log(1 + THRESHOLD + MARGIN)
+            assert passed(values, THRESHOLD, 1).detectable <= THRESHOLD + MARGIN
     assert seen == {PASS, REGRESSED, INCONCLUSIVE}
 
 
@@ -191,7 +192,7 @@ def test_a_larger_threshold_lets_smaller_slowdowns_pass(threshold: float) -> Non
 
 def test_the_first_look_never_calls_a_regression_and_takes_no_part_in_the_later_ones() -> None:
     values = [0.5] * FIRST_LOOK
-    assert not is_settled(values, THRESHOLD)
+    assert not is_settled(values, THRESHOLD, 1)
     assert passed([0.0] * FIRST_LOOK, THRESHOLD, 5).verdict == PASS
     with_nothing = judge({"x": [0.0] * LATER_LOOKS[0]}, THRESHOLD)["x"]
     assert with_nothing.verdict == PASS

@@ -2,13 +2,15 @@
 
     pytest_side.py PARENT list  RESULT_FILE PYTEST_ARGUMENTS...
     pytest_side.py PARENT serve REQUESTS_FD REPLIES_FD TESTS_FILE
+    pytest_side.py PARENT count TESTS_FILE COUNTING_FILE
 
 side_pytest.py starts it, in the side's folder.
 
 `list` says what benchmarks the side has. Tests that go through this suite's `measure` are kernels,
 which the gate then measures in one process for both sides; every other test is run, its benchmarked
 call once, so that a test that fails is known before anything is timed. `serve` runs the tests of a
-file in its order and stops inside each benchmarked call, to take rounds as it is told.
+file in its order and stops inside each benchmarked call, to take rounds as it is told. `count` runs
+them under callgrind and has their calls counted.
 
 The one file of bench that knows pytest. It imports nothing of the project: `bench`, `conftest` and
 the rest are the side's own.
@@ -22,6 +24,8 @@ import hashlib
 import inspect
 import json
 import os
+import random
+import runpy
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -204,19 +208,15 @@ def _code(item: Any) -> str:
     return hashlib.sha256(f"{text} {sorted(plain.items())!r}".encode()).hexdigest()
 
 
-# --- serve ---------------------------------------------------------------------------------------
+# --- count ---------------------------------------------------------------------------------------
 
 
-class Server:
-    """Runs the wanted tests in the wanted order; inside each benchmarked call it says "ready", then
-    answers "run N" with the seconds of N calls until it is told "done"."""
+class InOrder:
+    """Runs the wanted tests in the wanted order, and knows which it is in."""
 
-    def __init__(self, wanted: list[str], requests: int, replies: int) -> None:
+    def __init__(self, wanted: list[str]) -> None:
         self.wanted = wanted
-        self._requests = os.fdopen(requests, "rb", buffering=0)
-        self._replies = replies
-        self._nodeid = ""
-        StandIn(self._measured)
+        self.nodeid = ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -226,7 +226,33 @@ class Server:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        self._nodeid = item.nodeid
+        self.nodeid = item.nodeid
+
+
+class Counter(InOrder):
+    """Has each benchmarked call counted, by the functions of COUNTING_FILE."""
+
+    def __init__(self, wanted: list[str], counting_file: str) -> None:
+        super().__init__(wanted)
+        self._counted = runpy.run_path(counting_file)["counted"]
+        StandIn(self._measured)
+
+    def _measured(self, take: Take, call: Callable[[], Any]) -> None:
+        self._counted(call, (), label=self.nodeid)
+
+
+# --- serve ---------------------------------------------------------------------------------------
+
+
+class Server(InOrder):
+    """Inside each benchmarked call it says "ready", then answers "run N" with the seconds of N
+    calls until it is told "done"."""
+
+    def __init__(self, wanted: list[str], requests: int, replies: int) -> None:
+        super().__init__(wanted)
+        self._requests = os.fdopen(requests, "rb", buffering=0)
+        self._replies = replies
+        StandIn(self._measured)
 
     def _say(self, **message: Any) -> None:
         os.write(self._replies, json.dumps(message).encode() + b"\n")
@@ -235,7 +261,7 @@ class Server:
         was_on = gc.isenabled()
         gc.collect()
         gc.disable()
-        self._say(ready=self._nodeid)
+        self._say(ready=self.nodeid)
         while True:
             word, _, number = self._requests.readline().partition(b" ")
             if word != b"run":
@@ -263,6 +289,13 @@ def die_with_parent(parent: int) -> None:
             os._exit(1)
 
 
+def move_heap(layout: int) -> list[Any]:
+    """Memory of many sizes, to be held: whatever is allocated later lies elsewhere."""
+    draw = random.Random(layout)
+    small = [bytes(draw.randrange(500)) for _ in range(draw.randrange(3000))]
+    return [small, *(bytearray(draw.randrange(200_000)) for _ in range(draw.randrange(8)))]
+
+
 def run_pytest(plugin: Any, arguments: list[str]) -> int:
     """In the current folder, which is the side's."""
     root = os.getcwd()
@@ -284,9 +317,23 @@ def main(arguments: list[str]) -> int:
         result = {"found": lister.found, "failed": lister.failed, "skipped": lister.skipped}
         Path(rest[0]).write_text(json.dumps({**result, "exit": code}), encoding="utf-8")
         return 0
-    wanted = json.loads(Path(rest[2]).read_text(encoding="utf-8"))
-    files = list(dict.fromkeys(nodeid.partition("::")[0] for nodeid in wanted))
-    return run_pytest(Server(wanted, int(rest[0]), int(rest[1])), files)
+    if command == "count":
+        wanted = read_tests(rest[0])
+        return run_pytest(Counter(wanted, rest[1]), files_of(wanted))
+    held = move_heap(int(os.environ["PYTHONHASHSEED"]))
+    wanted = read_tests(rest[2])
+    code = run_pytest(Server(wanted, int(rest[0]), int(rest[1])), files_of(wanted))
+    del held
+    return code
+
+
+def read_tests(file: str) -> list[str]:
+    wanted: list[str] = json.loads(Path(file).read_text(encoding="utf-8"))
+    return wanted
+
+
+def files_of(tests: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(nodeid.partition("::")[0] for nodeid in tests))
 
 
 if __name__ == "__main__":

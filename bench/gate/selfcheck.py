@@ -38,7 +38,7 @@ _CALIBRATION_SHARE = 0.1
 # A planted tree's own cost must be below this part of the slowdown that it is to make.
 _MOST_OVERHEAD = 0.5
 # Trees, by their place among the sides.
-_BASE, _AGAIN, _SHIFTED, _PLANTED = range(4)
+_BASE, _AGAIN, _SHIFTED, PLANTED_TREE = range(4)
 
 
 def design(threshold: float) -> str:
@@ -115,7 +115,7 @@ class SelfCheck:
             return pair
         slowdown = choice.choice(list(shares))
         planted[pair.name] = slowdown
-        return replace(pair, sides=(_BASE, _PLANTED), planted=shares[slowdown])
+        return replace(pair, sides=(_BASE, PLANTED_TREE), planted=shares[slowdown])
 
 
 def prepare(root: Path, folder: Path, settings: Settings) -> SelfCheck:
@@ -142,7 +142,7 @@ def _calibrate(
     times: list[dict[str, list[float]]] = []
     for share in (0.0, _CALIBRATION_SHARE):
         progress.stage(f"calibrating, share {share:g}", _CALIBRATION * len(pairs))
-        planted = [replace(p, sides=(_BASE, _PLANTED), planted=share) for p in pairs]
+        planted = [replace(p, sides=(_BASE, PLANTED_TREE), planted=share) for p in pairs]
         values: dict[str, list[float]] = {p.name: [] for p in pairs}
         for _ in range(_CALIBRATION):
             for name, value in sampler.one_pass(planted).items():

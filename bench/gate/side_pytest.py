@@ -40,7 +40,8 @@ class Listed:
     skipped: dict[str, str]
 
 
-def _command(side: Side, *arguments: str) -> dict[str, Any]:
+def command_of(side: Side, *arguments: str) -> dict[str, Any]:
+    """What subprocess needs to start pytest_side.py with these arguments in the side's folder."""
     return {
         "args": [sys.executable, "-c", _START, str(_SCRIPT), str(os.getpid()), *arguments],
         "cwd": side.root,
@@ -78,10 +79,17 @@ def _last_line(output: str) -> str:
     return one_line((errors or ["nothing"])[-1].removeprefix("ERROR:").strip()[:_LONGEST_REASON])
 
 
+def layout_environment(layout: int) -> dict[str, str]:
+    """What makes a process lay out its memory in one of many ways: the environment's length moves
+    the stack, the seed of hashes orders sets, and pytest_side.py moves the heap by it. Both sides
+    get the same; the next block's get another."""
+    return {"PYTHONHASHSEED": str(layout), "BAREMETAL_GATE_PADDING": "x" * (layout % 4093)}
+
+
 class Serving:
     """A side's pytest that waits inside one benchmarked call after the other."""
 
-    def __init__(self, side: Side, tests: Sequence[str], scratch: Path, hash_seed: int) -> None:
+    def __init__(self, side: Side, tests: Sequence[str], scratch: Path, layout: int) -> None:
         self._side = side
         self._test = ""  # that it was last told to come to
         with tempfile.NamedTemporaryFile("w", dir=scratch, suffix=".json", delete=False) as wanted:
@@ -91,8 +99,8 @@ class Serving:
         replies, write_replies = os.pipe()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                **_command(side, "serve", str(requests), str(write_replies), wanted.name),
-                env=side_environment(PYTHONHASHSEED=str(hash_seed)),
+                **command_of(side, "serve", str(requests), str(write_replies), wanted.name),
+                env=side_environment(**layout_environment(layout)),
                 stdout=log,
                 pass_fds=(requests, write_replies),
             )

@@ -255,3 +255,14 @@ def die_with_parent(parent: int | None = None) -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)
         if parent not in (None, os.getppid()):
             os._exit(1)
+
+
+def stop_randomising_addresses() -> None:
+    """Processes that this one starts get the addresses that the same program always gets: what two
+    of them differ in is then their code. Where the system refuses (some containers), they are drawn
+    at random as ever, and more blocks are needed."""
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        addr_no_randomize = 0x0040000
+        ctypes.CDLL(None).personality(addr_no_randomize)

@@ -165,7 +165,7 @@ def look(sampler: Sampler, pairs: Sequence[Pair], settings: Settings) -> Mapping
     first = _blocks(sampler, pairs, FIRST_LOOK)
     left = []
     for pair in pairs:
-        if verdict.is_settled(first[pair.name], threshold):
+        if verdict.is_settled(first[pair.name], threshold, len(pairs)):
             findings[pair.name] = verdict.passed(first[pair.name], threshold, len(pairs))
         else:
             left.append(pair)
@@ -197,7 +197,7 @@ def _judged(pair: Pair, finding: Finding, same: bool) -> Judged:
     if same:
         notes.append(SAME_CODE)
     if pair.judged_size != pair.size:
-        notes.append(f"judged at size {pair.judged_size}")
+        notes.append(f"at size {pair.judged_size}")
     return Judged(
         name=pair.name,
         verdict=finding.verdict,

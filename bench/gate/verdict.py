@@ -48,15 +48,22 @@ def _log(change: float) -> float:
     return math.log1p(change)
 
 
-def is_settled(values: Sequence[float], threshold: float) -> bool:
-    """Whether the first look is enough to pass: it has not moved, and a slowdown worth seeing would
-    have been seen."""
-    span = interval(values, CONFIDENCE)
+def is_settled(values: Sequence[float], threshold: float, family: int) -> bool:
+    """Whether the first look is enough to pass: nothing suspicious, and a slowdown worth seeing is
+    ruled out and would have been seen. The later looks, of more blocks, do without the last."""
     suspicious = abs(hodges_lehmann(values)) > _SUSPICIOUS * _log(threshold)
-    return not suspicious and span.high <= _log(threshold + MARGIN)
+    span = interval(values, CONFIDENCE)
+    could_see = detectable(values, span, threshold, family) <= threshold + MARGIN
+    return not suspicious and could_see and _rules_out(span, threshold)
+
+
+def _rules_out(span: Interval, threshold: float) -> bool:
+    """Whether the interval excludes slowdowns worth seeing."""
+    return span.high <= _log(threshold + MARGIN)
 
 
 def passed(values: Sequence[float], threshold: float, family: int) -> Finding:
+    """What is said of a pair that is settled."""
     return _finding(PASS, values, threshold, family)
 
 
@@ -73,7 +80,7 @@ def judge(samples: Mapping[str, Sequence[float]], threshold: float) -> dict[str,
         estimate, span = hodges_lehmann(values), interval(values, CONFIDENCE)
         if is_slower and estimate > _log(threshold):
             verdict = REGRESSED
-        elif estimate <= _log(threshold) and span.high <= _log(threshold + MARGIN):
+        elif estimate <= _log(threshold) and _rules_out(span, threshold):
             verdict = PASS
         else:
             verdict = INCONCLUSIVE

@@ -25,7 +25,7 @@ from bench.gate.errors import GateError
 from bench.gate.one_process import BothSides
 from bench.gate.pairs import Pair
 from bench.gate.side_pytest import Serving
-from bench.gate.sides import Side, die_with_parent
+from bench.gate.sides import Side, die_with_parent, stop_randomising_addresses
 
 # Two processes in turns: the one that comes back finds its caches cold, and a longer round
 # outweighs that.
@@ -44,15 +44,16 @@ def take_in_lockstep(
     sides: Sequence[Side], pairs: Sequence[Pair], job: dict[str, Any], draw: random.Random
 ) -> Iterator[Block]:
     """Each side in a pytest of its own, both inside the same test's call at once, on one core."""
-    names = [[(p.base_name, p.name)[p.sides[place]] for p in pairs] for place in (0, 1)]
-    hash_seed = draw.getrandbits(32)
+    names = [[p.name if p.sides[place] else p.base_name for p in pairs] for place in (0, 1)]
+    layout = draw.getrandbits(32)
+    stop_randomising_addresses()
     with contextlib.ExitStack() as stack:
         servers: dict[int, Serving] = {}
         order = [0, 1]
         draw.shuffle(order)
         for place in order:
             side = sides[pairs[0].sides[place]]
-            servers[place] = Serving(side, names[place], Path(job["scratch"]), hash_seed)
+            servers[place] = Serving(side, names[place], Path(job["scratch"]), layout)
             stack.callback(servers[place].close)
         for number in range(len(pairs)):
             for place in order:

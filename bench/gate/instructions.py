@@ -1,0 +1,234 @@
+"""Instruction counts of kernels on two sides, and what they say.
+
+They repeat to a few in a hundred thousand whatever else the machine does, so half a percent more is
+seen on any shared runner. They do not see what takes time without taking instructions: latency,
+caches, the width of vectors. Only alternating rounds see that.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import registry
+from bench.gate import counting
+from bench.gate_runs import INCONCLUSIVE, PASS, REGRESSED, SKIPPED, UNCOMPARABLE, Judged, Unjudged
+from bench.registry import Kernel, Layout, Shape
+
+Case = tuple[str, str, str]  # kernel, variant, size
+Counts = dict[Case, "Count | str"]  # or why there is none
+
+THRESHOLD = 0.003
+# Two counts of one side may differ by this much, or by the few instructions by which the
+# interpreter's own part of a call differs between processes. The largest seen was 0.036 %.
+AGREEMENT = 0.0005
+_WHIM = 5.0
+
+# The largest call that is counted; larger shapes are counted at a smaller one. Python needs as many
+# instructions for any element; natively it is the arithmetic that counts. Vectors do eight lanes of
+# it at once, but valgrind computes their fused multiply-adds lane by lane, in software: 10 million
+# operations take it 0.4 s.
+_MOST_PYTHON_ELEMENTS = 16**3
+_MOST_FLOPS = {"portable": 1_200_000, "avx2": 10_000_000}
+_PORTABLE = ("debug", "scalar", "autovec", "fastmath")
+
+# What native blocking and streaming are chosen by; valgrind's processor describes its own caches.
+_CACHES = {"BAREMETAL_CACHES": "32768,1048576,33554432"}
+# Far beyond what a run takes: a kernel that hangs must not hang the gate.
+_TIMEOUT = 900.0
+
+
+@dataclass(frozen=True)
+class Count:
+    """What one call takes.
+
+    instructions  instructions read
+    size          the size that was counted, in the place of a larger one
+    d1_misses, ll_misses    where caches were simulated: reported, never judged
+    """
+
+    instructions: float
+    size: str
+    d1_misses: float | None = None
+    ll_misses: float | None = None
+
+
+def counted_shape(kernel: Kernel, variant: str, shape: Shape) -> Shape:
+    """The shape itself, or the largest of its kind that can be counted in reasonable time."""
+    side, name = registry.side_and_name(variant)
+    items = math.prod(shape)
+    if side == "python":
+        most = _MOST_PYTHON_ELEMENTS
+    else:
+        flops = _MOST_FLOPS["portable" if name in _PORTABLE else "avx2"]
+        most = flops * items // max(1, kernel.flops(shape))
+    if items <= most:
+        return shape
+    if len(shape) == 1:
+        return (most,)
+    if kernel.layout is Layout.ROWS:
+        cols = shape[1]
+        return max(1, most // cols), min(cols, most)
+    # A product keeps its proportions, in whole registers.
+    shrink = (most / items) ** (1 / 3)
+    whole = (int(d * shrink + 1e-6) for d in shape)
+    m, n, k = (d // 8 * 8 if d >= 8 else max(1, d) for d in whole)
+    return m, n, k
+
+
+def count_kernels(
+    root: Path, harness: Path, cases: Sequence[Case], *, turn: int = 0, cache: bool = False
+) -> Counts:
+    """Count every case on the built checkout at `root`, called by the package at `harness`, in one
+    process.
+
+    turn   0, 1, ...: everything that should not matter is different in each: the order of cases,
+           the size of the environment, the path, and where libraries and modules lie
+    cache  simulate caches as well, at three times the time
+
+    Raises counting.CountingFailed.
+    """
+    to_count: dict[Case, Case] = {}
+    for kernel_name, variant, size in cases:
+        kernel = registry.kernel(kernel_name)
+        shape = counted_shape(kernel, variant, kernel.shape_named(size))
+        to_count[kernel_name, variant, size] = kernel_name, variant, kernel.size_name(shape)
+    # Sizes that were cut down to the same one are counted once.
+    distinct = list(dict.fromkeys(to_count.values()))
+    if turn % 2:
+        distinct.reverse()
+    found: dict[Case, Count | str] = {}
+    with tempfile.TemporaryDirectory(prefix="baremetal-counts-" + "x" * (7 * turn)) as folder:
+        wanted, answers = Path(folder, "cases.json"), Path(folder, "answers.json")
+        wanted.write_text(json.dumps(distinct), encoding="utf-8")
+        command = [
+            sys.executable, "-m", "bench.gate.instructions_side",
+            str(root), folder, str(turn), str(wanted), str(answers),
+        ]  # fmt: skip
+        environment = {"PYTHONPATH": str(harness), "TURN": "x" * (24 + 1000 * turn), **_CACHES}
+        counts = counting.count(
+            command, Path(folder), environment=environment, cache=cache, seconds=_TIMEOUT
+        )
+        try:
+            reasons = json.loads(answers.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise counting.CountingFailed("the counted process left no answers") from None
+    by_number = {int(c.label): c for c in counts}
+    for number, (case, reason) in enumerate(zip(distinct, reasons, strict=True)):
+        if reason is not None:
+            found[case] = str(reason)
+            continue
+        c = by_number[number]
+        found[case] = Count(c.instructions, case[2], c.d1_misses, c.ll_misses)
+    return {case: found[counted] for case, counted in to_count.items()}
+
+
+def count_twice(
+    base: Path, head: Path, harness: Path, cases: Sequence[Case], *, jobs: int = 2,
+    cache: bool = False,
+) -> tuple[list[Counts], list[Counts]]:  # fmt: skip
+    """Both sides, each twice, in different conditions; `jobs` processes at once. Counts do not
+    depend on what else runs."""
+    with ThreadPoolExecutor(jobs) as pool:
+        tasks = [
+            [
+                pool.submit(count_kernels, root, harness, cases, turn=turn, cache=cache)
+                for turn in turns
+            ]
+            for root, turns in ((base, (0, 1)), (head, (2, 3)))
+        ]
+        base_counts, head_counts = ([task.result() for task in side] for side in tasks)
+    return base_counts, head_counts
+
+
+def judge(
+    base: Sequence[Counts],
+    head: Sequence[Counts],
+    threshold: float = THRESHOLD,
+    names: Mapping[Case, str] | None = None,
+) -> dict[Case, Judged | Unjudged]:
+    """A verdict for each case of the head's counts; `names` gives their test ids."""
+    judged: dict[Case, Judged | Unjudged] = {}
+    for case in head[0]:
+        name = names[case] if names else " ".join(case)
+        counts = [[side.get(case, "not counted") for side in sides] for sides in (base, head)]
+        judged[case] = _judge_one(name, case[2], counts[0], counts[1], threshold)
+    return judged
+
+
+def _judge_one(
+    name: str,
+    size: str,
+    base: Sequence[Count | str],
+    head: Sequence[Count | str],
+    threshold: float,
+) -> Judged | Unjudged:
+    missing = {
+        side: next((c for c in counts if isinstance(c, str)), None)
+        for side, counts in (("base", base), ("head", head))
+    }
+    if missing["base"] and missing["head"]:
+        return Unjudged(name, SKIPPED, missing["head"])
+    for side, reason in missing.items():
+        if reason:
+            return Unjudged(name, UNCOMPARABLE, f"{side}: {reason}")
+    counts_of = {
+        "base": [c for c in base if isinstance(c, Count)],
+        "head": [c for c in head if isinstance(c, Count)],
+    }
+    return judge_counts(name, counts_of["base"], counts_of["head"], threshold, size)
+
+
+def judge_counts(
+    name: str,
+    base: Sequence[Count],
+    head: Sequence[Count],
+    threshold: float = THRESHOLD,
+    size: str = "",
+) -> Judged:
+    """One benchmark from the counts of both sides, two or more of each; any size other than `size`
+    is said in the note."""
+    notes = [f"counted at size {head[0].size}"] if head[0].size != size and size else []
+    verdict = PASS
+    for side, counts in (("base", base), ("head", head)):
+        apart = disagreement(counts)
+        if apart * counts[0].instructions > max(AGREEMENT * counts[0].instructions, _WHIM):
+            verdict = INCONCLUSIVE
+            notes.append(f"two counts of the {side} differ by {apart:.2%}")
+    # What is added by whatever disturbed a count is never part of the call.
+    base_count, head_count = (min(c.instructions for c in side) for side in (base, head))
+    change = head_count / base_count - 1 if base_count else math.inf if head_count else 0.0
+    if verdict == PASS and change > threshold:
+        verdict = REGRESSED
+    notes += _misses(base[0], head[0])
+    return Judged(
+        name=name,
+        verdict=verdict,
+        change=change,
+        base=base_count,
+        samples=min(len(base), len(head)),
+        detectable=threshold,
+        improved=verdict == PASS and 1 / (1 + change) - 1 > threshold,
+        note="; ".join(notes),
+    )
+
+
+def disagreement(counts: Sequence[Count]) -> float:
+    """(largest - smallest) / smallest."""
+    numbers = [c.instructions for c in counts]
+    return max(numbers) / min(numbers) - 1 if min(numbers) else 0.0
+
+
+def _misses(base: Count, head: Count) -> list[str]:
+    if base.d1_misses is None or base.ll_misses is None:
+        return []
+    return [
+        f"D1 misses {base.d1_misses:.0f} -> {head.d1_misses:.0f}, "
+        f"last-level {base.ll_misses:.0f} -> {head.ll_misses:.0f}"
+    ]

@@ -1,0 +1,101 @@
+"""One side's kernels, each called where callgrind counts: what instructions.py runs under valgrind.
+
+    python -m bench.gate.instructions_side ROOT SCRATCH SEED CASES ANSWERS
+
+CASES is a file with a JSON list of [kernel, variant, size]; ANSWERS is written: why a case was not
+counted, as a JSON list of texts and nulls. A case's label is its number.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kernels_c
+from bench import registry
+from bench.gate.counting import WARM_CALLS, counted
+from bench.gate.loading import load_python_copy, load_tier_copy
+from bench.measure import data
+from bench.measure.cases import Case
+from bench.measure.layouts import make_case
+
+# Fewer distinct values than are timed: drawing a quarter of a million takes seconds under valgrind,
+# and counts depend on the values only where a kernel branches.
+data.BLOCK = 4093
+
+# Native code does not change as it runs: once to map its pages, once to find its caches and memory.
+_NATIVE_WARM_CALLS = 2
+
+Called = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+class NotHere(Exception):
+    """This side, or valgrind's processor, lacks what the case needs; the message is the reason."""
+
+
+class Side:
+    """A checkout's modules, each loaded when first asked for."""
+
+    def __init__(self, root: Path, scratch: Path, draw: random.Random) -> None:
+        self.root, self.scratch, self.draw = root, scratch, draw
+        self._tiers: dict[str, kernels_c.Tier] = {}
+        self._modules: dict[str, Any] = {}
+
+    def call(self, case: Case, variant: str) -> Called:
+        """The callable and its arguments. Raises NotHere."""
+        side, name = registry.side_and_name(variant)
+        if side == "peer":
+            raise NotHere("other people's libraries are not counted")
+        try:
+            if side == "native":
+                return case.native_call(self.tier(name))
+            return getattr(self.module(case.kernel.module), name), case.python_args()
+        except (AttributeError, ImportError) as missing:
+            raise NotHere(f"not in this checkout: {missing}") from None
+
+    def tier(self, name: str) -> kernels_c.Tier:
+        if name not in self._tiers:
+            if name != "scalar":  # it says what the processor has, and every machine can run it
+                cpu = self.tier("scalar").lib
+                if name.startswith("avx512") and not cpu.cpu_has_avx512_vnni():
+                    raise NotHere("valgrind's processor has no AVX-512")
+                if name != "debug" and not cpu.cpu_has_avx2_fma():
+                    raise NotHere("this processor, or valgrind's, has no AVX2 and FMA")
+            built = sorted((self.root / "kernels_c").glob(f"_{name}.*so"))
+            if not built:
+                raise NotHere(f"tier {name} is not built")
+            self._tiers[name] = load_tier_copy(built[0], name, self.scratch, self.draw)
+        return self._tiers[name]
+
+    def module(self, name: str) -> Any:
+        if name not in self._modules:
+            self._modules[name] = load_python_copy(self.root, name, self.draw)
+        return self._modules[name]
+
+
+def main(root: str, scratch: str, seed: str, cases: str, answers: str) -> None:
+    sys.dont_write_bytecode = True  # in a checkout that may be the user's
+    side = Side(Path(root), Path(scratch), random.Random(int(seed)))
+    made: dict[tuple[str, str], Case] = {}  # variants share their input
+    why_not: list[str | None] = []
+    wanted = json.loads(Path(cases).read_text(encoding="utf-8"))
+    for number, (kernel_name, variant, size) in enumerate(wanted):
+        kernel = registry.kernel(kernel_name)
+        if (kernel_name, size) not in made:
+            made[kernel_name, size] = make_case(kernel, kernel.shape_named(size))
+        try:
+            function, args = side.call(made[kernel_name, size], variant)
+            warm = WARM_CALLS if variant.startswith("py-") else _NATIVE_WARM_CALLS
+            counted(function, args, str(number), warm)
+            why_not.append(None)
+        except NotHere as reason:
+            why_not.append(str(reason))
+    Path(answers).write_text(json.dumps(why_not), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,93 @@
+"""How surely the gate finds a slowdown, benchmark by benchmark: a quarter of an hour.
+
+    python -m tests.gate_power [SEED]
+
+Slows sixty benchmarks by 2 and by 3 %, measures blocks of each, and lets many gates draw from them.
+The self-check runs whole gates instead; it would take days to see each benchmark often enough.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.gate import selfcheck, timing, verdict
+from bench.gate.inference import hodges_lehmann
+from bench.gate.sides import workspace
+from bench.gate_runs import INCONCLUSIVE, REGRESSED
+
+ROOT = Path(__file__).resolve().parent.parent
+SLOWDOWNS = (0.02, 0.03)
+BLOCKS = 48  # measured of each benchmark and slowdown
+GATES = 200  # drawn from them
+FAMILY = 20  # benchmarks that a later look has to judge together
+
+
+class Lines(timing.Progress):
+    def stage(self, title: str, steps: int = 0) -> None:
+        print(title, file=sys.stderr, flush=True)
+
+
+def is_caught(blocks: Sequence[float], draw: random.Random, threshold: float) -> bool:
+    """One gate whose blocks are drawn from those measured. The other members of the family are as
+    hard to tell from chance as can be: they cost this one the whole of Holm's correction."""
+    first = draw.choices(blocks, k=verdict.FIRST_LOOK)
+    if verdict.is_settled(first, threshold, FAMILY):
+        return False
+    later: list[float] = []
+    for look in verdict.LATER_LOOKS:
+        later += draw.choices(blocks, k=look - len(later))
+        others = {str(n): [-1.0] * 6 for n in range(FAMILY - 1)}
+        found = verdict.judge({"this": later, **others}, threshold)["this"].verdict
+        if found != INCONCLUSIVE:
+            return found == REGRESSED
+    return False
+
+
+def main(seed: int) -> int:
+    settings = timing.Settings(seed=seed, progress=Lines())
+    draw = random.Random(seed)
+    with timing.alone(), workspace() as folder:
+        check = selfcheck.prepare(ROOT, folder, settings)
+        pairs = [p for p in check.pairs if p.name in check.shares]
+        for slowdown in SLOWDOWNS:
+            planted = [
+                replace(
+                    p, sides=(0, selfcheck.PLANTED_TREE), planted=check.shares[p.name][slowdown]
+                )
+                for p in pairs
+                if slowdown in check.shares[p.name]
+            ]
+            settings.progress.stage(f"measuring {len(planted)} benchmarks, {100 * slowdown:g} %")
+            values: dict[str, list[float]] = {p.name: [] for p in planted}
+            for _ in range(BLOCKS):
+                for name, value in check.sampler.one_pass(planted).items():
+                    values[name].append(value)
+            report(slowdown, values, draw, settings.threshold)
+    return 0
+
+
+def report(
+    slowdown: float, values: dict[str, list[float]], draw: random.Random, threshold: float
+) -> None:
+    rows = []
+    for name, blocks in values.items():
+        caught = sum(is_caught(blocks, draw, threshold) for _ in range(GATES)) / GATES
+        rows.append((caught, name, hodges_lehmann(blocks)))
+    rows.sort()
+    surely = sum(caught >= 0.95 for caught, _, _ in rows)
+    print(f"{100 * slowdown:g} %: found in at least 95 % of gates on {surely} of {len(rows)}")
+    for caught, name, measured in rows:
+        if caught < 1:
+            print(f"  {100 * caught:5.1f} %  {name} (measured {100 * measured:+.2f} %)")
+    print(
+        json.dumps({name: [round(v, 5) for v in values[name]] for name in values}), file=sys.stderr
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1))

@@ -1,0 +1,258 @@
+"""Instruction counts repeat, see half a percent, and are blind to what takes only time."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import regressions
+from checkout import ROOT, Checkout
+
+from bench import registry
+from bench.gate import counting, instructions
+from bench.gate.instructions import Case, Count, Counts, counted_shape, judge, judge_counts
+from bench.gate_runs import INCONCLUSIVE, PASS, REGRESSED, SKIPPED, UNCOMPARABLE, Judged, Unjudged
+
+needs_valgrind = pytest.mark.skipif(
+    counting.why_unavailable() is not None, reason=str(counting.why_unavailable())
+)
+CASES: list[Case] = list(
+    dict.fromkeys(
+        [
+            change.case
+            for change in (*regressions.GROWN, *regressions.SAME_COUNT, *regressions.NEUTRAL)
+        ]
+        + [("softmax_f32", "py-idiomatic", "100"), ("relu_f32", "c-avx512", "100")]
+    )
+)
+
+
+def changed(folder: Path, changes: Sequence[regressions.Change]) -> Path:
+    """A checkout with the changes, built."""
+    checkout = Checkout(folder)
+    for change in changes:
+        change.apply(checkout)
+    built = checkout.build("--tier", "scalar", "--tier", "avx2")
+    assert built.returncode == 0, built.stderr
+    return checkout.folder
+
+
+def count_sides(root: Path, first_turn: int) -> list[Counts]:
+    return [
+        instructions.count_kernels(root, ROOT, CASES, turn=turn)
+        for turn in (first_turn, first_turn + 1)
+    ]
+
+
+@pytest.fixture(scope="module")
+def base() -> list[Counts]:
+    return count_sides(ROOT, 0)
+
+
+def verdicts(base: list[Counts], head: Path) -> dict[Case, Judged | Unjudged]:
+    return judge(base, count_sides(head, 2))
+
+
+@needs_valgrind
+def test_neutral_changes_raise_no_alarm(base: list[Counts], tmp_path: Path) -> None:
+    """Built in another directory, with comments, other names and empty functions before kernels."""
+    found = verdicts(base, changed(tmp_path, regressions.NEUTRAL))
+    for case in CASES:
+        result = found[case]
+        if isinstance(result, Judged):
+            assert result.verdict == PASS, result
+            assert abs(result.change) < 0.0005, result
+    assert sum(isinstance(result, Judged) for result in found.values()) >= 4
+
+
+@needs_valgrind
+def test_growth_is_caught_and_slowness_alone_is_not(base: list[Counts], tmp_path: Path) -> None:
+    changes = (*regressions.GROWN, *regressions.SAME_COUNT)
+    found = verdicts(base, changed(tmp_path, changes))
+    for change in regressions.GROWN:
+        result = found[change.case]
+        if isinstance(result, Unjudged):  # a tier that this processor lacks
+            continue
+        assert result.verdict == REGRESSED, result
+        assert 0.004 < result.change < 0.008, result
+    for change in regressions.SAME_COUNT:  # alternating rounds are there for these
+        result = found[change.case]
+        if isinstance(result, Judged):
+            assert result.verdict == PASS, result
+            assert abs(result.change) < 0.001, result
+
+
+@needs_valgrind
+def test_a_tier_that_valgrind_cannot_run_is_skipped_with_the_reason(base: list[Counts]) -> None:
+    assert base[0]["relu_f32", "c-avx512", "100"] in (
+        "valgrind's processor has no AVX-512",
+        "tier avx512 is not built",
+    )
+
+
+def counted_in(script: str, tmp_path: Path, **options: object) -> list[counting.Counted]:
+    """Counts of a script that loads counting.py by its path, as somebody else's process does."""
+    loading = (
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location('counting', {str(counting.__file__)!r})\n"
+        "counting = sys.modules['counting'] = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(counting)\n"
+        "counted = counting.counted\n"
+    )
+    path = tmp_path / "script.py"
+    path.write_text(loading + script, encoding="utf-8")
+    return counting.count([sys.executable, str(path)], tmp_path, **options)  # type: ignore[arg-type]
+
+
+def test_counting_imports_the_standard_library_only() -> None:
+    tree = ast.parse(Path(counting.__file__).read_text(encoding="utf-8"))
+    imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+    imported |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names
+
+
+@needs_valgrind
+def test_any_process_counts_calls_in_order(tmp_path: Path) -> None:
+    script = """
+def add(n):
+    total = 0
+    for i in range(n):
+        total += i
+    return total
+def fails():
+    raise ValueError
+counted(add, (1000,), label="first")
+try:
+    counted(fails, (), label="never")
+except ValueError:
+    pass
+counted(add, (2000,), label="second")
+counted(add, (1000,), label="again")
+"""
+    first, second, again = counted_in(script, tmp_path)
+    assert [c.label for c in (first, second, again)] == ["first", "second", "again"]
+    assert again.instructions == pytest.approx(first.instructions, rel=0.0002)
+    assert second.instructions == pytest.approx(2 * first.instructions, rel=0.05)
+    assert not list(tmp_path.glob("counted.*"))
+
+
+@needs_valgrind
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("raise SystemExit('no such kernel')", "exit code 1: no such kernel"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"),
+        ("import os; os.sched_get_priority_max(0)", "does counted code itself call"),
+    ],
+)
+def test_a_process_that_fails_is_one_line(script: str, expected: str, tmp_path: Path) -> None:
+    with pytest.raises(counting.CountingFailed, match=expected) as caught:
+        counted_in(script, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+PROFILE = """part: 1
+desc: Trigger: --dump-before=sched_get_priority_max
+events: Ir
+fn=(1) kernel
+0 100
+cfn=(2) malloc
+calls=2 0
+0 700
+totals: 800
+"""
+
+
+def read(profile: str, regions: list[list[object]], folder: Path) -> list[counting.Counted]:
+    (folder / "profile").write_text(profile, encoding="utf-8")
+    (folder / "log").write_text("".join(json.dumps(r) + "\n" for r in regions), encoding="utf-8")
+    return counting._read(folder / "profile", folder / "log")
+
+
+def test_allocators_are_charged_a_flat_price(tmp_path: Path) -> None:
+    longer = PROFILE.replace("0 100", "0 1100").replace("totals: 800", "totals: 1800")
+    regions: list[list[object]] = [["x", 1], ["x", 11]] * 2
+    (found,) = read((PROFILE + longer) * 2, regions, tmp_path)
+    assert (found.label, found.calls, found.instructions) == ("x", 10, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [
+        (PROFILE.replace("totals: 800", "totals: eight"), "malformed"),
+        (PROFILE.replace("totals: 800", "totals:"), "malformed"),
+        (PROFILE.replace("totals: 800", "totals: 1 2 3"), "malformed"),
+        (PROFILE.replace("0 700", "0 lots"), "malformed"),
+        (PROFILE.replace("totals: 800\n", ""), "ends in the middle"),
+        ("", "1 regions were counted and the profile has 0"),
+    ],
+)
+def test_a_torn_profile_is_refused(profile: str, expected: str, tmp_path: Path) -> None:
+    with pytest.raises(counting.CountingFailed, match=expected):
+        read(profile, [["x", 1]], tmp_path)
+
+
+def test_a_missing_valgrind_is_named_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(counting.CountingFailed, match="apt-get install valgrind; Fedora: dnf"):
+        counting.count(["true"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("head", "verdict", "improved"),
+    [
+        ((10_000, 10_004), PASS, False),
+        ((10_050, 10_050), REGRESSED, False),
+        ((10_029, 10_029), PASS, False),
+        ((9_950, 9_950), PASS, True),
+        ((10_050, 10_090), INCONCLUSIVE, False),
+        ((9_900, 9_950), INCONCLUSIVE, False),
+    ],
+)
+def test_verdicts(head: tuple[int, int], verdict: str, improved: bool) -> None:
+    base, other = ([Count(float(n), "100") for n in side] for side in ((10_000, 10_000), head))
+    result = judge_counts("x", base, other, size="100")
+    assert (result.verdict, result.improved) == (verdict, improved)
+    assert result.base == 10_000
+
+
+def test_what_was_not_counted_is_said() -> None:
+    case = ("relu_f32", "c-avx2", "100")
+    count, reason = {case: Count(1e4, "100")}, {case: "not built"}
+
+    def why(base: Counts, head: Counts) -> str:
+        result = judge([base, base], [head, head])[case]
+        assert isinstance(result, Unjudged)
+        return result.why
+
+    assert why(reason, reason) == SKIPPED  # type: ignore[arg-type]
+    assert why(reason, count) == why({}, count) == UNCOMPARABLE  # type: ignore[arg-type]
+    assert why(count, reason) == UNCOMPARABLE  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "variant", "size", "counted"),
+    [
+        ("relu_f32", "c-avx2", "10000000", "10000000"),
+        ("relu_f32", "py-loop", "100", "100"),
+        ("relu_f32", "py-loop", "1000000", "4096"),
+        ("softmax_f32", "py-loop", "512x1024", "4x1024"),
+        ("softmax_f32", "py-loop", "1000000", "4096"),
+        ("matmul_f32", "py-loop", "500", "16"),
+        ("matmul_f32", "c-avx2", "256", "168"),
+        ("matmul_i8_i32", "c-avx2", "500", "168"),
+        ("matmul_f32", "c-scalar", "64", "64"),
+    ],
+)
+def test_long_calls_are_counted_at_a_smaller_shape(
+    kernel: str, variant: str, size: str, counted: str
+) -> None:
+    row = registry.kernel(kernel)
+    assert row.size_name(counted_shape(row, variant, row.shape_named(size))) == counted
