@@ -425,7 +425,7 @@ def test_odd_benchmarks_and_noisy_kernels(project: Project) -> None:
     assert unjudged == {"test_bench_odd.py::test_odd_skips": ("skipped", "base: not today")}
     assert {j["samples"] for j in content["judged"]} == {5}
     kernels = [j for j in content["judged"] if j["name"] in relu]
-    assert {j["note"] for j in kernels} == {"same code on both sides"}
+    assert {j["note"] for j in kernels} == {gate_runs.SAME_CODE}
     assert (out / "summary.md").read_text().startswith("before\n### ")
     rounds = [json.loads(line) for line in (out / "r").read_text().splitlines()]
     assert {line["name"].removeprefix("control: ") for line in rounds} == judged

@@ -80,7 +80,7 @@ def _beside_the_harness(root: Path) -> set[str]:
 
 
 def _take_out(names: set[str]) -> dict[str, ModuleType]:
-    return {name: sys.modules.pop(name) for name in names}
+    return {name: sys.modules.pop(name) for name in sorted(names)}
 
 
 @contextmanager
