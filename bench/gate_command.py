@@ -6,13 +6,15 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bench import gate_runs
 from bench.gate_runs import Gate
+from bench.runs import BadRun
 
 ROOT = Path(__file__).resolve().parent.parent
 BAD_INPUT, NOT_COMPARABLE = 2, 3
@@ -126,6 +128,8 @@ def run(options: argparse.Namespace) -> int:
             if options.baseline is not None:
                 _keep_as_baseline(gate, options)
             return gate.exit_code
+    except (OSError, BadRun):  # said by main
+        raise
     except GateError as error:
         print(f"bench: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -135,22 +139,31 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("bench: interrupted; nothing was saved", file=sys.stderr)
         return BAD_INPUT
+    except Exception:  # a fault of ours; as it ends the process itself it would say "regressed"
+        traceback.print_exc()
+        return BAD_INPUT
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Being asked to end is like Ctrl-C: what was begun is cleared away."""
+    """Being asked to end is like Ctrl-C: what was begun is cleared away, and being asked again does
+    not keep it from that. Signals that nohup or a shell has switched off stay so."""
+    asked = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    before = {name: signal.getsignal(name) for name in asked}
+    heeded = [name for name in asked if before[name] is not signal.SIG_IGN]
 
     def interrupt(*_: object) -> None:
+        for name in heeded:
+            signal.signal(name, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    asked = [signal.SIGTERM, signal.SIGHUP]
-    before = [signal.signal(name, interrupt) for name in asked]
+    for name in heeded:
+        signal.signal(name, interrupt)
     try:
         yield
     finally:
-        for name, handler in zip(asked, before, strict=True):
-            signal.signal(name, handler)
+        for name in heeded:
+            signal.signal(name, before[name])
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -177,15 +190,23 @@ def _check(options: argparse.Namespace) -> None:
         raise GateError(f"--core: got {options.core}, needs one of {usable}")
     if options.selfcheck and options.gates == 0:
         raise GateError("--gates: got 0, needs at least 1")
+    if options.selfcheck and options.output is not None:
+        raise GateError("--selfcheck: adds to its --ledger, and has no use for -o")
     if options.selfcheck and options.format == "md":
         raise GateError("--selfcheck: --format md is for gates; needs text or json")
     if options.baseline is not None and not options.runs:
         raise GateError("gate: --baseline is for saved runs: BASE.json... HEAD.json")
     for path in (options.output, options.summary, options.record, options.baseline):
-        if path is not None and path.is_dir():
+        if path is None:
+            continue
+        if path.is_dir():
             raise GateError(f"{path}: is a folder, needs the name of a file")
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file() and path is not options.summary:
+            # It would be replaced, as files are written whole or not at all.
+            raise GateError(f"{path}: is no regular file, needs the name of a file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise GateError(f"{path}: cannot be written")
 
 
 def _gate(options: argparse.Namespace) -> Gate:
@@ -203,10 +224,23 @@ def _gate(options: argparse.Namespace) -> Gate:
         sides = timing.build_sides(ROOT, options.base, folder, settings.progress)
         if options.instructions:
             return counts.gate_on_instructions(sides, settings, folder)
-        if options.record is None:
+        with _recorded(options.record) as settings.record:
             return timing.gate_on_times(sides, settings, folder)
-        with options.record.open("w", encoding="utf-8") as settings.record:
-            return timing.gate_on_times(sides, settings, folder)
+
+
+@contextmanager
+def _recorded(path: Path | None) -> Iterator[IO[str] | None]:
+    """Where times go, line by line; the file has them when all are there, not before."""
+    if path is None:
+        yield None
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            yield file
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _saved_gate(options: argparse.Namespace) -> Gate:
@@ -247,7 +281,7 @@ def _self_check(options: argparse.Namespace) -> int:
             gate_ledger.append(options.ledger, entry)
             earlier.append(entry)
             alarms += bool(entry.alarms)
-    print(view.FORMATS[options.format](gate_ledger.of_this(earlier, entry.cpu, entry.design)))
+    _show(view.FORMATS[options.format](gate_ledger.of_this(earlier, entry.cpu, entry.design)))
     return NOT_COMPARABLE if alarms else 0
 
 
@@ -309,12 +343,23 @@ def _progress() -> Iterator[Any]:
 
 
 def _publish(gate: Gate, options: argparse.Namespace) -> None:
-    """Save first: what was measured is not lost to a closed terminal."""
+    """Save first: what was measured is not lost to a closed terminal; nor to a full disk, as it is
+    shown all the same."""
     from bench.views import gate as view
 
-    if options.output is not None:
-        gate_runs.save(gate_runs.as_json(gate), options.output)
-    if options.summary is not None:
-        with options.summary.open("a", encoding="utf-8") as file:
-            file.write(view.as_markdown(gate) + "\n")
-    print(view.FORMATS[options.format](gate, options.all))
+    try:
+        if options.output is not None:
+            gate_runs.save(gate_runs.as_json(gate), options.output)
+        if options.summary is not None:
+            with options.summary.open("a", encoding="utf-8") as file:
+                file.write(view.as_markdown(gate) + "\n")
+    finally:
+        _show(view.FORMATS[options.format](gate, options.all))
+
+
+def _show(text: str) -> None:
+    """Print; who reads only the first lines, as head(1) does, does not change the exit code."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,7 +5,9 @@ What the gate is worth on a machine is read from all of its lines there, so it t
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +16,7 @@ from typing import Any
 
 from bench.gate.inference import Interval, binomial_bounds
 from bench.gate_runs import IMPROVED, REGRESSED, VERDICTS
-from bench.runs import BadRun, Checker
+from bench.runs import BadRun, Checker, one_line
 
 FORMAT, VERSION = "baremetal-ml gate ledger", 1
 
@@ -54,10 +56,14 @@ class Entry:
 def append(path: Path, entry: Entry) -> None:
     """One write of one line: two self-checks at once do not mix theirs."""
     content = {"format": FORMAT, "version": VERSION, **asdict(entry)}
+    line = json.dumps(content, allow_nan=False).encode() + b"\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(content, allow_nan=False) + "\n")
-        file.flush()
+    with path.open("ab", buffering=0) as file:
+        before = os.fstat(file.fileno()).st_size
+        written = file.write(line)
+        if written != len(line):  # the disk is full: half a line would spoil the whole ledger
+            os.ftruncate(file.fileno(), before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(file.fileno())
 
 
@@ -66,10 +72,14 @@ def load(path: Path) -> list[Entry]:
     if not path.exists():
         return []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadRun(f"{path}: cannot be read ({error}), needs a ledger of the gate") from None
-    return [_entry(f"{path}, line {number}", line) for number, line in enumerate(lines, 1)]
+        reason = (error.strerror if isinstance(error, OSError) else None) or "not a text file"
+        raise BadRun(f"{one_line(path)}: {reason}, needs a ledger of the gate") from None
+    if lines == [""]:
+        return []
+    name = one_line(path)
+    return [_entry(f"{name}, line {number}", line) for number, line in enumerate(lines, 1)]
 
 
 def _entry(source: str, line: str) -> Entry:
@@ -78,6 +88,8 @@ def _entry(source: str, line: str) -> Entry:
         content = json.loads(line)
     except json.JSONDecodeError as error:
         raise BadRun(f"{source}: is not JSON ({error.msg}), needs a line of a ledger") from None
+    except (ValueError, RecursionError) as error:  # a number of too many digits; too deep
+        raise BadRun(f"{source}: is not JSON ({error}), needs a line of a ledger") from None
     row = check.mapping(content, "the line")
     if (row.get("format"), row.get("version")) != (FORMAT, VERSION):
         raise check.bad("format", row.get("format"), f"{FORMAT!r} of version {VERSION}")
@@ -100,7 +112,7 @@ def _outcome(check: Checker, value: Any) -> Outcome:
     if row.get("verdict") not in (*VERDICTS, IMPROVED):
         raise check.bad(f"{name}: verdict", row.get("verdict"), " or ".join((*VERDICTS, IMPROVED)))
     change = row.get("change")
-    if isinstance(change, bool) or not isinstance(change, (int, float)):
+    if isinstance(change, bool) or not isinstance(change, (int, float)) or not _is_finite(change):
         raise check.bad(f"{name}: change", change, "a number")
     return Outcome(
         name=name,
@@ -108,6 +120,10 @@ def _outcome(check: Checker, value: Any) -> Outcome:
         verdict=row["verdict"],
         change=float(change),
     )
+
+
+def _is_finite(number: float) -> bool:
+    return abs(number) < math.inf
 
 
 # --- What it says --------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
     python tests/gate_self_test.py
 
 In a copy of the project, a change that changes nothing must pass, and slowdowns must be found: in
-C++, in Python, in a benchmark that is no kernel, and two that take no more instructions than before.
+C++, in Python, in a benchmark that is no kernel, and two that take no more instructions than now.
 Nothing else may be blamed. What depends on times is not a test of the suite; CI runs this as a job
 of its own.
 """

@@ -36,4 +36,5 @@ def _key(module: Path | None) -> str | None:
 
 
 def _python(root: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in (root / "kernels_py").glob("*.py")}
+    folder = root / "kernels_py"
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.py")}

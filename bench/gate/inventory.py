@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,8 +13,9 @@ from typing import Any
 from bench.gate.errors import GateError
 from bench.gate.pairs import Pair
 from bench.gate.side_pytest import Listed, list_benchmarks
-from bench.gate.sides import Side, side_environment
+from bench.gate.sides import Side, end_of, run_group
 from bench.gate_runs import NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE, Unjudged
+from bench.runs import one_line
 
 LONGEST_CALL = 0.5  # seconds, of a benchmark whose size cannot be changed here
 _NO_BENCHMARK = "Skipping non-benchmark"  # pytest-benchmark's reason, with --benchmark-only
@@ -48,7 +48,9 @@ def _require_no_failure(side: Side, listed: Listed) -> None:
         test, reason = next(iter(listed.failed.items()))
         more = len(listed.failed) - 1
         also = f" (and {more} more)" if more else ""
-        raise GateError(f"{side.label} {side.name}: {test} fails: {reason}{also}")
+        raise GateError(
+            f"{side.label} {side.name}: {one_line(test)} fails: {one_line(reason)}{also}"
+        )
 
 
 def _unavailable_tiers(side: Side) -> dict[str, str]:
@@ -57,18 +59,12 @@ def _unavailable_tiers(side: Side) -> dict[str, str]:
         "import json, kernels_c\n"
         "print(json.dumps({t: kernels_c.why_unavailable(t) for t in kernels_c.TIERS}))"
     )
-    answer = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=side.root,
-        env=side_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if answer.returncode != 0:
-        reason = answer.stderr.strip().rpartition("\n")[2]
-        raise GateError(f"{side.label} {side.name}: kernels_c does not load: {reason}")
-    reasons: dict[str, str | None] = json.loads(answer.stdout)
+    code, output, errors = run_group([sys.executable, "-c", script], side.root)
+    if code != 0:
+        reason = errors.strip().rpartition("\n")[2] or end_of(code)
+        raise GateError(f"{side.label} {side.name}: kernels_c does not load: {one_line(reason)}")
+    # Its last line: what the package itself prints stands above.
+    reasons: dict[str, str | None] = json.loads(output.strip().rpartition("\n")[2])
     return {tier: reason for tier, reason in reasons.items() if reason is not None}
 
 
@@ -85,6 +81,8 @@ def match(
     inventory = Inventory()
     for name, facts in head.found.items():
         base_name = counterparts.get(name)
+        if base_name is None and name in base.skipped:  # listed as such below
+            continue
         if base_name is None:
             inventory.unjudged.append(Unjudged(name, NEW, f"{sides[0].name} does not have it"))
             continue

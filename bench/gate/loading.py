@@ -10,6 +10,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import mmap
+import os
 import random
 import shutil
 import sys
@@ -20,7 +21,9 @@ from types import ModuleType
 from typing import Any
 
 import kernels_c
+from bench.gate.errors import GateError
 
+_HARNESS = Path(__file__).resolve().parent.parent.parent
 _MOST_PAGES = 64  # of padding between two libraries
 _held: list[Any] = []  # padding stays where it is until the process ends
 
@@ -37,8 +40,12 @@ def load_tier_copy(module: Path, name: str, scratch: Path, draw: random.Random) 
     loader = importlib.machinery.ExtensionFileLoader(full_name, str(copy))
     spec = importlib.util.spec_from_file_location(full_name, copy, loader=loader)
     assert spec is not None
+    own = sys.modules.pop(full_name, None)
     loaded = importlib.util.module_from_spec(spec)
     loader.exec_module(loaded)
+    sys.modules.pop(full_name, None)  # where an extension of this kind puts itself
+    if own is not None:
+        sys.modules[full_name] = own
     shutil.rmtree(folder)  # mapped, so it lives on without its name
     return kernels_c.Tier(name, loaded)
 
@@ -48,17 +55,41 @@ def load_python_copy(root: Path, module: str, draw: random.Random) -> ModuleType
     package it imports."""
     _held.append([object() for _ in range(draw.randrange(4000))])
     with _package_of(root, "kernels_py"):
-        return importlib.import_module(f"kernels_py.{module}")
+        loaded = importlib.import_module(f"kernels_py.{module}")
+        for name in _of("kernels_py"):
+            file = sys.modules[name].__file__ or ""
+            if not file.startswith(f"{root}{os.sep}"):  # an editable install answers for it
+                raise ImportError(f"there is no {name} in its folder, but one in {file}")
+        return loaded
+
+
+def _of(package: str) -> set[str]:
+    return {n for n in sys.modules if n == package or n.startswith(f"{package}.")}
+
+
+def _beside_the_harness(root: Path) -> set[str]:
+    """Modules of the side at `root`, or of the one whose harness this is, that are not part of the
+    harness: a helper of the kernels at the top of the project, for one."""
+    folders = (f"{root}{os.sep}", f"{_HARNESS}{os.sep}")
+    return {
+        name
+        for name, module in sys.modules.items()
+        if (getattr(module, "__file__", None) or "").startswith(folders)
+        and name.partition(".")[0] not in ("bench", "kernels_c", "build_ffi", "__main__")
+    }
+
+
+def _take_out(names: set[str]) -> dict[str, ModuleType]:
+    return {name: sys.modules.pop(name) for name in sorted(names)}
 
 
 @contextmanager
 def _package_of(root: Path, package: str) -> Iterator[None]:
-    """Inside, imports of the package come from `root`, and none is known yet; afterwards everything
-    is as before."""
+    """Inside, imports of the package, and of whatever else of the side it uses, come from `root`,
+    and none is known yet; afterwards everything is as before."""
 
     def take_out() -> dict[str, ModuleType]:
-        ours = [n for n in sys.modules if n == package or n.startswith(f"{package}.")]
-        return {name: sys.modules.pop(name) for name in ours}
+        return _take_out(_of(package) | _beside_the_harness(root))
 
     before = take_out()
     sys.path.insert(0, str(root))
@@ -68,4 +99,32 @@ def _package_of(root: Path, package: str) -> Iterator[None]:
     finally:
         sys.path.remove(str(root))
         take_out()
+        sys.modules.update(before)
+
+
+class _Refuses:
+    """Stands first among the finders of modules."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == self._package or name.startswith(f"{self._package}."):
+            raise GateError(
+                f"imports {name} while it is called: both sides are in one process, and it would "
+                "get the other side's; import it at the top of the module"
+            )
+
+
+@contextmanager
+def no_late_imports(package: str = "kernels_py") -> Iterator[None]:
+    """Inside, which is where a side's functions are called, none of them can import the package:
+    by then its name may stand for the other side's."""
+    before = _take_out(_of(package))
+    refuses: Any = _Refuses(package)
+    sys.meta_path.insert(0, refuses)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(refuses)
         sys.modules.update(before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import random
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,12 +18,14 @@ from bench import registry
 from bench.gate.blocks import ROUND_SECONDS, Block, take_block, timed
 from bench.gate.errors import GateError
 from bench.gate.layouts import Module
-from bench.gate.loading import load_python_copy, load_tier_copy
+from bench.gate.loading import load_python_copy, load_tier_copy, no_late_imports
 from bench.gate.pairs import Pair
 from bench.gate.sides import Side
 from bench.measure.cases import Call, Case
 from bench.measure.layouts import make_case, probes
+from bench.measure.truth import WrongResult
 from bench.registry import Kernel, Shape
+from bench.runs import one_line
 
 # A team of threads falls asleep while the other side's works; waking it is part of its first call.
 THREADS_ROUND_SECONDS = 1e-3
@@ -30,6 +33,7 @@ THREADS_ROUND_SECONDS = 1e-3
 # there are too few rounds of long ones.
 LONGEST_CALL = 10e-3
 _SMALLER_CALL = 1e-3
+_WHOSE_TRUTH = " (by the head's kernels_py and bounds)"
 _FIRST_FLOPS = 20_000  # of the size whose time says what the others' will be
 
 
@@ -56,7 +60,8 @@ class BothSides:
         case = make_case(kernel, kernel.shape_named(pair.judged_size))
         base, head = (timed(call.function, call.args) for call in self._calls(pair, case))
         round_seconds = THREADS_ROUND_SECONDS if pair.threaded else ROUND_SECONDS
-        return take_block(base, head, self._draw, block_seconds, round_seconds)
+        with no_late_imports():
+            return take_block(base, head, self._draw, block_seconds, round_seconds)
 
     def _calls(self, pair: Pair, case: Case) -> list[Call]:
         """Both sides' calls, made in random order: who comes first gets other memory."""
@@ -94,6 +99,8 @@ class BothSides:
         for pair in pairs:
             kernel = registry.kernel(pair.kernel)
             try:
+                with broken_side(1, pair.name):  # the truth is the head's own
+                    importlib.import_module(f"kernels_py.{kernel.module}")
                 shape = self._shape_to_judge(pair, kernel)
                 if case is None or (case.kernel, case.shape) != (kernel, shape):
                     case, verified = make_case(kernel, shape), set()
@@ -109,9 +116,10 @@ class BothSides:
         self, place: int, pair: Pair, case: Case, call: Call, verified: set[tuple[str, bytes]]
     ) -> None:
         """Against the truth; but not again a result that is, bit for bit, one already verified."""
-        with broken_side(place):
+        with broken_side(place, pair.name):
             case.prepare(call)
-            returned = call.function(*call.args)
+            with no_late_imports():
+                returned = call.function(*call.args)
             if call.implementation == "python":
                 result = array(case.out_typecode, returned).tobytes()
             else:
@@ -142,8 +150,10 @@ class BothSides:
         climbed = 0.0
         for shape in reversed(ladder):
             case = make_case(kernel, shape)  # kept: a native call holds bare pointers into it
-            with broken_side(0):
-                climbed = _seconds(self._call(0, pair, case)) / max(1, kernel.flops(shape))
+            with broken_side(0, pair.name):
+                call = self._call(0, pair, case)
+                with no_late_imports():
+                    climbed = _seconds(call) / max(1, kernel.flops(shape))
             if climbed * kernel.flops(ladder[0]) <= LONGEST_CALL:
                 return ladder[0]
             larger = ladder[max(0, ladder.index(shape) - 1)]
@@ -161,12 +171,17 @@ class BrokenSide(Exception):
 
 
 @contextlib.contextmanager
-def broken_side(place: int) -> Iterator[None]:
+def broken_side(place: int, name: str) -> Iterator[None]:
+    """Inside, a side's code runs, for the benchmark of that name."""
     try:
         yield
-    except Exception as error:  # whatever a side's code may raise
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise BrokenSide(place, reason) from None
+    except WrongResult as error:  # says where
+        raise BrokenSide(place, one_line(error) + ("" if place else _WHOSE_TRUTH)) from None
+    except GateError as error:
+        raise BrokenSide(place, f"{name}: {error}") from None
+    except (Exception, SystemExit) as error:  # whatever a side's code may raise
+        reason = one_line(str(error).partition("\n")[0])
+        raise BrokenSide(place, f"{name}: {type(error).__name__}: {reason}") from None
 
 
 def _seconds(call: Call) -> float:

@@ -1,8 +1,8 @@
 """Runs inside one side's own pytest, as a script, and stands in for the benchmark fixture.
 
-    pytest_side.py list  RESULT_FILE PYTEST_ARGUMENTS...
-    pytest_side.py serve REQUESTS_FD REPLIES_FD TESTS_FILE
-    pytest_side.py count TESTS_FILE COUNTING_FILE
+    pytest_side.py PARENT list  RESULT_FILE PYTEST_ARGUMENTS...
+    pytest_side.py PARENT serve REQUESTS_FD REPLIES_FD TESTS_FILE
+    pytest_side.py PARENT count TESTS_FILE COUNTING_FILE
 
 side_pytest.py starts it, in the side's folder.
 
@@ -137,7 +137,8 @@ def _use(fixture: Any) -> None:
 class Lister:
     """Every benchmark of the side: a kernel's kernel, variant and size, or what makes it itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, running: Path) -> None:
+        self._running = running  # says which test ended the process, if one does
         self.found: dict[str, dict[str, Any]] = {}
         self.failed: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
@@ -157,8 +158,13 @@ class Lister:
 
         session.Session.measure = record
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self._item = item
+        self._running.write_text(item.nodeid, encoding="utf-8")
+
+    def pytest_runtest_teardown(self) -> None:
+        self._running.write_text("", encoding="utf-8")
 
     def _measured(self, take: Take, call: Callable[[], Any]) -> None:
         assert self._item is not None
@@ -212,11 +218,13 @@ class InOrder:
         self.wanted = wanted
         self.nodeid = ""
 
-    @pytest.hookimpl(trylast=True)  # the side's conftest.py may sort
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        by_id = {item.nodeid: item for item in items}
-        items[:] = [by_id[nodeid] for nodeid in self.wanted if nodeid in by_id]
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """After whatever the side's conftest.py and plugins do to the order."""
+        by_id = {item.nodeid: item for item in session.items}
+        session.items[:] = [by_id[nodeid] for nodeid in self.wanted if nodeid in by_id]
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self.nodeid = item.nodeid
 
@@ -258,7 +266,7 @@ class Server(InOrder):
             word, _, number = self._requests.readline().partition(b" ")
             if word != b"run":
                 break
-            os.write(self._replies, repr(take(int(number))).encode() + b"\n")
+            self._say(seconds=take(int(number)))
         if was_on:
             gc.enable()
 
@@ -270,13 +278,15 @@ class Server(InOrder):
 # --- The process ---------------------------------------------------------------------------------
 
 
-def die_with_parent() -> None:
-    """Ask Linux to end this process when its parent ends, however that happens."""
+def die_with_parent(parent: int) -> None:
+    """Ask Linux to end this process when its parent ends, however that happens; now, if it has."""
     if sys.platform.startswith("linux"):
         import ctypes
 
         pr_set_pdeathsig, sigkill = 1, 9
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def move_heap(layout: int) -> list[Any]:
@@ -290,6 +300,8 @@ def run_pytest(plugin: Any, arguments: list[str]) -> int:
     """In the current folder, which is the side's."""
     root = os.getcwd()
     sys.path[0] = root
+    # tmp_path beside the sides' folders: gone with them, and none of the user's goes instead.
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = os.path.dirname(root)
     # An editable install of the checkout would answer for modules that this side does not have.
     sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", "")]
     options = ["-q", "-p", "no:cacheprovider", "--benchmark-only", "--rootdir", root]
@@ -297,10 +309,10 @@ def run_pytest(plugin: Any, arguments: list[str]) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    die_with_parent()
-    command, *rest = arguments
+    parent, command, *rest = arguments
+    die_with_parent(int(parent))
     if command == "list":
-        lister = Lister()
+        lister = Lister(Path(f"{rest[0]}.running"))
         code = run_pytest(lister, rest[1:])
         result = {"found": lister.found, "failed": lister.failed, "skipped": lister.skipped}
         Path(rest[0]).write_text(json.dumps({**result, "exit": code}), encoding="utf-8")

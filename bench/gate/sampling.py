@@ -6,14 +6,16 @@ gate, in which the machine has good and bad stretches.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
@@ -22,7 +24,8 @@ from bench.gate.blocks import BLOCK_SECONDS
 from bench.gate.errors import GateError
 from bench.gate.layouts import Layouts, Module
 from bench.gate.pairs import Pair
-from bench.gate.sides import Side, side_environment
+from bench.gate.sides import Side, end_of, side_environment
+from bench.runs import one_line
 
 _LONGEST_REASON = 300
 
@@ -46,6 +49,7 @@ class Sampler:
     block_seconds: float = BLOCK_SECONDS
     record: IO[str] | None = None
     advance: Callable[[], None] = lambda: None
+    _running: set[subprocess.Popen[str]] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self._layouts = Layouts(self.sides, self.scratch)
@@ -61,7 +65,13 @@ class Sampler:
             return list(self._work("prepare", group, cores=None))
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # nothing is timed against anything yet
-            lines = [line for lines in pool.map(work, by_kernel.values()) for line in lines]
+            try:
+                lines = [line for lines in pool.map(work, by_kernel.values()) for line in lines]
+            except BaseException:  # the pool would wait for all to finish
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in list(self._running):
+                    process.kill()
+                raise
         found = {line["name"]: line for line in lines}
         return [
             replace(p, judged_size=found[p.name]["judged_size"], seconds=found[p.name]["seconds"])
@@ -110,43 +120,53 @@ class Sampler:
             "block_seconds": self.block_seconds,
             "record": self.record is not None,
         }
+        # To a file: a pipe that nobody empties holds up who prints much.
+        errors = tempfile.TemporaryFile("w+", dir=self.scratch, errors="replace")  # noqa: SIM115
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench.gate.worker"],
+            [sys.executable, "-m", "bench.gate.worker", str(os.getpid())],
             cwd=self.harness,
             env=side_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors,
             text=True,
         )
+        self._running.add(process)
         assert process.stdin is not None and process.stdout is not None
-        count = 0
+        done, current = 0, ""
         try:
-            process.stdin.write(json.dumps(job))
-            process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # it ended at once: said below
+                process.stdin.write(json.dumps(job))
+                process.stdin.close()
             for text in process.stdout:
+                if not text.endswith("\n"):  # it ended in the middle of a line
+                    break
                 line = json.loads(text)
                 if "error" in line:
                     raise GateError(line["error"])
-                count += 1
+                if "begins" in line:
+                    current = line["begins"]
+                    continue
+                done += 1
                 yield line
-            if count < len(pairs):
-                raise GateError(_why_ended(process, pairs))
+            if done < len(pairs):
+                raise GateError(_why_ended(process.wait(), current, errors))
         finally:
             process.kill()
             process.wait()
-            for stream in (process.stdin, process.stdout, process.stderr):
-                if stream is not None:
+            self._running.discard(process)
+            for stream in (process.stdin, process.stdout, errors):
+                with contextlib.suppress(BrokenPipeError):
                     stream.close()
 
 
-def _why_ended(process: subprocess.Popen[str], pairs: Sequence[Pair]) -> str:
-    """What a worker's end means: it was killed, or it failed."""
-    assert process.stderr is not None
-    said = process.stderr.read().strip().rpartition("\n")[2]
-    code = process.wait()
-    how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return f"measuring ended early ({how}) in {len(pairs)} benchmarks: {said[:_LONGEST_REASON]}"
+def _why_ended(code: int, current: str, errors: IO[str]) -> str:
+    """What a worker's early end means: a kernel has ended it, or it failed."""
+    errors.seek(0)
+    said = errors.read().strip().rpartition("\n")[2]
+    where = f"{one_line(current)}: " if current else ""
+    reason = f": {one_line(said)[:_LONGEST_REASON]}" if said else ""
+    return f"{where}the process that measures ended with {end_of(code)}{reason}"
 
 
 def usable_core() -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -13,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.gate.errors import GateError
-from bench.gate.sides import Side, side_environment
+from bench.gate.sides import Side, end_of, run_group, side_environment
+from bench.runs import one_line
 
 _SCRIPT = Path(__file__).with_name("pytest_side.py")
 # Not `python FILE`: that puts this folder first on the path of imports.
 _START = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
-_PYTEST_BAD_USAGE = 4
+# pytest's exit codes with which a list of benchmarks is whole: tests passed, some failed (each is
+# known), there were none.
+_WHOLE = (0, 1, 5)
 _LONGEST_REASON = 300
 
 
@@ -39,7 +43,7 @@ class Listed:
 def command_of(side: Side, *arguments: str) -> dict[str, Any]:
     """What subprocess needs to start pytest_side.py with these arguments in the side's folder."""
     return {
-        "args": [sys.executable, "-c", _START, str(_SCRIPT), *arguments],
+        "args": [sys.executable, "-c", _START, str(_SCRIPT), str(os.getpid()), *arguments],
         "cwd": side.root,
         "stdin": subprocess.DEVNULL,
         "stderr": subprocess.STDOUT,
@@ -50,27 +54,29 @@ def list_benchmarks(side: Side, pytest_arguments: Sequence[str], scratch: Path) 
     """Every benchmark that the side's pytest collects; each test that is not a kernel's was run
     once. Raises GateError where pytest itself does not run, or does not take its arguments."""
     result = scratch / f"{side.label}-benchmarks.json"
-    answer = subprocess.run(
-        **command_of(side, "list", str(result), *pytest_arguments),
-        env=side_environment(),
-        stdout=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    command = [sys.executable, "-c", _START, str(_SCRIPT), str(os.getpid()), "list", str(result)]
+    code, output, errors = run_group([*command, *pytest_arguments], side.root)
+    who = f"{side.label} {side.name}"
     try:
         listed = json.loads(result.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
-        listed = {"found": {}, "exit": _PYTEST_BAD_USAGE}
-    if not listed["found"] and listed["exit"] == _PYTEST_BAD_USAGE:
-        raise GateError(f"{side.label} {side.name}: pytest says: {_last_line(answer.stdout)}")
+        raise GateError(f"{who}: {_how_it_ended(code, Path(f'{result}.running'))}") from None
+    if listed["exit"] not in _WHOLE and not listed["failed"]:
+        raise GateError(f"{who}: pytest says: {_last_line(output + errors)}")
     return Listed(listed["found"], listed["failed"], listed["skipped"])
+
+
+def _how_it_ended(code: int, running: Path) -> str:
+    """Of a pytest that was gone before it could say what it found."""
+    test = running.read_text(encoding="utf-8") if running.is_file() else ""
+    return f"pytest ended with {end_of(code)}" + (f" in {one_line(test)}" if test else "")
 
 
 def _last_line(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("ERROR", "E  "))] or lines
-    return (errors or ["nothing"])[-1].removeprefix("ERROR:").strip()[:_LONGEST_REASON]
+    marks = ("ERROR", "E  ", "INTERNALERROR> E", "Exit:", "! _pytest.outcomes.Exit:")
+    errors = [line for line in lines if line.startswith(marks)] or lines
+    return one_line((errors or ["nothing"])[-1].removeprefix("ERROR:").strip()[:_LONGEST_REASON])
 
 
 def layout_environment(layout: int) -> dict[str, str]:
@@ -85,6 +91,7 @@ class Serving:
 
     def __init__(self, side: Side, tests: Sequence[str], scratch: Path, layout: int) -> None:
         self._side = side
+        self._test = ""  # that it was last told to come to
         with tempfile.NamedTemporaryFile("w", dir=scratch, suffix=".json", delete=False) as wanted:
             json.dump(list(tests), wanted)
         self._log = Path(f"{wanted.name}.log")
@@ -104,26 +111,42 @@ class Serving:
     def wait_for(self, test: str) -> None:
         """Until the test stands inside its call. Raises GateError if it fails, before or after an
         earlier one's call."""
-        message = json.loads(self._line())
+        self._test = one_line(test)
+        message = self._answer()
         if message.get("ready") != test:
-            failed = message.get("failed", message.get("ready"))
-            reason = message.get("reason", f"ran instead of {test}")
-            raise GateError(f"{self._side.label} {self._side.name}: {failed}: {reason}")
+            raise GateError(f"{self._who}: {message.get('ready')}: ran instead of {test}")
 
     def take(self, calls: int) -> float:
-        os.write(self._requests, b"run %d\n" % calls)
-        return float(self._line())
+        self._ask(b"run %d\n" % calls)
+        return float(self._answer()["seconds"])
 
     def done(self) -> None:
-        os.write(self._requests, b"done\n")
+        self._ask(b"done\n")
+
+    @property
+    def _who(self) -> str:
+        return f"{self._side.label} {self._side.name}"
+
+    def _ask(self, request: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it has ended: said when its answer is missing
+            os.write(self._requests, request)
+
+    def _answer(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self._line())
+        if "failed" in message:
+            reason = one_line(message["reason"])
+            raise GateError(f"{self._who}: {one_line(message['failed'])} fails: {reason}")
+        return message
 
     def _line(self) -> bytes:
         line = self._replies.readline()
         if not line:
-            output = self._log.read_text(encoding="utf-8", errors="replace")
-            name = f"{self._side.label} {self._side.name}"
-            raise GateError(f"{name}: pytest ended early: {_last_line(output)}")
+            raise GateError(f"{self._who}: {self._why_ended()}")
         return line
+
+    def _why_ended(self) -> str:
+        said = _last_line(self._log.read_text(encoding="utf-8", errors="replace"))
+        return f"{self._test}: pytest ended with {end_of(self._process.wait())}, saying {said}"
 
     def close(self) -> None:
         """End it, whatever it is doing."""

@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,11 +16,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import build_ffi
 from bench.gate.errors import GateError
+from bench.runs import one_line
 
 _PREFIX = "baremetal-gate-"
 _BUILD = "build_ffi.py"
 _LONGEST_REASON = 300
+# Reading must not write: `git status` would refresh the index, a split index would be written to
+# .git, and hooks and monitors are programs of the user's.
+_READ_ONLY = (
+    "--no-optional-locks",
+    *("-c", "core.splitIndex=false"),
+    *("-c", f"core.hooksPath={os.devnull}"),
+    *("-c", "core.fsmonitor=false"),
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ def _git(root: Path, *arguments: str, index: Path | None = None) -> bytes:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     if index is not None:
         environment["GIT_INDEX_FILE"] = str(index)
-    command = ["git", "-C", str(root), *arguments]
+    command = ["git", *_READ_ONLY, "-C", str(root), *arguments]
     try:
         answer = subprocess.run(command, capture_output=True, check=False, env=environment)
     except FileNotFoundError:
@@ -97,25 +108,30 @@ def _git(root: Path, *arguments: str, index: Path | None = None) -> bytes:
 
 
 def _text(output: bytes) -> str:
-    return output.decode(errors="replace").strip()
+    return os.fsdecode(output).strip("\n")
 
 
 def resolve(root: Path, reference: str) -> str:
     """The commit that a reference names. Raises GateError."""
     try:
-        _git(root, "rev-parse", "--is-inside-work-tree")
+        inside = _text(_git(root, "rev-parse", "--is-inside-work-tree"))
     except GateError as error:
-        if "not found" in str(error):
+        if "not a git repository" not in str(error):  # no git, or a repository of somebody else's
             raise
-        raise GateError(f"{root}: not in a git repository, so it has no base commit") from None
+        inside = ""
+    if inside != "true":
+        raise GateError(f"{root}: not in a git repository, so it has no base commit")
     try:
         wanted = f"{reference}^{{commit}}"
-        return _text(_git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", wanted))
+        commit = _text(_git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", wanted))
     except GateError:
+        commit = ""
+    if not re.fullmatch("[0-9a-f]+", commit):  # ^main is no commit, but all that main does not have
         raise GateError(
-            f"--base {reference}: there is no such commit here; needs a branch, a tag or a commit "
-            "(a shallow clone lacks most: git fetch --unshallow)"
-        ) from None
+            f"--base {one_line(reference)}: there is no such commit here; needs a branch, a tag or "
+            "a commit (a shallow clone lacks most: git fetch --unshallow)"
+        )
+    return commit
 
 
 def prepare_base(root: Path, reference: str, into: Path) -> Side:
@@ -129,11 +145,11 @@ def prepare_base(root: Path, reference: str, into: Path) -> Side:
     try:
         _git(top, "read-tree", tree, index=index)
     except GateError:
-        raise GateError(f"--base {reference}: that commit has no folder {prefix!r}") from None
+        raise GateError(f"--base {one_line(reference)}: has no folder {prefix!r}") from None
     _git(top, "checkout-index", "--all", f"--prefix={into}/", index=index)
     index.unlink(missing_ok=True)
     short = commit[:7]
-    name = short if commit.startswith(reference) else f"{reference} ({short})"
+    name = short if commit.startswith(reference) else f"{one_line(reference)} ({short})"
     return Side("base", name, into)
 
 
@@ -145,11 +161,20 @@ def prepare_head(root: Path, into: Path) -> Side:
         source, target = root / name, into / name
         if not source.is_symlink() and not source.is_file():  # deleted, or a submodule
             continue
+        if source.is_relative_to(into.parent):  # this gate's own copies, where TMPDIR is in here
+            continue
+        if _is_behind_link(root, name):  # deleted too: the link that took the folder's place is new
+            continue
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target, follow_symlinks=False)
     commit = _text(_git(root, "rev-parse", "--short=7", "HEAD"))
     dirty = "+" if _git(root, "status", "--porcelain", "--", ".") else ""
     return Side("head", f"working tree ({commit}{dirty})", into)
+
+
+def _is_behind_link(root: Path, name: str) -> bool:
+    """Whether a folder on the way to the file is a link: copying would write through it."""
+    return any((root / folder).is_symlink() for folder in Path(name).parents)
 
 
 # --- Building ------------------------------------------------------------------------------------
@@ -158,7 +183,7 @@ def prepare_head(root: Path, into: Path) -> Side:
 def lend_modules(root: Path, sides: Sequence[Side]) -> None:
     """Give each side the native modules that are already built in the checkout: each carries a hash
     of all that shaped it, and the build replaces those whose hash is not the side's."""
-    for module in (root / "kernels_c").glob("_*.so"):
+    for module in (root / "kernels_c").glob(f"_*{build_ffi.module_suffix()}"):  # of this Python
         for side in sides:
             if (side.root / "kernels_c").is_dir():
                 shutil.copy2(module, side.root / "kernels_c" / module.name)
@@ -173,17 +198,9 @@ def build(side: Side, tiers: Sequence[str] = ()) -> None:
     options = ["--force", *(word for tier in tiers for word in ("--tier", tier))] if tiers else []
     if "--objects" in script.read_text(encoding="utf-8", errors="replace"):
         options += ["--objects", str(side.objects)]
-    answer = subprocess.run(
-        [sys.executable, _BUILD, *options],
-        cwd=side.root,
-        env=side_environment(),
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if answer.returncode != 0:
-        reason = _reason(answer.stderr or answer.stdout, side.root)
+    code, output, errors = run_group([sys.executable, _BUILD, *options], side.root)
+    if code != 0:
+        reason = _reason(errors or output, side.root)
         raise GateError(f"{side.label} {side.name}: does not build: {reason}")
 
 
@@ -194,6 +211,39 @@ def _reason(output: str, root: Path) -> str:
     return (errors or lines[-1:] or ["no output"])[0][:_LONGEST_REASON]
 
 
+def run_group(command: Sequence[str], folder: Path) -> tuple[int, str, str]:
+    """Run a side's command to its end: exit code, output and error output. If this process is
+    interrupted meanwhile, all that the command has started ends with it: compilers, for one."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=side_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, output, errors
+
+
+def end_of(code: int) -> str:
+    """What a process's exit code says, in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"signal {-code}"
+
+
 def side_environment(**more: str) -> dict[str, str]:
     """This environment without what would steer a side's Python or pytest elsewhere."""
     steering = ("PYTEST_", "COV_", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "GIT_")
@@ -201,13 +251,16 @@ def side_environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", **more}
 
 
-def die_with_parent() -> None:
-    """Ask Linux to end this process when its parent ends, however that happens."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Ask Linux to end this process when its parent ends, however that happens; now, if the parent
+    was another one."""
     if sys.platform.startswith("linux"):
         import ctypes
 
         pr_set_pdeathsig, sigkill = 1, 9
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)
+        if parent not in (None, os.getppid()):
+            os._exit(1)
 
 
 def stop_randomising_addresses() -> None:

@@ -1,10 +1,11 @@
 """The process that measures: one pass over the pairs it is given, one block each.
 
-    python -m bench.gate.worker < JOB > LINES
+    python -m bench.gate.worker PARENT < JOB > LINES
 
 Started by sampling.py for each pass, in the head's copy, so that no two passes share a process:
 where the loader, the allocator and the system put things is drawn anew each time. Prints a line of
-JSON for each pair as soon as it is done; an error is a line too.
+JSON for each pair before it begins, and one as soon as it is done; an error is a line too. What the
+kernels print is not among them: it goes nowhere.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bench.gate.blocks import Block, take_block
 from bench.gate.errors import GateError
@@ -82,28 +83,43 @@ def run(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
         os.sched_setaffinity(0, job["cores"])
     if job["do"] == "prepare":
         prepared = _both_sides(sides, job, draw).prepare(pairs)
-        for pair, (size, seconds) in zip(pairs, prepared, strict=True):
+        for pair in pairs:
+            yield {"begins": pair.name}
+            size, seconds = next(prepared)
             yield {"name": pair.name, "judged_size": size, "seconds": seconds}
         return
     draw.shuffle(pairs)
     take = take_in_one_process if pairs[0].kernel else take_in_lockstep
-    for pair, block in zip(pairs, take(sides, pairs, job, draw), strict=True):
+    blocks = take(sides, pairs, job, draw)
+    for pair in pairs:
+        yield {"begins": pair.name}
+        block = next(blocks)
         line = {"name": pair.name, "value": block.value, "base": min(block.base)}
         if job["record"]:
             line |= {"calls": block.calls, "base_rounds": block.base, "head_rounds": block.head}
         yield line
 
 
-def main() -> int:
-    die_with_parent()
+def lines_apart_from_prints() -> IO[str]:
+    """Where lines go; what was standard output leads nowhere from now on, for C++ as well."""
+    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return lines
+
+
+def main(arguments: Sequence[str]) -> int:
+    die_with_parent(int(arguments[0]))
     gc.disable()
+    lines = lines_apart_from_prints()
     try:
         for line in run(json.load(sys.stdin)):
-            print(json.dumps(line), flush=True)
+            print(json.dumps(line), file=lines, flush=True)
     except GateError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        print(json.dumps({"error": str(error)}), file=lines, flush=True)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -42,7 +42,7 @@ def _said(rate: Rate, what: str) -> str:
     """0 of 60 gates, so at most 4.9 % (95 % confidence)."""
     return (
         f"{rate.count} of {rate.total} {what}, so at most "
-        f"{100 * rate.bounds.high:.2g} % (95 % confidence)"
+        f"{100 * rate.bounds.high:.1f} % (95 % confidence)"
     )
 
 

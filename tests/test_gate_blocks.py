@@ -1,0 +1,159 @@
+"""Blocks of two fake sides on a fake clock: nothing is timed."""
+
+from __future__ import annotations
+
+import gc
+import math
+import random
+from collections.abc import Callable
+
+import pytest
+
+from bench.gate import blocks
+from bench.gate.blocks import FEWEST_QUADS, Block, calls_per_round, take_block, timed
+
+
+class Machine:
+    """Two sides whose calls take so many seconds, on a clock that only they move on."""
+
+    def __init__(self, base: float, head: float, pace: Callable[[float], float] = lambda _: 1.0):
+        self.now = 0.0
+        self.rounds: list[tuple[str, int]] = []
+        self._seconds = {"base": base, "head": head}
+        self._pace = pace  # of the machine at a time: 2.0 where everything takes twice as long
+
+    def side(self, name: str) -> Callable[[int], float]:
+        def take(calls: int) -> float:
+            self.rounds.append((name, calls))
+            seconds = calls * self._seconds[name] * self._pace(self.now)
+            self.now += seconds
+            return seconds
+
+        return take
+
+    def block(self, seed: int = 0, **options: float) -> Block:
+        return take_block(self.side("base"), self.side("head"), random.Random(seed), **options)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Machine]:
+    def make(*arguments: float, **more: Callable[[float], float]) -> Machine:
+        made = Machine(*arguments, **more)
+        monkeypatch.setattr(blocks, "perf_counter", lambda: made.now)
+        return made
+
+    return make
+
+
+Make = Callable[..., Machine]
+
+
+def test_quads_are_mirrored_and_both_orders_occur(machine: Make) -> None:
+    m = machine(1e-6, 1e-6)
+    block = m.block()
+    taken = m.rounds[-2 * len(block.base) :]
+    assert len({calls for _, calls in taken}) == 1
+    quads = {tuple(name for name, _ in taken[n : n + 4]) for n in range(0, len(taken), 4)}
+    assert quads == {("base", "head", "head", "base"), ("head", "base", "base", "head")}
+    assert len(block.base) == len(block.head) == len(taken) / 2
+    assert len(block.base) % 2 == 0
+
+
+def test_the_seed_repeats_the_order(machine: Make) -> None:
+    orders = []
+    for seed in (1, 1, 2):
+        m = machine(1e-6, 1e-6)
+        m.block(seed)
+        orders.append(m.rounds)
+    assert orders[0] == orders[1] != orders[2]
+
+
+@pytest.mark.parametrize("change", [0.0, 0.03, -0.2, 1.0])
+def test_the_value_is_the_log_of_the_ratio(change: float, machine: Make) -> None:
+    block = machine(1e-6, 1e-6 * (1 + change)).block()
+    assert block.value == pytest.approx(math.log1p(change), abs=1e-12)
+
+
+def test_slow_stretches_cancel(machine: Make) -> None:
+    """Half of the time everything takes twice as long, in stretches as of a busy neighbour."""
+    m = machine(1e-6, 1.03e-6, pace=lambda now: 2.0 if math.sin(400 * now) > 0 else 1.0)
+    block = m.block(seconds=0.5)
+    assert max(block.base) > 1.9 * min(block.base)
+    assert block.value == pytest.approx(math.log(1.03), abs=1e-12)
+
+
+def test_a_machine_that_slows_all_the_time_favours_neither_side(machine: Make) -> None:
+    for rate in (0.5, 5.0):
+        m = machine(1e-6, 1e-6, pace=lambda now, rate=rate: 1 + rate * now)
+        assert abs(m.block(seconds=0.5).value) < 1e-3
+
+
+def test_a_third_of_wild_rounds_does_not_move_the_value(machine: Make) -> None:
+    draw = random.Random(3)
+    m = machine(1e-6, 1.02e-6, pace=lambda _: 10.0 if draw.random() < 0.15 else 1.0)
+    assert m.block(seconds=0.3).value == pytest.approx(math.log(1.02), abs=1e-9)
+
+
+@pytest.mark.parametrize("seconds", [0.2, 3.0, 100.0])
+def test_a_long_call_still_gets_its_quads(seconds: float, machine: Make) -> None:
+    m = machine(seconds, 1.1 * seconds)
+    block = m.block()
+    assert len(block.base) == len(block.head) == 2 * FEWEST_QUADS
+    assert block.calls == 1
+    assert block.value == pytest.approx(math.log(1.1))
+
+
+@pytest.mark.parametrize(("base", "head"), [(1e-9, 1e-9), (2e-7, 1e-6), (5e-5, 1e-7), (1.0, 1e-8)])
+def test_rounds_are_long_enough_and_not_much_longer(
+    base: float, head: float, machine: Make
+) -> None:
+    m = machine(base, head)
+    calls = calls_per_round(m.side("base"), m.side("head"), 100e-6)
+    longer = max(base, head)
+    assert calls * longer >= 100e-6 or calls == 1
+    assert calls == 1 or calls * longer <= 300e-6
+    # Both are warm: each ran for as long, or once.
+    for name, seconds in (("base", base), ("head", head)):
+        warm = sum(calls for side, calls in m.rounds if side == name) * seconds
+        assert warm >= 2e-3
+
+
+def test_a_clock_that_does_not_move_at_first_is_waited_for(machine: Make) -> None:
+    """A call below the clock's resolution reads as nothing until there are enough of them."""
+
+    def coarse(calls: int) -> float:
+        seconds = calls * 1e-9
+        m.now += seconds
+        return seconds if seconds > 1e-6 else 0.0
+
+    m = machine(0.0, 0.0)
+    assert calls_per_round(coarse, coarse, 100e-6) * 1e-9 >= 100e-6
+
+
+def test_times_are_of_one_call(machine: Make) -> None:
+    block = machine(1e-6, 2e-6).block()
+    assert block.calls > 1
+    assert block.base == pytest.approx([1e-6] * len(block.base))
+    assert block.head == pytest.approx([2e-6] * len(block.head))
+
+
+def test_no_garbage_is_collected_meanwhile(machine: Make) -> None:
+    m = machine(1e-3, 1e-3)
+    states = []
+    side = m.side("base")
+
+    def watched(calls: int) -> float:
+        states.append(gc.isenabled())
+        return side(calls)
+
+    before = gc.isenabled()
+    take_block(watched, m.side("head"), random.Random(0))
+    assert not any(states)
+    assert gc.isenabled() == before
+
+
+def test_rounds_call_the_function_with_its_arguments() -> None:
+    seen: list[tuple[int, str]] = []
+    seconds = timed(lambda a, b: seen.append((a, b)), (1, "x"))(5)
+    assert seen == [(1, "x")] * 5
+    assert seconds > 0

@@ -1,0 +1,214 @@
+"""Which benchmark is which, and what is listed beside them: match() on made-up lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.gate import inventory
+from bench.gate.errors import GateError
+from bench.gate.inventory import Inventory, match
+from bench.gate.side_pytest import Listed
+from bench.gate.sides import Side
+from bench.gate_runs import NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE
+
+SIDES = [Side("base", "main (1a2b3c4)", Path("b")), Side("head", "working tree", Path("h"))]
+NO_AVX512 = "tier avx512 needs AVX-512, which this CPU does not have"
+
+
+def kernel(variant: str = "c-scalar", size: str = "100", name: str = "relu_f32") -> dict[str, Any]:
+    return {"kernel": name, "variant": variant, "size": size}
+
+
+def foreign(code: str = "code", seconds: float = 1e-3) -> dict[str, Any]:
+    return {"code": code, "seconds": seconds}
+
+
+def listed(found: dict[str, dict[str, Any]], skipped: dict[str, str] | None = None) -> Listed:
+    return Listed(found, {}, skipped or {})
+
+
+def matched(
+    base: Listed | dict[str, Any],
+    head: Listed | dict[str, Any],
+    unavailable: Sequence[dict[str, str]] = ({}, {}),
+    longest_call: float = 0.5,
+) -> Inventory:
+    both = [side if isinstance(side, Listed) else listed(side) for side in (base, head)]
+    return match(SIDES, both, unavailable, longest_call)
+
+
+def pairs(found: Inventory) -> dict[str, str]:
+    return {p.name: p.base_name for p in found.pairs}
+
+
+def beside(found: Inventory) -> dict[str, str]:
+    names = [u.name for u in found.unjudged]
+    assert len(names) == len(set(names)), names
+    return {u.name: u.why for u in found.unjudged}
+
+
+def test_the_same_on_both_sides() -> None:
+    both = {"t.py::a[c-scalar-100]": kernel(), "t.py::b": foreign()}
+    found = matched(both, both)
+    assert pairs(found) == {name: name for name in both}
+    assert beside(found) == {}
+    assert found.pairs[0].kernel == "relu_f32"
+    assert found.pairs[1].kernel == ""
+    assert found.pairs[1].seconds == 1e-3
+
+
+def test_new_and_removed() -> None:
+    found = matched(
+        {"t.py::old": foreign("o"), "t.py::k[1]": kernel(size="1")},
+        {"t.py::young": foreign("y"), "t.py::k[2]": kernel(size="2")},
+    )
+    assert pairs(found) == {}
+    assert beside(found) == {
+        "t.py::young": NEW, "t.py::k[2]": NEW, "t.py::old": REMOVED, "t.py::k[1]": REMOVED,
+    }  # fmt: skip
+    notes = {u.name: u.note for u in found.unjudged}
+    assert notes["t.py::young"] == "main (1a2b3c4) does not have it"
+    assert notes["t.py::old"] == "working tree does not have it"
+
+
+@pytest.mark.parametrize("facts", [kernel(), foreign()], ids=["kernel", "foreign"])
+@pytest.mark.parametrize("name", ["t.py::b", "u.py::a", "u/t.py::C::a[x::y]"])
+def test_a_renamed_test_or_file_is_still_the_same(name: str, facts: dict[str, Any]) -> None:
+    found = matched({"t.py::a": facts}, {name: facts})
+    assert pairs(found) == {name: "t.py::a"}
+    assert beside(found) == {name: RENAMED}
+    assert found.unjudged[0].note == "was t.py::a"
+
+
+def test_two_tests_that_do_the_same_are_not_told_apart_when_renamed() -> None:
+    found = matched(
+        {"t.py::a": foreign(), "t.py::b": foreign()}, {"t.py::c": foreign(), "t.py::d": foreign()}
+    )
+    assert pairs(found) == {}
+    assert set(beside(found).values()) == {NEW, REMOVED}
+    found = matched({"t.py::a": foreign()}, {"t.py::c": foreign(), "t.py::d": foreign()})
+    assert pairs(found) == {}
+    found = matched({"t.py::a": foreign(), "t.py::b": foreign()}, {"t.py::d": foreign()})
+    assert pairs(found) == {}
+
+
+def test_of_two_alike_the_one_that_kept_its_name_is_known() -> None:
+    found = matched(
+        {"t.py::a": foreign(), "t.py::b": foreign()}, {"t.py::a": foreign(), "t.py::d": foreign()}
+    )
+    assert pairs(found) == {"t.py::a": "t.py::a", "t.py::d": "t.py::b"}
+
+
+def test_names_that_are_swapped_go_by_name() -> None:
+    found = matched(
+        {"t.py::a": foreign("1"), "t.py::b": foreign("2")},
+        {"t.py::a": foreign("2"), "t.py::b": foreign("1")},
+    )
+    assert pairs(found) == {}
+    assert set(beside(found).values()) == {UNCOMPARABLE}
+
+
+def test_swapped_kernels_go_by_what_they_are() -> None:
+    found = matched(
+        {"t.py::a": kernel(size="1"), "t.py::b": kernel(size="2")},
+        {"t.py::a": kernel(size="2"), "t.py::b": kernel(size="1")},
+    )
+    assert pairs(found) == {"t.py::a": "t.py::b", "t.py::b": "t.py::a"}
+
+
+def test_a_test_whose_body_changed_is_not_comparable() -> None:
+    found = matched({"t.py::a": foreign("1")}, {"t.py::a": foreign("2")})
+    assert pairs(found) == {}
+    assert beside(found) == {"t.py::a": UNCOMPARABLE}
+    assert "the test itself differs" in found.unjudged[0].note
+
+
+def test_a_test_that_became_a_kernels_is_new_and_the_other_removed() -> None:
+    for base, head in ((foreign(), kernel()), (kernel(), foreign())):
+        found = matched({"t.py::a": base}, {"t.py::a": head})
+        assert pairs(found) == {}
+        assert [u.why for u in found.unjudged] == [NEW, REMOVED]
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_tier_that_one_side_cannot_run_is_skipped(side: int) -> None:
+    both = {
+        "t.py::a": kernel("c-avx512"),
+        "t.py::b": kernel("c-avx2"),
+        "t.py::c": kernel("py-loop"),
+    }
+    unavailable: list[dict[str, str]] = [{}, {}]
+    unavailable[side] = {"avx512": NO_AVX512, "loop": "no tier of that name"}
+    found = matched(both, both, unavailable)
+    assert pairs(found) == {"t.py::b": "t.py::b", "t.py::c": "t.py::c"}
+    assert beside(found) == {"t.py::a": SKIPPED}
+    assert found.unjudged[0].note == NO_AVX512
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_test_that_one_side_skips_is_listed_as_that_and_once(side: int) -> None:
+    sides = [listed({"t.py::a": foreign()}), listed({"t.py::a": foreign()})]
+    sides[side] = listed({}, {"t.py::a": "needs a network"})
+    found = matched(*sides)
+    assert pairs(found) == {}
+    assert beside(found) == {"t.py::a": SKIPPED}
+    assert found.unjudged[0].note == f"{SIDES[side].label}: needs a network"
+
+
+def test_tests_that_are_no_benchmarks_are_not_listed() -> None:
+    both = listed({}, {"t.py::plain": "Skipping non-benchmark (--benchmark-only active)."})
+    assert matched(both, both) == Inventory()
+
+
+@pytest.mark.parametrize(("seconds", "is_measured"), [(0.5, True), (0.51, False), (30.0, False)])
+def test_a_call_that_takes_too_long_is_not_comparable(seconds: float, is_measured: bool) -> None:
+    both = {"t.py::a": foreign(seconds=seconds)}
+    found = matched(both, both)
+    assert bool(found.pairs) == is_measured
+    if not is_measured:
+        assert beside(found) == {"t.py::a": UNCOMPARABLE}
+        assert "more than --longest-call 0.5" in found.unjudged[0].note
+        assert matched(both, both, longest_call=60).pairs
+
+
+def test_one_kernel_and_size_in_two_tests_is_compared_twice() -> None:
+    both = {"t.py::a": kernel(), "u.py::b": kernel()}
+    found = matched(both, both)
+    assert pairs(found) == {"t.py::a": "t.py::a", "u.py::b": "u.py::b"}
+    renamed = {"t.py::a": kernel(), "u.py::c": kernel()}
+    found = matched(both, renamed)
+    assert set(pairs(found)) == set(renamed)
+    assert set(beside(found).values()) <= {RENAMED, REMOVED}
+
+
+def test_every_benchmark_is_accounted_for() -> None:
+    """Each of the head's is measured or listed; so is each of the base's, under its name or the
+    head's."""
+    base = {
+        "same": foreign("s"), "gone": foreign("g"), "body": foreign("1"), "long": foreign("l", 9.0),
+        "was": foreign("r"), "k": kernel(), "k512": kernel("c-avx512"), "skips": foreign("z"),
+    }  # fmt: skip
+    head = {
+        "same": foreign("s"), "young": foreign("y"), "body": foreign("2"), "is": foreign("r"),
+        "long": foreign("l", 9.0), "k2": kernel(), "k512": kernel("c-avx512"),
+    }  # fmt: skip
+    skipped = listed(head, {"skips": "today"})
+    found = matched(listed(base), skipped, [{}, {"avx512": NO_AVX512}])
+    named = set(pairs(found)) | set(beside(found))
+    assert named == set(head) | {"gone", "skips"}
+    assert set(pairs(found).values()) | (set(beside(found)) - {"young"}) >= set(base) - {"was", "k"}
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_failing_benchmark_is_an_error_that_names_it(side: int) -> None:
+    failed = Listed({}, {"t.py::a": "ValueError: x\ny", "t.py::b": "no"}, {})
+    with pytest.raises(GateError) as error:
+        inventory._require_no_failure(SIDES[side], failed)
+    start = f"{SIDES[side].label} {SIDES[side].name}: t.py::a fails: "
+    assert str(error.value).startswith(start)
+    assert str(error.value).endswith("(and 1 more)")
+    assert str(error.value).isprintable()

@@ -1,0 +1,228 @@
+"""The ledger of self-checks: what is written, what is refused, and what it is worth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import gate_ledger
+from bench.gate_ledger import PLANTED, SAME, SHIFTED, Entry, Outcome, append, load
+from bench.gate_runs import IMPROVED, INCONCLUSIVE, PASS, REGRESSED
+from bench.runs import BadRun
+from bench.views import selfcheck as view
+
+ENTRY = Entry(
+    kind=SAME,
+    cpu="A CPU",
+    design="threshold 0.01",
+    seed=7,
+    seconds=100.5,
+    when="2026-01-02T03:04:05+00:00",
+    outcomes=(Outcome("a", 0.0, PASS, 0.001), Outcome("b", 0.0, IMPROVED, -0.2)),
+)
+ALARM = replace(ENTRY, outcomes=(Outcome("a", 0.0, REGRESSED, 0.03),))
+
+
+def planted(slowdown: float, verdict: str) -> Entry:
+    return replace(ENTRY, kind=PLANTED, outcomes=(Outcome("a", slowdown, verdict, slowdown),))
+
+
+def written(folder: Path, *entries: Entry) -> Path:
+    path = folder / "ledger.jsonl"
+    for entry in entries:
+        append(path, entry)
+    return path
+
+
+def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "ledger.jsonl"
+    assert load(path) == []
+    entries = [ENTRY, ALARM, planted(0.03, REGRESSED)]
+    for number, entry in enumerate(entries, 1):
+        append(path, entry)
+        assert load(path) == entries[:number]
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_names_of_any_kind_stay_on_one_line(tmp_path: Path) -> None:
+    names = ('a"b\\', "\u00e9", "a b", "t.py::t[x::y]", "\N{PILE OF POO}")
+    entry = replace(ENTRY, outcomes=tuple(Outcome(n, 0.0, PASS, 0.0) for n in names))
+    assert load(written(tmp_path, entry, entry)) == [entry, entry]
+
+
+def test_an_empty_file_is_a_ledger_without_gates(tmp_path: Path) -> None:
+    (tmp_path / "ledger.jsonl").touch()
+    assert load(tmp_path / "ledger.jsonl") == []
+
+
+def test_nothing_that_is_no_number_is_written(tmp_path: Path) -> None:
+    path = written(tmp_path, ENTRY)
+    with pytest.raises(ValueError, match="JSON compliant"):
+        append(path, replace(ENTRY, seconds=float("nan")))
+    assert load(path) == [ENTRY]
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, ENTRY)
+    real_open = Path.open
+
+    class Full:
+        """Takes ten bytes."""
+
+        def __init__(self, file: Any) -> None:
+            self._file = file
+
+        def __enter__(self) -> Full:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._file.close()
+
+        def fileno(self) -> int:
+            return int(self._file.fileno())
+
+        def write(self, content: bytes) -> int:
+            return int(self._file.write(content[:10]))
+
+    monkeypatch.setattr(Path, "open", lambda self, *a, **k: Full(real_open(self, *a, **k)))
+    with pytest.raises(OSError, match="No space left"):
+        append(path, ENTRY)
+    monkeypatch.undo()
+    assert load(path) == [ENTRY]
+
+
+def spoiled(**changes: Any) -> str:
+    content = {"format": gate_ledger.FORMAT, "version": gate_ledger.VERSION}
+    outcome = {"name": "a", "planted": 0.0, "verdict": PASS, "change": 0.0}
+    content |= {"kind": SAME, "cpu": "c", "design": "d", "seed": 1, "seconds": 1.0, "when": "w"}
+    content["outcomes"] = [outcome]
+    for name, value in changes.items():
+        target = outcome if name in outcome else content
+        if value is ...:
+            del target[name]
+        else:
+            target[name] = value
+    return json.dumps(content)
+
+
+BAD_LINES = {
+    "not JSON": "{",
+    "half a line": spoiled()[:50],
+    "a blank line": "",
+    "null": "null",
+    "a list": "[]",
+    "too deep": "[" * 100_000,
+    "too many digits": "9" * 5000,
+    "another format": spoiled(format="x"),
+    "another version": spoiled(version=2),
+    "a kind there is not": spoiled(kind="x"),
+    "no cpu": spoiled(cpu=...),
+    "cpu a number": spoiled(cpu=1),
+    "no design": spoiled(design=...),
+    "seed a float": spoiled(seed=1.5),
+    "seconds negative": spoiled(seconds=-1),
+    "seconds NaN": spoiled(seconds=float("nan")),
+    "no outcomes": spoiled(outcomes=...),
+    "outcomes text": spoiled(outcomes="x"),
+    "an outcome text": spoiled(outcomes=["x"]),
+    "no name": spoiled(name=...),
+    "a verdict there is not": spoiled(verdict="x"),
+    "a verdict in a list": spoiled(verdict=[PASS]),
+    "change NaN": spoiled(change=float("nan")),
+    "change infinite": spoiled(change=float("inf")),
+    "change true": spoiled(change=True),
+    "change text": spoiled(change="0"),
+    "planted negative": spoiled(planted=-0.03),
+    "planted NaN": spoiled(planted=float("nan")),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_LINES)
+def test_a_bad_line_is_refused_by_its_number(kind: str, tmp_path: Path) -> None:
+    path = written(tmp_path, ENTRY)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(BAD_LINES[kind] + "\n" + spoiled() + "\n")
+    with pytest.raises(BadRun) as error:
+        load(path)
+    assert str(error.value).startswith(f"{path}, line 2: ")
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("content", "text"), [(b"\xff\xfe", "not a text file"), (None, "Is a directory")]
+)
+def test_a_file_that_is_no_ledger_is_refused(
+    content: bytes | None, text: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(BadRun, match=text) as error:
+        load(path)
+    assert str(error.value).startswith(f"{path}: ")
+
+
+@settings(max_examples=60, deadline=None, database=None, derandomize=True)
+@given(line=st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(repr))
+def test_garbage_is_refused(line: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("garbage") / "ledger.jsonl"
+    path.write_text(f"{line}\n", encoding="utf-8", errors="backslashreplace")
+    with pytest.raises(BadRun):
+        load(path)
+
+
+# --- What it says --------------------------------------------------------------------------------
+
+
+def test_alarms_are_slowdowns_that_were_not_made() -> None:
+    assert ENTRY.alarms == []
+    assert [o.name for o in ALARM.alarms] == ["a"]
+    assert planted(0.03, REGRESSED).alarms == []
+
+
+def test_rates() -> None:
+    entries = [
+        *[ENTRY] * 59, ALARM, replace(ENTRY, kind=SHIFTED),
+        planted(0.03, REGRESSED), planted(0.03, PASS), planted(0.01, INCONCLUSIVE),
+    ]  # fmt: skip
+    alarms = gate_ledger.false_alarms(entries, SAME)
+    assert (alarms.count, alarms.total) == (1, 60)
+    assert (gate_ledger.false_alarms(entries, SHIFTED).total, alarms.bounds.low > 0) == (1, True)
+    innocent = gate_ledger.innocent(entries)
+    assert (innocent.count, innocent.total) == (1, 2 * 59 + 1 + 2)
+    caught = {p: (r.count, r.total) for p, r in gate_ledger.power(entries).items()}
+    assert caught == {0.01: (0, 1), 0.03: (1, 2)}
+    assert list(caught) == [0.01, 0.03]
+
+
+def test_other_machines_and_designs_are_left_out() -> None:
+    entries = [ENTRY, replace(ENTRY, cpu="Another"), replace(ENTRY, design="other")]
+    assert gate_ledger.of_this(entries, "A CPU", "threshold 0.01") == [ENTRY]
+
+
+def test_the_text_says_what_no_alarm_shows() -> None:
+    text = view.as_text([ENTRY] * 60)
+    assert "false alarms, same commit: 0 of 60 gates, so at most 4.9 %" in text
+    assert "planted" not in text
+    text = view.as_text([planted(0.03, REGRESSED)])
+    assert "0 of 0" not in text.partition("planted slowdown")[0].partition("blamed")[0]
+    assert "e+" not in text
+    assert "no slowdown above 1 % was missed" in text
+    text = view.as_text([planted(0.03, PASS), planted(0.03, REGRESSED)])
+    assert "a, 3 %: 1 of 2" in text
+
+
+def test_the_json_holds_the_same_figures() -> None:
+    content = json.loads(view.as_json([*[ENTRY] * 20, planted(0.03, REGRESSED)]))
+    assert content["gates"] == 21
+    assert content["false_alarms"][SAME]["of"] == 20
+    assert content["false_alarms"][SAME]["high"] == pytest.approx(0.139, abs=5e-4)
+    assert content["power"]["0.03"]["count"] == 1
