@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import gate_command, peer_runs, runs
+from bench import gate_arguments, gate_command, peer_runs, runs
 from bench.views import documents, limits, matrix
 from bench.views import peers as peers_view
 
@@ -79,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_render)
     _add_peers(commands)
     gate = commands.add_parser("gate", help="has anything become slower? base against head")
-    gate_command.add_arguments(gate)
+    gate_arguments.add_arguments(gate)
+    gate.set_defaults(command=gate_command.run)
     return parser
 
 

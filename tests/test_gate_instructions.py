@@ -13,12 +13,12 @@ import regressions
 from checkout import ROOT, Checkout
 
 from bench import registry
-from bench.gate import counting, instructions
+from bench.gate import callgrind, counting, instructions
 from bench.gate.instructions import Case, Count, Counts, counted_shape, judge, judge_counts
 from bench.gate_runs import INCONCLUSIVE, PASS, REGRESSED, SKIPPED, UNCOMPARABLE, Judged, Unjudged
 
 needs_valgrind = pytest.mark.skipif(
-    counting.why_unavailable() is not None, reason=str(counting.why_unavailable())
+    callgrind.why_unavailable() is not None, reason=str(callgrind.why_unavailable())
 )
 CASES: list[Case] = list(
     dict.fromkeys(
@@ -94,7 +94,7 @@ def test_a_tier_that_valgrind_cannot_run_is_skipped_with_the_reason(base: list[C
     )
 
 
-def counted_in(script: str, tmp_path: Path, **options: object) -> list[counting.Counted]:
+def counted_in(script: str, tmp_path: Path, **options: object) -> list[callgrind.Counted]:
     """Counts of a script that loads counting.py by its path, as somebody else's process does."""
     loading = (
         "import importlib.util, sys\n"
@@ -105,7 +105,7 @@ def counted_in(script: str, tmp_path: Path, **options: object) -> list[counting.
     )
     path = tmp_path / "script.py"
     path.write_text(loading + script, encoding="utf-8")
-    return counting.count([sys.executable, str(path)], tmp_path, **options)  # type: ignore[arg-type]
+    return callgrind.count([sys.executable, str(path)], tmp_path, **options)  # type: ignore[arg-type]
 
 
 def test_counting_imports_the_standard_library_only() -> None:
@@ -150,7 +150,7 @@ counted(add, (1000,), label="again")
     ],
 )
 def test_a_process_that_fails_is_one_line(script: str, expected: str, tmp_path: Path) -> None:
-    with pytest.raises(counting.CountingFailed, match=expected) as caught:
+    with pytest.raises(callgrind.CountingFailed, match=expected) as caught:
         counted_in(script, tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -167,10 +167,10 @@ totals: 800
 """
 
 
-def read(profile: str, regions: list[list[object]], folder: Path) -> list[counting.Counted]:
+def read(profile: str, regions: list[list[object]], folder: Path) -> list[callgrind.Counted]:
     (folder / "profile").write_text(profile, encoding="utf-8")
     (folder / "log").write_text("".join(json.dumps(r) + "\n" for r in regions), encoding="utf-8")
-    return counting._read(folder / "profile", folder / "log")
+    return callgrind._read(folder / "profile", folder / "log")
 
 
 def test_allocators_are_charged_a_flat_price(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_allocators_are_charged_a_flat_price(tmp_path: Path) -> None:
     ],
 )
 def test_a_torn_profile_is_refused(profile: str, expected: str, tmp_path: Path) -> None:
-    with pytest.raises(counting.CountingFailed, match=expected):
+    with pytest.raises(callgrind.CountingFailed, match=expected):
         read(profile, [["x", 1]], tmp_path)
 
 
@@ -201,8 +201,8 @@ def test_a_missing_valgrind_is_named_with_the_command_that_installs_it(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "platform", "linux")
-    with pytest.raises(counting.CountingFailed, match="apt-get install valgrind; Fedora: dnf"):
-        counting.count(["true"], tmp_path)
+    with pytest.raises(callgrind.CountingFailed, match="apt-get install valgrind; Fedora: dnf"):
+        callgrind.count(["true"], tmp_path)
 
 
 @pytest.mark.parametrize(

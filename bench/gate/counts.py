@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from time import monotonic
 
-from bench.gate import counting, instructions
+from bench.gate import callgrind, counting, instructions
 from bench.gate.errors import GateError
 from bench.gate.instructions import Count
 from bench.gate.pairs import Pair
@@ -29,7 +29,7 @@ _ACCEPTED = (0, 1)
 def gate_on_instructions(sides: Sequence[Side], settings: Settings, folder: Path) -> Gate:
     """Count both sides, which are built, and judge every benchmark that they share."""
     started = monotonic()
-    reason = counting.why_unavailable()
+    reason = callgrind.why_unavailable()
     if reason is not None:
         raise GateError(f"--instructions: {reason}")
     inventory = inventory_of(sides, settings, folder)
@@ -42,7 +42,7 @@ def gate_on_instructions(sides: Sequence[Side], settings: Settings, folder: Path
             *_kernels(sides, [p for p in inventory.pairs if p.kernel], threshold),
             *_others(sides, [p for p in inventory.pairs if not p.kernel], threshold, folder),
         ]
-    except counting.CountingFailed as error:
+    except callgrind.CountingFailed as error:
         raise GateError(f"--instructions: {error}") from None
     return Gate(
         kind=INSTRUCTIONS,
@@ -100,7 +100,7 @@ def _count_tests(side: Side, tests: Sequence[str], scratch: Path) -> dict[str, C
     wanted = scratch / "tests.json"
     wanted.write_text(json.dumps(list(tests)), encoding="utf-8")
     command = command_of(side, "count", str(wanted), counting.__file__)
-    counted = counting.count(
+    counted = callgrind.count(
         command["args"],
         scratch,
         cwd=side.root,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import registry
-from bench.gate import counting
+from bench.gate import callgrind
 from bench.gate_runs import INCONCLUSIVE, PASS, REGRESSED, SKIPPED, UNCOMPARABLE, Judged, Unjudged
 from bench.registry import Kernel, Layout, Shape
 
@@ -94,7 +94,7 @@ def count_kernels(
            the size of the environment, the path, and where libraries and modules lie
     cache  simulate caches as well, at three times the time
 
-    Raises counting.CountingFailed.
+    Raises callgrind.CountingFailed.
     """
     to_count: dict[Case, Case] = {}
     for kernel_name, variant, size in cases:
@@ -114,13 +114,13 @@ def count_kernels(
             str(root), folder, str(turn), str(wanted), str(answers),
         ]  # fmt: skip
         environment = {"PYTHONPATH": str(harness), "TURN": "x" * (24 + 1000 * turn), **_CACHES}
-        counts = counting.count(
+        counts = callgrind.count(
             command, Path(folder), environment=environment, cache=cache, seconds=_TIMEOUT
         )
         try:
             reasons = json.loads(answers.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            raise counting.CountingFailed("the counted process left no answers") from None
+            raise callgrind.CountingFailed("the counted process left no answers") from None
     by_number = {int(c.label): c for c in counts}
     for number, (case, reason) in enumerate(zip(distinct, reasons, strict=True)):
         if reason is not None:
