@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from bench import gate_command, gate_runs
+from bench import gate_arguments, gate_runs
 from bench.__main__ import main
+from bench.gate import callgrind
 from tests.gate_project import Project
 from tests.test_gate_saved import OTHER, SLOW, benchmark, run, usual, written
 
@@ -167,7 +168,7 @@ def test_a_fault_of_the_gate_itself_is_no_regression(
     def fault(_: object) -> None:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(gate_command, "_check", fault)
+    monkeypatch.setattr(gate_arguments, "check", fault)
     assert main(["gate", "--base", "HEAD"]) == 2
     assert "RuntimeError: a fault" in capsys.readouterr().err
 
@@ -466,6 +467,35 @@ def test_new_removed_renamed_and_changed_benchmarks_are_listed(project: Project)
     assert content["verdict"] == "inconclusive"
     assert re.match(r"main \([0-9a-f]{7}\)$", content["base"])
     assert re.match(r"working tree \([0-9a-f]{7}\+\)$", content["head"])
+
+
+COUNTED = """
+def work(n):
+    return sum(i * i for i in range(n))
+
+def test_counted(benchmark):
+    benchmark(work, {n})
+
+def test_counted_too(benchmark):
+    benchmark.pedantic(sorted, setup=lambda: (([3, 1, 2] * 50,), {{}}))
+"""
+
+
+@pytest.mark.skipif(callgrind.why_unavailable() is not None, reason="needs valgrind")
+def test_instructions_of_any_benchmark_are_judged(project: Project) -> None:
+    project.write("test_bench_counted.py", COUNTED.format(n="1000 + 0"))
+    project.commit()
+    text = COUNTED.format(n="1000 + 0").replace("range(n)", "range(n + n // 100)")
+    project.write("test_bench_counted.py", text)
+    chosen = ("-k", "counted", "--format", "json")
+    finished = project.gate("--base", "main", "--instructions", *chosen)
+    assert finished.code == 1, finished.errors
+    content = json.loads(finished.output)
+    found = {j["name"].rpartition("::test_")[2]: j for j in content["judged"]}
+    assert {name: j["verdict"] for name, j in found.items()} == {
+        "counted": "regressed", "counted_too": "pass",
+    }  # fmt: skip
+    assert found["counted"]["change"] == pytest.approx(0.01, abs=0.002)
 
 
 def test_a_base_without_any_of_the_benchmarks_is_inconclusive(project: Project) -> None:

@@ -100,7 +100,7 @@ def count(
         f"--callgrind-out-file={profile}.%p",
         *(f"--zero-before={alias}{BEGIN}" for alias in _ALIASES),
         *(f"--dump-before={alias}{END}" for alias in _ALIASES),
-        "--dump-line=no", "--dump-instr=no",
+        "--dump-line=no", "--dump-instr=no", "--vgdb=no",
         f"--cache-sim={'yes' if cache else 'no'}", *(_CACHES if cache else ()),
     ]  # fmt: skip
     process = subprocess.Popen(

@@ -1,0 +1,113 @@
+"""Modules linked anew for each pass: elsewhere each time, alike on both sides, and they work."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import subprocess
+from array import array
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from bench.gate.errors import GateError
+from bench.gate.layouts import Layouts, Module, keep_objects
+from bench.gate.loading import load_tier_copy
+from bench.gate.pairs import Pair
+from bench.gate.plant import shift
+from bench.gate.sides import Side
+from tests.checkout import Checkout
+
+PAIR = Pair("x", "x", "relu_f32", "c-scalar", "100", "100")
+PYTHON = Pair("y", "y", "relu_f32", "py-loop", "100", "100")
+
+
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> list[Side]:
+    """The project, and the same with two functions added above the code of every native source."""
+    made = []
+    for label in ("base", "head"):
+        root = Checkout(tmp_path_factory.mktemp(label), with_modules=False).folder
+        if label == "head":
+            shift(root)
+        made.append(Side(label, label, root))
+    keep_objects(made, ["scalar"])
+    return made
+
+
+def addresses(module: Path) -> dict[str, int]:
+    said = subprocess.run(["nm", "-D", str(module)], capture_output=True, text=True, check=True)
+    return {
+        name: int(address, 16)
+        for address, name in re.findall(r"^(\w+) T (\w+)$", said.stdout, re.MULTILINE)
+    }
+
+
+def drawn(sides: list[Side], folder: Path, seed: int, pairs: Iterable[Pair]) -> dict[Module, Path]:
+    folder.mkdir(exist_ok=True)
+    return Layouts(sides, folder).draw(pairs, random.Random(seed))
+
+
+@pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm, of binutils")
+def test_code_lies_elsewhere_each_time_and_alike_on_both_sides(
+    sides: list[Side], tmp_path: Path
+) -> None:
+    seen: dict[str, set[int]] = {"relu_f32": set(), "cpu_has_avx2_fma": set()}
+    orders = set()
+    for seed in range(6):
+        modules = drawn(sides, tmp_path, seed, [PAIR])
+        assert set(modules) == {(0, 0, "scalar"), (1, 1, "scalar")}
+        base, head = (addresses(modules[place, place, "scalar"]) for place in (0, 1))
+        orders.add(tuple(sorted(seen, key=lambda name: base[name])))
+        for name, offsets in seen.items():
+            assert base[name] % 64 == head[name] % 64 == 0
+            offsets.add(base[name] % 4096)
+        # No other file's functions have moved, though every file before may have grown.
+        assert base["cpu_has_avx2_fma"] % 4096 == head["cpu_has_avx2_fma"] % 4096
+        assert (head["relu_f32"] - base["relu_f32"]) % 4096 == 128
+    assert all(len(offsets) > 3 for offsets in seen.values())
+    assert len(orders) == 2
+
+
+def test_linked_modules_compute(sides: list[Side], tmp_path: Path) -> None:
+    modules = drawn(sides, tmp_path, 1, [PAIR])
+    for module in modules.values():
+        tier = load_tier_copy(module, "scalar", tmp_path, random.Random(1))
+        x, out = array("f", [-1.0, 2.0]), array("f", [9.0, 9.0])
+        tier.relu(x, out)
+        assert out.tolist() == [0.0, 2.0]
+        assert tier.build_info()["tier"] == "scalar"
+
+
+def test_a_control_has_the_base_in_both_places(sides: list[Side], tmp_path: Path) -> None:
+    control = Pair("c", "c", "relu_f32", "c-scalar", "100", "100", sides=(0, 0))
+    assert set(drawn(sides, tmp_path, 1, [control])) == {(0, 0, "scalar"), (1, 0, "scalar")}
+
+
+def test_what_was_not_kept_is_loaded_as_it_was_built(sides: list[Side], tmp_path: Path) -> None:
+    other = Pair("z", "z", "relu_f32", "c-debug", "100", "100")
+    assert drawn(sides, tmp_path, 1, [PYTHON, other]) == {}
+
+
+def test_objects_of_unchanged_tiers_are_dropped(sides: list[Side], tmp_path: Path) -> None:
+    copies = []
+    for side in sides:
+        root = tmp_path / side.label
+        root.mkdir()
+        copy = Side(side.label, side.name, root)
+        shutil.copytree(side.objects, copy.objects)
+        copies.append(copy)
+    keep_objects(copies, [])
+    assert not any((side.objects / "scalar").exists() for side in copies)
+
+
+def test_what_does_not_link_is_named(sides: list[Side], tmp_path: Path) -> None:
+    root = tmp_path / "base"
+    root.mkdir()
+    broken = Side("base", "main (1a2b3c4)", root)
+    shutil.copytree(sides[0].objects, broken.objects)
+    next((broken.objects / "scalar").glob("*relu.o")).write_bytes(b"no object")
+    with pytest.raises(GateError, match=r"^base main \(1a2b3c4\): does not link again: [^\n]+$"):
+        drawn([broken, sides[1]], tmp_path / "s", 1, [PAIR])
