@@ -127,8 +127,6 @@ def check(options: argparse.Namespace) -> None:
         raise GateError("--gates: got 0, needs at least 1")
     if options.selfcheck and options.output is not None:
         raise GateError("--selfcheck: adds to its --ledger, and has no use for -o")
-    if options.selfcheck and options.format == "md":
-        raise GateError("--selfcheck: --format md is for gates; needs text or json")
     if options.baseline is not None and not options.runs:
         raise GateError("gate: --baseline is for saved runs: BASE.json... HEAD.json")
     for path in (options.output, options.summary, options.record, options.baseline):

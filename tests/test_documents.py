@@ -27,7 +27,7 @@ def test_figures_in_documents_are_those_of_results(document: Path) -> None:
 
 
 def test_readme_and_kernels_are_rendered() -> None:
-    assert {path.name for path in RENDERED} >= {"README.md", "kernels.md"}
+    assert {path.name for path in RENDERED} >= {"README.md", "kernels.md", "gate.md"}
 
 
 def test_the_reference_run_is_complete_small_and_of_statistics_only() -> None:

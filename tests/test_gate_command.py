@@ -68,7 +68,6 @@ BAD_ARGUMENTS: list[tuple[list[str], str]] = [
     (["--base", "HEAD", "--longest-call", "x"], "argument --longest-call: got 'x', needs more than"),
     (["--selfcheck", "--gates", "0"], "--gates: got 0, needs at least 1"),
     (["--selfcheck", "--gates", "many"], "argument --gates: got 'many', needs a whole number"),
-    (["--selfcheck", "--format", "md"], "--selfcheck: --format md is for gates; needs text or json"),
     (["--selfcheck", "-o", "{tmp}/new"], "--selfcheck: adds to its --ledger, and has no use for -o"),
     (["--base", "HEAD", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
     (["--base", "HEAD", "-o", "{tmp}/folder"], "{tmp}/folder: is a folder, needs the name of a file"),

@@ -6,7 +6,6 @@ the verdict means and cannot show.
 
 from __future__ import annotations
 
-import html
 import json
 import textwrap
 from collections import Counter
@@ -33,6 +32,7 @@ from bench.gate_runs import (
 )
 from bench.runs import one_line
 from bench.views import units
+from bench.views.units import escaped
 
 WIDTH = 110  # of a terminal
 MANY_PASSES = 30  # in a terminal they are summed up from there on
@@ -286,18 +286,18 @@ def as_markdown(gate: Gate, everything: bool = False) -> str:
         parts.append(f"<details{opened}><summary>{summary}</summary>")
         parts += [_markdown_table(*table(gate, plain)), "</details>"]
     if gate.unjudged:
-        listed = (_line(u.why, _code(u.name), _escaped(u.note)) for u in gate.unjudged)
+        listed = (_line(u.why, _code(u.name), escaped(u.note)) for u in gate.unjudged)
         parts.append("\n".join(f"- {line}" for line in listed))
     parts.append(controls(gate, _code))
     if gate.note:
-        parts.append(f"Note: {_escaped(gate.note)}.")
-    parts.append(_escaped(circumstances(gate)))
+        parts.append(f"Note: {escaped(gate.note)}.")
+    parts.append(escaped(circumstances(gate)))
     return "\n\n".join(parts)
 
 
 def _markdown_table(header: list[str], cells: list[list[str]]) -> str:
     rules = ["---" if name in ("benchmark", "verdict", "note") else "---:" for name in header]
-    rows = [[_code(first), *map(_escaped, others)] for first, *others in cells]
+    rows = [[_code(first), *map(escaped, others)] for first, *others in cells]
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, rules, *rows])
 
 
@@ -309,13 +309,6 @@ def _code(name: str) -> str:
         shown = (c if c.isalnum() or c in " ./:-" else f"&#{ord(c)};" for c in name)
         return f"<code>{''.join(shown)}</code>"
     return f"`{name}`"
-
-
-def _escaped(text: str) -> str:
-    text = html.escape(one_line(text).replace("\\", "\\\\"), quote=False)
-    for character in "`*_[]|~#@":
-        text = text.replace(character, "\\" + character)
-    return text
 
 
 def as_json_text(gate: Gate, everything: bool = False) -> str:

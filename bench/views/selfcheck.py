@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 
 from bench import gate_ledger
-from bench.gate_ledger import KINDS, Entry, Rate
+from bench.gate_ledger import KINDS, PLANTED, Entry, Rate
 from bench.gate_runs import INCONCLUSIVE, REGRESSED
+from bench.views.units import escaped
+
+_LEAST = 0.01  # a planted slowdown of the threshold is found half of the time
+_MOST_LINES = 20
 
 
 def as_text(entries: Sequence[Entry]) -> str:
@@ -47,23 +51,44 @@ def _said(rate: Rate, what: str) -> str:
 
 
 def _missed(entries: Sequence[Entry]) -> list[str]:
-    """The benchmarks whose slowdowns above the smallest were missed, the worst first."""
-    missed = Counter(
-        (o.name, o.planted)
+    """The benchmarks whose slowdowns above the smallest were missed, and what was measured."""
+    missed = [
+        f"  {o.name}, {100 * o.planted:g} %: measured {100 * o.change:+.2f} %, {o.verdict}"
         for e in entries
         for o in e.outcomes
-        if o.planted > 0.01 and o.verdict != REGRESSED
-    )
-    if not missed:
-        return ["no slowdown above 1 % was missed"]
-    return ["", "missed:"] + [
-        f"  {name}, {100 * planted:g} %: {count} of {_times(entries, name, planted)}"
-        for (name, planted), count in missed.most_common(20)
+        if o.planted > _LEAST and o.verdict != REGRESSED
     ]
+    if not missed:
+        return [f"no slowdown above {100 * _LEAST:g} % was missed"]
+    return ["", "missed:", *missed[:_MOST_LINES], *(["  ..."] if len(missed) > _MOST_LINES else [])]
 
 
-def _times(entries: Sequence[Entry], name: str, planted: float) -> int:
-    return sum((o.name, o.planted) == (name, planted) for e in entries for o in e.outcomes)
+def as_markdown(entries: Sequence[Entry]) -> str:
+    """For a document."""
+    first = entries[0]
+    lines = [f"{len(entries)} gates on {escaped(first.cpu)} ({escaped(first.design)}):", ""]
+    lines += ["| | alarms | so at most (95 % confidence) |", "| --- | ---: | ---: |"]
+    rates = {f"gates, {kind}": gate_ledger.false_alarms(entries, kind) for kind in KINDS}
+    rates["benchmarks that had not changed"] = gate_ledger.innocent(entries)
+    for what, rate in rates.items():
+        if rate.total:
+            high = f"{100 * rate.bounds.high:.1f} %"
+            lines.append(f"| {what} | {rate.count} of {rate.total} | {high} |")
+    lines += ["", "| planted | found | measured, median | found at least (95 % confidence) |"]
+    lines.append("| ---: | ---: | ---: | ---: |")
+    for planted, rate in gate_ledger.power(entries).items():
+        measured = median(o.change for e in entries for o in e.outcomes if o.planted == planted)
+        lines.append(
+            f"| {100 * planted:g} % | {rate.count} of {rate.total} | {100 * measured:+.2f} % "
+            f"| {100 * rate.bounds.low:.1f} % |"
+        )
+    benchmarks = sum(len(e.outcomes) for e in entries) / len(entries)
+    unchanged = [e.seconds for e in entries if e.kind != PLANTED] or [0.0]
+    lines += ["", f"{benchmarks:.0f} benchmarks a gate; without slowdowns a gate took"]
+    lines[-1] += (
+        f" {median(unchanged):.0f} s (median), {min(unchanged):.0f} to {max(unchanged):.0f}."
+    )
+    return "\n".join(lines)
 
 
 def as_json(entries: Sequence[Entry]) -> str:
@@ -84,4 +109,4 @@ def as_json(entries: Sequence[Entry]) -> str:
     return json.dumps(content, indent=1)
 
 
-FORMATS = {"text": as_text, "json": as_json}
+FORMATS = {"text": as_text, "md": as_markdown, "json": as_json}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import math
+
+from bench.runs import one_line
 
 
 def seconds(value: float) -> str:
@@ -50,3 +53,11 @@ def error(value: float) -> str:
     if value == 0:
         return "0"
     return f"{value:.1f}" if 0.05 <= value < 1000 else f"{value:.0e}"
+
+
+def escaped(text: str) -> str:
+    """As Markdown: nothing in it is markup, mentions anybody, or ends a table's cell."""
+    text = html.escape(one_line(text).replace("\\", "\\\\"), quote=False)
+    for character in "`*_[]|~#@":
+        text = text.replace(character, "\\" + character)
+    return text
