@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -217,7 +218,16 @@ def test_the_text_says_what_no_alarm_shows() -> None:
     assert "e+" not in text
     assert "no slowdown above 1 % was missed" in text
     text = view.as_text([planted(0.03, PASS), planted(0.03, REGRESSED)])
-    assert "a, 3 %: 1 of 2" in text
+    assert re.search(r"^missed:\n  a, 3 %: measured \+?-?[0-9.]+ %, pass$", text, re.MULTILINE)
+
+
+def test_markdown_holds_the_same_figures() -> None:
+    text = view.as_markdown([*[ENTRY] * 20, planted(0.03, PASS), planted(0.03, REGRESSED)])
+    assert f"| gates, {SAME} | 0 of 20 | 13.9 % |" in text
+    assert f"gates, {SHIFTED}" not in text
+    assert re.search(r"^\| 3 % \| 1 of 2 \| [+-]\d", text, re.MULTILINE)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in rows} == {4, 5}
 
 
 def test_the_json_holds_the_same_figures() -> None:
