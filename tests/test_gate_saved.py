@@ -526,7 +526,7 @@ GARBAGE = st.one_of(
 def _spoiled(content: Json, path: str, value: Any) -> Json:
     try:
         return altered(content, path, value)
-    except (KeyError, IndexError, TypeError):  # garbage has already replaced its parent
+    except (KeyError, IndexError, TypeError, ValueError):  # garbage has replaced its parent
         return content
 
 
