@@ -99,7 +99,11 @@ def _add_peers(commands: Any) -> None:
     )
     command.add_argument("--tier", metavar="NAME", help="the native tier; default: the fastest")
     command.add_argument(
-        "--seconds", type=_seconds, default=0.3, metavar="S", help="for each library in each cell"
+        "--seconds",
+        type=gate_arguments.seconds,
+        default=0.3,
+        metavar="S",
+        help="for each library in each cell",
     )
     command.add_argument("--quick", action="store_true", help="a handful of sizes each")
     command.add_argument("--format", choices=sorted(peers_view.FORMATS), default="text")
@@ -108,16 +112,6 @@ def _add_peers(commands: Any) -> None:
     )
     command.add_argument("--from", dest="saved", type=Path, metavar="FILE", help="draw a saved one")
     command.set_defaults(command=_peers)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 3600:
-        raise argparse.ArgumentTypeError("needs more than 0 and at most 3600 seconds")
-    return value
 
 
 def _folder(name: str) -> Path:

@@ -56,7 +56,7 @@ def add_arguments(command: Any) -> None:
     command.add_argument("--core", type=_whole, metavar="N", help="default: the last usable one")
     command.add_argument(
         "--longest-call",
-        type=_seconds,
+        type=seconds,
         default=0.5,
         metavar="SECONDS",
         help="of a benchmark that is no kernel; longer ones are not judged (default: 0.5)",
@@ -89,7 +89,7 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -112,7 +112,9 @@ def check(options: argparse.Namespace) -> None:
         )
     if options.instructions and options.base is None:
         raise GateError("gate: --instructions needs --base REF")
-    if options.base is not None and options.threshold is not None and not options.instructions:
+    takes_times = not options.instructions and (options.base is not None or options.selfcheck)
+    _refuse_what_has_no_use(options, takes_times)
+    if options.threshold is not None and takes_times:
         from bench.gate.verdict import LEAST_THRESHOLD
 
         if options.threshold < LEAST_THRESHOLD:
@@ -127,8 +129,6 @@ def check(options: argparse.Namespace) -> None:
         raise GateError("--gates: got 0, needs at least 1")
     if options.selfcheck and options.output is not None:
         raise GateError("--selfcheck: adds to its --ledger, and has no use for -o")
-    if options.baseline is not None and not options.runs:
-        raise GateError("gate: --baseline is for saved runs: BASE.json... HEAD.json")
     for path in (options.output, options.summary, options.record, options.baseline):
         if path is None:
             continue
@@ -140,3 +140,22 @@ def check(options: argparse.Namespace) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise GateError(f"{path}: cannot be written")
+
+
+def _refuse_what_has_no_use(options: argparse.Namespace, takes_times: bool) -> None:
+    """An option that would change nothing is a misunderstanding; better said than passed over."""
+    from bench.gate.errors import GateError
+
+    saved_runs, both_sides = bool(options.runs), options.base is not None or options.selfcheck
+    given = {
+        "--floor": (options.floor, saved_runs, "saved runs: BASE.json... HEAD.json"),
+        "--allow-removed": (options.allow_removed, saved_runs, "saved runs"),
+        "--baseline": (options.baseline, saved_runs, "saved runs: BASE.json... HEAD.json"),
+        "--record": (options.record, takes_times, "--base REF or --selfcheck, which take times"),
+        "--core": (options.core, takes_times, "--base REF or --selfcheck, which take times"),
+        "-k": (options.expression, both_sides, "--base REF or --selfcheck"),
+        "--quick": (options.quick, both_sides, "--base REF or --selfcheck"),
+    }
+    for name, (value, has_use, use) in given.items():
+        if value is not None and value is not False and not has_use:  # core 0 is a core
+            raise GateError(f"gate: {name} is for {use}")

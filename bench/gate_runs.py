@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bench.runs import BadRun, Checker, read_json, when
+from bench.runs import BadRun, Checker, read_json, when, write_whole
 
 FORMAT, VERSION = "baremetal-ml gate", 1
 
@@ -130,16 +129,6 @@ def as_json(gate: Gate) -> dict[str, Any]:
 def save(content: dict[str, Any], path: Path) -> None:
     """Write JSON whole or not at all."""
     write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def load(path: Path) -> Gate:

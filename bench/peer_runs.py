@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.runs import BadRun, Checker, read_json, when
+from bench.runs import BadRun, Checker, read_json, when, write_whole
 
 STORAGE = Path(".peers")
 FORMAT, VERSION = "baremetal-ml peers", 1
@@ -74,13 +73,7 @@ def save(content: dict[str, Any], path: Path | None = None) -> Path:
     if path is None:
         moment = str(content["datetime"]).partition("+")[0].replace(":", "-")
         path = STORAGE / f"{moment}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.new")
-    try:
-        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, json.dumps(content, indent=1) + "\n")
     return path
 
 

@@ -103,21 +103,16 @@ def inventory_of(sides: Sequence[Side], settings: Settings, folder: Path) -> Inv
     return inventory
 
 
-def gate_on_times(
-    sides: Sequence[Side], settings: Settings, folder: Path, trust_identity: bool = True
-) -> Gate:
-    """Measure both sides, which are built, and judge every benchmark that they share.
-
-    trust_identity: a benchmark whose code is the same on both sides is a control. Without it, it is
-    judged as if it might have changed: how the gate's own false alarms are counted.
-    """
+def gate_on_times(sides: Sequence[Side], settings: Settings, folder: Path) -> Gate:
+    """Measure both sides, which are built, and judge every benchmark that they share. One whose
+    code is the same on both sides is a control as well."""
     started = monotonic()
     inventory = inventory_of(sides, settings, folder)
     draw = random.Random(settings.seed)
     sampler = sampler_for(sides, settings, folder, draw)
     settings.progress.stage(f"verifying {len(inventory.pairs)} benchmarks on both sides")
     pairs = sampler.prepare(inventory.pairs)
-    same = {p.name for p in pairs if trust_identity and same_code(p, sides)}
+    same = {p.name for p in pairs if same_code(p, sides)}
     controls = _controls(pairs, FEWEST_CONTROLS - len(same), draw)
     findings = look(sampler, [*pairs, *controls], settings)
     judged = [_judged(p, findings[p.name], p.name in same) for p in pairs]
