@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+_MOST_DIGITS = 19  # of a number of 64 bits
+
 
 def add_arguments(command: Any) -> None:
     """The arguments of `python -m bench gate`."""
@@ -84,8 +86,11 @@ def percentage(text: str) -> float:
 
 
 def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"got {text!r}, needs a whole number from 0 on")
+    if not text.isdecimal() or len(text) > _MOST_DIGITS:
+        raise argparse.ArgumentTypeError(
+            f"got {text[:_MOST_DIGITS]!r}, needs a whole number from 0 on, of at most "
+            f"{_MOST_DIGITS} digits"
+        )
     return int(text)
 
 

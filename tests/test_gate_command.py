@@ -73,6 +73,7 @@ BAD_ARGUMENTS: list[tuple[list[str], str]] = [
     (["--base", "HEAD", "--instructions", "--core", "0"], "gate: --core is for --base REF or"),
     (["a.json", "b.json", "-k", "relu"], "gate: -k is for --base REF or --selfcheck"),
     (["a.json", "b.json", "--quick"], "gate: --quick is for --base REF or --selfcheck"),
+    (["--base", "HEAD", "--seed", "9" * 5000], "argument --seed: got '9999999999999999999', needs"),
     (["--selfcheck", "--gates", "0"], "--gates: got 0, needs at least 1"),
     (["--selfcheck", "--gates", "many"], "argument --gates: got 'many', needs a whole number"),
     (["--selfcheck", "-o", "{tmp}/new"], "--selfcheck: adds to its --ledger, and has no use for -o"),
