@@ -499,8 +499,8 @@ def test_instructions_of_any_benchmark_are_judged(project: Project) -> None:
     assert finished.code == 1, finished.errors
     content = json.loads(finished.output)
     found = {j["name"].rpartition("::test_")[2]: j for j in content["judged"]}
-    assert {name: j["verdict"] for name, j in found.items()} == {
-        "counted": "regressed", "counted_too": "pass",
+    assert {name: (j["verdict"], j["note"]) for name, j in found.items()} == {
+        "counted": ("regressed", ""), "counted_too": ("pass", ""),
     }  # fmt: skip
     assert found["counted"]["change"] == pytest.approx(0.01, abs=0.002)
 

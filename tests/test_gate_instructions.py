@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from time import sleep
 
 import pytest
 import regressions
@@ -140,6 +141,40 @@ counted(add, (1000,), label="again")
     assert not list(tmp_path.glob("counted.*"))
 
 
+class Held:
+    """A short call that the machine holds up for a while."""
+
+    def __init__(self, *held: int) -> None:
+        self.held = held
+        self.calls = 0
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self.calls in self.held:
+            sleep(0.11)
+
+
+@pytest.mark.parametrize(
+    ("held", "alone"),
+    [
+        ((), False),
+        ((counting.WARM_CALLS,), False),
+        (range(2, counting.WARM_CALLS + 1), False),
+        (range(1, 100), True),
+    ],
+)
+def test_only_a_long_call_is_counted_alone(
+    held: Sequence[int], alone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a few ten thousand instructions the interpreter's whims are a tenth of a percent."""
+    log = tmp_path / "log"
+    monkeypatch.setenv(counting.LOG, str(log))
+    counting.counted(Held(*held), label="x")
+    calls = [json.loads(line)[1] for line in log.read_text(encoding="utf-8").splitlines()]
+    assert calls == [1, *[1, calls[-1]] * counting.PAIRS]
+    assert (calls[-1] == 2) == alone
+
+
 @needs_valgrind
 @pytest.mark.parametrize(
     ("script", "expected"),
@@ -175,8 +210,9 @@ def read(profile: str, regions: list[list[object]], folder: Path) -> list[callgr
 
 def test_allocators_are_charged_a_flat_price(tmp_path: Path) -> None:
     longer = PROFILE.replace("0 100", "0 1100").replace("totals: 800", "totals: 1800")
-    regions: list[list[object]] = [["x", 1], ["x", 11]] * 2
-    (found,) = read((PROFILE + longer) * 2, regions, tmp_path)
+    regions: list[list[object]] = [["x", 1], *[["x", 1], ["x", 11]] * 2]
+    not_read = PROFILE.replace("100", "99").replace("800", "799")
+    (found,) = read(not_read + (PROFILE + longer) * 2, regions, tmp_path)
     assert (found.label, found.calls, found.instructions) == ("x", 10, 100.0)
 
 

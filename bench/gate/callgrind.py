@@ -185,16 +185,17 @@ def _read(profile: Path, log: Path) -> list[Counted]:
             "does counted code itself call os.sched_get_priority_max?"
         )
     found = []
-    first, group = 0, 2 * PAIRS
+    first, group = 0, 1 + 2 * PAIRS
     while first < len(parts):
-        (label, _), (_, longer) = regions[first], regions[min(first + 1, len(regions) - 1)]
+        label = regions[first][0]
         calls = [calls for _, calls in regions[first : first + group]]
         if FAILED in calls:  # its last region is the one that raised
             first += calls.index(FAILED) + 1
             continue
-        if calls != [1, longer] * PAIRS:
+        if calls != [1, *[1, calls[-1]] * PAIRS]:
             raise CountingFailed("the list of counted regions is torn")
-        found.append(_counted(label, longer - 1, parts[first : first + group]))
+        # Without the first: see counting.py.
+        found.append(_counted(label, calls[-1] - 1, parts[first + 1 : first + group]))
         first += group
     return found
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,14 +31,17 @@ LOG = "COUNTED_REGIONS"
 BEGIN, END = "sched_get_priority_min", "sched_get_priority_max"
 # Pairs of regions, of one call and of some more: what a region adds by itself is in both. A
 # dictionary that grows, an instruction of the interpreter that specialises only ever add, so the
-# smaller of two is taken.
+# smaller of two is taken. Before them comes a region that is not read: in the first one after other
+# work callgrind's totals hold some of that work, too.
 PAIRS = 2
 # Calls before the first region. CPython from 3.11 on rewrites a function's bytecode in its first
 # few calls; the counts of Python kernels stood still from the sixth.
 WARM_CALLS = 6
 # A short call is repeated within a region until that lasts this long, under valgrind: a million
-# instructions or more, of which the interpreter's whims (up to 100) are 0.01 %.
+# instructions or more, of which the interpreter's whims (up to 100) are 0.01 %. Only a call that
+# takes much longer is counted alone: a short one that a busy machine held up must not be.
 _REGION_SECONDS = 0.02
+_LONG_CALL_SECONDS = 0.1
 _MOST_CALLS = 10_000
 FAILED = -1  # stands for the number of calls where one raised
 
@@ -59,6 +63,7 @@ def counted(
     gc.disable()
     try:
         calls = _warm(function, args, warm_calls)
+        _region(function, args, 1, label)
         for _ in range(PAIRS):
             _region(function, args, 1, label)
             _region(function, args, 1 + calls, label)
@@ -69,12 +74,15 @@ def counted(
 
 def _warm(function: Callable[..., object], args: tuple[object, ...], warm_calls: int) -> int:
     """Warms the function, and the region's own code; returns how many calls to count."""
+    seconds = math.inf  # that a call takes undisturbed
     for _ in range(warm_calls):
         start = perf_counter()
         function(*args)
-        seconds = perf_counter() - start
-    calls = 1
+        seconds = min(seconds, perf_counter() - start)
+    if seconds > _LONG_CALL_SECONDS:
+        return 1
     # In powers of ten: a slower moment should not give other calls.
+    calls = 10
     while calls < _MOST_CALLS and calls * seconds < _REGION_SECONDS:
         calls *= 10
         start = perf_counter()
