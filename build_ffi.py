@@ -322,9 +322,11 @@ def compile_module(tier: str, wrapper: Path, module: Path, keep: Path | None = N
 
     All objects get the same flags: flags apply to a module, its generated wrapper included. Into
     `keep` go the objects and, as link.json, the words of the command that come before and after
-    them: bench/gate links them again in other orders.
+    them: bench/gate links them again, each function elsewhere, so each gets a section of its own.
     """
     include = [f"-I{python_include()}", f"-I{NATIVE}"]
+    if keep is not None:
+        include.append("-ffunction-sections")
     if not limited_api():
         include.append("-D_CFFI_NO_LIMITED_API")
     module.parent.mkdir(parents=True, exist_ok=True)

@@ -24,15 +24,18 @@ PAIR = Pair("x", "x", "relu_f32", "c-scalar", "100", "100")
 PYTHON = Pair("y", "y", "relu_f32", "py-loop", "100", "100")
 
 
+def make_side(label: str, folder: Path, *, with_sections: bool = True) -> Side:
+    checkout = Checkout(folder, with_modules=False)
+    if not with_sections:
+        checkout.replace("build_ffi.py", 'include.append("-ffunction-sections")', "pass")
+    return Side(label, label, checkout.folder)
+
+
 @pytest.fixture(scope="module")
 def sides(tmp_path_factory: pytest.TempPathFactory) -> list[Side]:
     """The project, and the same with two functions added above the code of every native source."""
-    made = []
-    for label in ("base", "head"):
-        root = Checkout(tmp_path_factory.mktemp(label), with_modules=False).folder
-        if label == "head":
-            shift(root)
-        made.append(Side(label, label, root))
+    made = [make_side(label, tmp_path_factory.mktemp(label)) for label in ("base", "head")]
+    shift(made[1].root)
     keep_objects(made, ["scalar"])
     return made
 
@@ -64,9 +67,9 @@ def test_code_lies_elsewhere_each_time_and_alike_on_both_sides(
         for name, offsets in seen.items():
             assert base[name] % 64 == head[name] % 64 == 0
             offsets.add(base[name] % 4096)
-        # No other file's functions have moved, though every file before may have grown.
-        assert base["cpu_has_avx2_fma"] % 4096 == head["cpu_has_avx2_fma"] % 4096
-        assert (head["relu_f32"] - base["relu_f32"]) % 4096 == 128
+            # None has moved, though two were added above each.
+            assert base[name] % 4096 == head[name] % 4096
+        assert {"above_relu", "before_relu"} <= head.keys() - base.keys()
     assert all(len(offsets) > 3 for offsets in seen.values())
     assert len(orders) == 2
 
@@ -79,6 +82,22 @@ def test_linked_modules_compute(sides: list[Side], tmp_path: Path) -> None:
         tier.relu(x, out)
         assert out.tolist() == [0.0, 2.0]
         assert tier.build_info()["tier"] == "scalar"
+
+
+def test_files_of_a_base_without_sections_move_whole(sides: list[Side], tmp_path: Path) -> None:
+    base = make_side("base", tmp_path / "base", with_sections=False)
+    keep_objects([base], ["scalar"])
+    offsets = set()
+    for seed in range(4):
+        modules = drawn([base, sides[1]], tmp_path / "s", seed, [PAIR])
+        lies = addresses(modules[0, 0, "scalar"])
+        offsets.add(lies["gelu_erf_f32"] % 4096)
+        assert lies["gelu_erf_f32"] - lies["gelu_tanh_f32"] == 256
+        tier = load_tier_copy(modules[0, 0, "scalar"], "scalar", tmp_path, random.Random(1))
+        out = array("f", [9.0])
+        tier.relu(array("f", [-1.0]), out)
+        assert out.tolist() == [0.0]
+    assert len(offsets) > 1
 
 
 def test_a_control_has_the_base_in_both_places(sides: list[Side], tmp_path: Path) -> None:
@@ -111,3 +130,11 @@ def test_what_does_not_link_is_named(sides: list[Side], tmp_path: Path) -> None:
     next((broken.objects / "scalar").glob("*relu.o")).write_bytes(b"no object")
     with pytest.raises(GateError, match=r"^base main \(1a2b3c4\): does not link again: [^\n]+$"):
         drawn([broken, sides[1]], tmp_path / "s", 1, [PAIR])
+
+
+def test_a_missing_readelf_is_named(
+    sides: list[Side], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GateError, match="^readelf was not found; install binutils$"):
+        drawn(sides, tmp_path / "s", 1, [PAIR])

@@ -1,19 +1,23 @@
-"""Native modules of changed tiers, linked anew for each pass, with their code elsewhere.
+"""Native modules of changed tiers, linked anew for each pass, with their functions elsewhere.
 
 A function added anywhere above a kernel moves it, and that alone can cost per cents: in which sets
 of the instruction cache and the branch predictors code falls depends on its address (the branchy
-loop of ReLU without vectors takes 18 % more in some places). So each object file gets a page offset
-and a place in the order that are drawn for each pass, the same on both sides. Code that has not
-moved within its file then lies alike on both, and code that has is met at so many addresses that
-what they do is scatter between blocks, not a slowdown of one side.
+loop of ReLU without vectors takes 18 % more in some places). So each function gets an address that
+is drawn for each pass, the same on both sides, whatever stands beside it: code that has not changed
+lies alike on both, and code that has is met at so many addresses that what they do is scatter
+between blocks, not a slowdown of one side.
+
+Source: GNU ld's manual, SECTIONS and INSERT.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,17 +26,28 @@ from bench.gate.errors import GateError
 from bench.gate.pairs import Pair
 from bench.gate.sides import Side, build
 
+_LINKER_TAKES_SCRIPTS = sys.platform.startswith("linux")
 _ALIGNMENT, _PAGE = 64, 4096  # of functions, see build_ffi.py; of memory
 # Which of a pair's two places, which side stands there, which tier.
 Module = tuple[int, int, str]
+# Sections of code, as the linker selects them: "*[0-9]-relu.o(.text.relu_f32)" -> bytes.
+Code = dict[str, int]
 
-# What follows starts so far behind the start of a page.
-_PADDING = """\
-    .text
-    .p2align 12
-    .skip {bytes}
-    .section .note.GNU-stack,"",@progbits
+_SCRIPT = """\
+SECTIONS
+{{
+  .text.drawn : ALIGN({page})
+  {{
+{places}
+  }}
+}}
+INSERT AFTER .text;
 """
+# A line of readelf's that describes a section with code: name, bytes in hexadecimal, flags.
+_SECTION = re.compile(
+    r"^ *\[ *\d+\] (\.text\S*) +PROGBITS +[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) \S+ +(\w*X\w*) ",
+    re.MULTILINE,
+)
 
 
 class Layouts:
@@ -41,7 +56,7 @@ class Layouts:
     def __init__(self, sides: Sequence[Side], scratch: Path) -> None:
         self._sides = sides
         self._scratch = scratch
-        self._paddings: list[str] = []
+        self._code: dict[str, Code] = {}  # by tier, of all sides
 
     def draw(self, pairs: Iterable[Pair], draw: random.Random) -> dict[Module, Path]:
         """A fresh module for each place, side and tier of the pairs that can be linked; the others
@@ -52,71 +67,95 @@ class Layouts:
             if pair.variant.startswith("c-")
             for place in (0, 1)
         }
-        modules = sorted(key for key in wanted if self._objects(key).is_dir())
+        modules = sorted(key for key in wanted if self._objects(*key[1:]).is_dir())
+        if not _LINKER_TAKES_SCRIPTS:
+            modules = []
         seed = draw.getrandbits(64)
-        for old in self._scratch.glob("layout-*.so"):
+        for old in self._scratch.glob("layout-*"):
             old.unlink()
-        if modules and not self._paddings:
-            self._paddings = self._make_paddings(self._words(modules[0])["before"])
+        for tier in {tier for _, _, tier in modules}:
+            script = _SCRIPT.format(page=_PAGE, places=_places(self._code_of(tier), seed))
+            self._script(tier).write_text(script, encoding="utf-8")
         with ThreadPoolExecutor() as pool:
             linked = pool.map(lambda module: self._link(module, seed), modules)
             return dict(zip(modules, linked, strict=True))
 
-    def _objects(self, module: Module) -> Path:
-        _, side, tier = module
+    def _objects(self, side: int, tier: str) -> Path:
         return self._sides[side].objects / tier
 
-    def _words(self, module: Module) -> dict[str, list[str]]:
-        text = (self._objects(module) / "link.json").read_text(encoding="utf-8")
-        words: dict[str, list[str]] = json.loads(text)
-        return words
+    def _script(self, tier: str) -> Path:
+        return self._scratch / f"layout-{tier}.ld"
 
-    def _make_paddings(self, compiler: Sequence[str]) -> list[str]:
-        """An object file for each place that a page has."""
-        made = []
-        for offset in range(0, _PAGE, _ALIGNMENT):
-            source = self._scratch / f"padding-{offset}.s"
-            source.write_text(_PADDING.format(bytes=offset), encoding="ascii")
-            made.append((source, source.with_suffix(".o")))
+    def _code_of(self, tier: str) -> Code:
+        """What must be placed: all that any side has, as large as it is on any."""
+        if tier not in self._code:
+            found: Code = {}
+            for side in range(len(self._sides)):
+                for name, size in self._code_in(side, tier).items():
+                    found[name] = max(size, found.get(name, 0))
+            self._code[tier] = found
+        return self._code[tier]
 
-        def assemble(files: tuple[Path, Path]) -> str:
-            self._run([*compiler, "-c", str(files[0]), "-o", str(files[1])], "padding")
-            return str(files[1])
-
-        with ThreadPoolExecutor() as pool:
-            return list(pool.map(assemble, made))
+    def _code_in(self, side: int, tier: str) -> Code:
+        found: Code = {}
+        for path in sorted(self._objects(side, tier).glob("*.o")):
+            listing = self._run(["readelf", "--section-headers", "--wide", str(path)], side)
+            for name, size, flags in _SECTION.findall(listing):
+                # Of inline functions, which are in groups, the linker keeps any one.
+                file = "*" if "G" in flags else f"*[0-9]-{path.stem.partition('-')[2]}.o"
+                selected = f"{file}({name})"
+                found[selected] = max(int(size, 16), found.get(selected, 0))
+        return found
 
     def _link(self, module: Module, seed: int) -> Path:
-        """Each object's place and offset depend on the seed and its name alone: a file more or less
-        on one side moves no other."""
-        words = self._words(module)
-        placed = []
-        for path in self._objects(module).glob("*.o"):
-            name = path.stem.partition("-")[2]  # without its number
-            draw = random.Random(f"{seed} {name}")
-            placed.append((draw.random(), draw.choice(self._paddings), str(path)))
-        files = [file for _, padding, path in sorted(placed) for file in (padding, path)]
+        """The order of objects, which is that of their data, depends on the seed and their names
+        alone: a file more or less on one side does not turn two others round."""
+        _, side, tier = module
+        folder = self._objects(side, tier)
+        words = json.loads((folder / "link.json").read_text(encoding="utf-8"))
+
+        def turn(path: Path) -> float:
+            return random.Random(f"{seed} {path.stem.partition('-')[2]}").random()
+
+        objects = map(str, sorted(folder.glob("*.o"), key=turn))
         linked = self._scratch / f"layout-{'-'.join(map(str, module))}.so"
-        command = [*words["before"], *files, *words["after"], "-o", str(linked)]
-        side = self._sides[module[1]]
-        self._run(command, f"{side.label} {side.name}")
+        script = f"-Wl,-T,{self._script(tier)}"
+        self._run([*words["before"], *objects, *words["after"], script, "-o", str(linked)], side)
         return linked
 
-    @staticmethod
-    def _run(command: Sequence[str], what: str) -> None:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    def _run(self, command: Sequence[str], side: int) -> str:
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise GateError(f"{command[0]} was not found; install binutils") from None
         if answer.returncode != 0:
             reason = answer.stderr.strip().partition("\n")[0]
-            raise GateError(f"{what}: does not link again: {reason}")
+            whose = self._sides[side]
+            raise GateError(f"{whose.label} {whose.name}: does not link again: {reason}")
+        return answer.stdout
+
+
+def _places(code: Code, seed: int) -> str:
+    """Lines of a linker script: in random order, each anywhere on a page."""
+    draws = {selected: random.Random(f"{seed} {selected}") for selected in code}
+    order = sorted(code, key=lambda selected: draws[selected].random())
+    lines, end = [], 0
+    for selected in order:
+        start = end + draws[selected].randrange(0, _PAGE, _ALIGNMENT)
+        lines.append(f"    . = {start}; {selected}")
+        end = start + -(-code[selected] // _ALIGNMENT) * _ALIGNMENT
+    return "\n".join(lines)
 
 
 def keep_objects(sides: Sequence[Side], changed: Sequence[str]) -> None:
     """Have the objects of those tiers on both sides, and of no others: build again what was lent or
-    up to date. Equal modules need no drawing: they lie alike."""
+    up to date. Equal modules need no drawing: they lie alike. Nor is there any where the linker is
+    not one that takes scripts."""
+    wanted = changed if _LINKER_TAKES_SCRIPTS else ()
     for side in sides:
         for folder in side.objects.glob("*"):
-            if folder.name not in changed:
+            if folder.name not in wanted:
                 shutil.rmtree(folder)
-        missing = [tier for tier in changed if not (side.objects / tier).is_dir()]
+        missing = [tier for tier in wanted if not (side.objects / tier).is_dir()]
         if missing:
             build(side, missing)

@@ -49,7 +49,8 @@ def design(threshold: float) -> str:
     return (
         f"threshold {threshold:g}, looks {verdict.FIRST_LOOK} {verdict.LATER_LOOKS}, "
         f"alpha {verdict.ALPHA:g}, margin {verdict.MARGIN:g}, "
-        f"blocks {BLOCK_SECONDS:g} s of {ROUND_SECONDS:g} s, code layout drawn"
+        f"blocks {BLOCK_SECONDS:g} s of {ROUND_SECONDS:g} s, warmed by turns, "
+        "places of functions drawn"
     )
 
 
