@@ -147,10 +147,10 @@ def false_alarms(entries: Iterable[Entry], kind: str) -> Rate:
     return Rate(sum(bool(e.alarms) for e in gates), len(gates))
 
 
-def innocent(entries: Iterable[Entry]) -> Rate:
-    """Benchmarks that had not been slowed, and were called slower."""
+def innocent(entries: Iterable[Entry], verdict: str = REGRESSED) -> Rate:
+    """Benchmarks that had not been changed, and got that verdict."""
     verdicts = [o.verdict for e in entries for o in e.outcomes if not o.planted]
-    return Rate(sum(v == REGRESSED for v in verdicts), len(verdicts))
+    return Rate(verdicts.count(verdict), len(verdicts))
 
 
 def power(entries: Iterable[Entry]) -> dict[float, Rate]:

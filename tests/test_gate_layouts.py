@@ -136,5 +136,5 @@ def test_a_missing_readelf_is_named(
     sides: list[Side], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(GateError, match="^readelf was not found; install binutils$"):
+    with pytest.raises(GateError, match=r"^readelf was not found; install binutils$"):
         drawn(sides, tmp_path / "s", 1, [PAIR])

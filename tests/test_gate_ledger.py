@@ -199,6 +199,9 @@ def test_rates() -> None:
     assert (gate_ledger.false_alarms(entries, SHIFTED).total, alarms.bounds.low > 0) == (1, True)
     innocent = gate_ledger.innocent(entries)
     assert (innocent.count, innocent.total) == (1, 2 * 59 + 1 + 2)
+    faster = [replace(ENTRY.outcomes[0], verdict=IMPROVED, planted=p) for p in (0.0, 0.01)]
+    rate = gate_ledger.innocent([ENTRY, replace(ENTRY, outcomes=tuple(faster))], IMPROVED)
+    assert (rate.count, rate.total) == (2, 3)  # one of ENTRY too
     caught = {p: (r.count, r.total) for p, r in gate_ledger.power(entries).items()}
     assert caught == {0.01: (0, 1), 0.03: (1, 2)}
     assert list(caught) == [0.01, 0.03]
@@ -214,7 +217,11 @@ def test_the_text_says_what_no_alarm_shows() -> None:
     assert "false alarms, same commit: 0 of 60 gates, so at most 4.9 %" in text
     assert "planted" not in text
     text = view.as_text([planted(0.03, REGRESSED)])
-    assert "0 of 0" not in text.partition("planted slowdown")[0].partition("blamed")[0]
+    assert "0 of 0" not in text
+    alarmed = view.as_text([ALARM])
+    assert "called slower where nothing changed: 1 of 1 verdicts" in alarmed
+    assert "called faster where nothing changed: 0 of 1 verdicts" in alarmed
+    assert "inconclusive where nothing changed: 0 of 1 verdicts" in alarmed
     assert "e+" not in text
     assert "no slowdown above 1 % was missed" in text
     text = view.as_text([planted(0.03, PASS), planted(0.03, REGRESSED)])
@@ -223,8 +230,9 @@ def test_the_text_says_what_no_alarm_shows() -> None:
 
 def test_markdown_holds_the_same_figures() -> None:
     text = view.as_markdown([*[ENTRY] * 20, planted(0.03, PASS), planted(0.03, REGRESSED)])
-    assert f"| gates, {SAME} | 0 of 20 | 13.9 % |" in text
-    assert f"gates, {SHIFTED}" not in text
+    assert f"| gates with an alarm, {SAME} | 0 of 20 | 13.9 % |" in text
+    assert f"alarm, {SHIFTED}" not in text
+    assert "| unchanged benchmarks called faster | 20 of 40 |" in text
     assert re.search(r"^\| 3 % \| 1 of 2 \| [+-]\d", text, re.MULTILINE)
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in rows} == {4, 5}
@@ -235,4 +243,5 @@ def test_the_json_holds_the_same_figures() -> None:
     assert content["gates"] == 21
     assert content["false_alarms"][SAME]["of"] == 20
     assert content["false_alarms"][SAME]["high"] == pytest.approx(0.139, abs=5e-4)
+    assert content["unchanged"][REGRESSED]["of"] == content["unchanged"][IMPROVED]["of"] == 40
     assert content["power"]["0.03"]["count"] == 1

@@ -76,8 +76,8 @@ def take_block(
     """Quads of rounds for so long: base head head base, or head base base head, as drawn.
 
     They are warmed in such quads too. What branch predictors learn of one side they forget of the
-    other, and that lasts: warmed one after the other, the same GELU of 10,000 values took 2.5 % less
-    on the side that came second, in nearly every block.
+    other, and that lasts: warmed one after the other, the same GELU of 10,000 values took 2.5 %
+    less on the side that came second, in nearly every block.
     """
     with garbage_collection_off():
         first, second = draw.sample((base, head), 2)

@@ -8,11 +8,13 @@ from statistics import median
 
 from bench import gate_ledger
 from bench.gate_ledger import KINDS, PLANTED, Entry, Rate
-from bench.gate_runs import INCONCLUSIVE, REGRESSED
+from bench.gate_runs import IMPROVED, INCONCLUSIVE, REGRESSED
 from bench.views.units import escaped
 
 _LEAST = 0.01  # a planted slowdown of the threshold is found half of the time
 _MOST_LINES = 20
+# What may be said of a benchmark that did not change, other than that it passes.
+_ERRORS = {"called slower": REGRESSED, "called faster": IMPROVED, "inconclusive": INCONCLUSIVE}
 
 
 def as_text(entries: Sequence[Entry]) -> str:
@@ -22,10 +24,10 @@ def as_text(entries: Sequence[Entry]) -> str:
         rate = gate_ledger.false_alarms(entries, kind)
         if rate.total:
             lines.append(f"false alarms, {kind}: {_said(rate, 'gates')}")
-    innocent = gate_ledger.innocent(entries)
-    unsure = sum(o.verdict == INCONCLUSIVE for e in entries for o in e.outcomes if not o.planted)
-    lines.append(f"benchmarks blamed for nothing: {_said(innocent, 'verdicts')}")
-    lines.append(f"inconclusive where nothing changed: {unsure} of {innocent.total}")
+    for what, verdict in _ERRORS.items():
+        rate = gate_ledger.innocent(entries, verdict)
+        if rate.total:
+            lines.append(f"{what} where nothing changed: {_said(rate, 'verdicts')}")
     power = gate_ledger.power(entries)
     if power:
         lines += ["", "planted slowdown   caught          of all, with 95 % confidence"]
@@ -67,9 +69,12 @@ def as_markdown(entries: Sequence[Entry]) -> str:
     """For a document."""
     first = entries[0]
     lines = [f"{len(entries)} gates on {escaped(first.cpu)} ({escaped(first.design)}):", ""]
-    lines += ["| | alarms | so at most (95 % confidence) |", "| --- | ---: | ---: |"]
-    rates = {f"gates, {kind}": gate_ledger.false_alarms(entries, kind) for kind in KINDS}
-    rates["benchmarks that had not changed"] = gate_ledger.innocent(entries)
+    lines += ["| | wrong | so at most (95 % confidence) |", "| --- | ---: | ---: |"]
+    rates = {
+        f"gates with an alarm, {kind}": gate_ledger.false_alarms(entries, kind) for kind in KINDS
+    }
+    for what, verdict in _ERRORS.items():
+        rates[f"unchanged benchmarks {what}"] = gate_ledger.innocent(entries, verdict)
     for what, rate in rates.items():
         if rate.total:
             high = f"{100 * rate.bounds.high:.1f} %"
@@ -103,7 +108,9 @@ def as_json(entries: Sequence[Entry]) -> str:
         "design": entries[0].design,
         "gates": len(entries),
         "false_alarms": {k: rate(gate_ledger.false_alarms(entries, k)) for k in KINDS},
-        "innocent_blamed": rate(gate_ledger.innocent(entries)),
+        "unchanged": {
+            verdict: rate(gate_ledger.innocent(entries, verdict)) for verdict in _ERRORS.values()
+        },
         "power": {f"{p:g}": rate(r) for p, r in gate_ledger.power(entries).items()},
     }
     return json.dumps(content, indent=1)
