@@ -14,8 +14,9 @@ import regressions
 from checkout import ROOT, Checkout
 
 from bench import registry
-from bench.gate import callgrind, counting, instructions
+from bench.gate import callgrind, counting, counts, instructions
 from bench.gate.instructions import Case, Count, Counts, counted_shape, judge, judge_counts
+from bench.gate.pairs import Pair
 from bench.gate_runs import INCONCLUSIVE, PASS, REGRESSED, SKIPPED, UNCOMPARABLE, Judged, Unjudged
 
 needs_valgrind = pytest.mark.skipif(
@@ -250,13 +251,45 @@ def test_a_missing_valgrind_is_named_with_the_command_that_installs_it(
         ((9_950, 9_950), PASS, True),
         ((10_050, 10_090), INCONCLUSIVE, False),
         ((9_900, 9_950), INCONCLUSIVE, False),
+        ((10_100, 10_000, 10_005, 10_200), PASS, False),
+        ((10_100, 10_102, 10_200, 10_300), REGRESSED, False),
+        ((10_000, 10_050, 10_050, 10_050), INCONCLUSIVE, False),
     ],
 )
-def test_verdicts(head: tuple[int, int], verdict: str, improved: bool) -> None:
+def test_verdicts(head: tuple[int, ...], verdict: str, improved: bool) -> None:
     base, other = ([Count(float(n), "100") for n in side] for side in ((10_000, 10_000), head))
     result = judge_counts("x", base, other, size="100")
     assert (result.verdict, result.improved) == (verdict, improved)
     assert result.base == 10_000
+
+
+@pytest.mark.parametrize(
+    ("heads", "looks", "last"),
+    [
+        ({0: [10_000, 10_001]}, [["a", "b"]], PASS),
+        ({0: [10_000, 10_060], 2: [10_002, 10_070]}, [["a", "b"], ["b"]], PASS),
+        ({0: [10_000, 10_060], 2: [10_100, 10_200]}, [["a", "b"], ["b"]], INCONCLUSIVE),
+    ],
+)
+def test_what_disagrees_is_counted_once_more(
+    heads: dict[int, list[int]], looks: list[list[str]], last: str
+) -> None:
+    """`b` on the head; `a` agrees at once."""
+    looked: list[list[str]] = []
+    so_far: list[Count] = []
+
+    def look(pairs: Sequence[Pair], turn: int) -> dict[str, Judged | Unjudged]:
+        looked.append([p.name for p in pairs])
+        so_far.extend(Count(float(n), "") for n in heads[turn])
+        base = [Count(10_000.0, "")] * len(so_far)
+        return {
+            p.name: judge_counts(p.name, base, so_far if p.name == "b" else base) for p in pairs
+        }
+
+    a, b = counts._settled([Pair("a", "a"), Pair("b", "b")], look)
+    assert looked == looks
+    assert isinstance(a, Judged) and isinstance(b, Judged)
+    assert (a.verdict, b.verdict) == (PASS, last)
 
 
 def test_what_was_not_counted_is_said() -> None:

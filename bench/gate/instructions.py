@@ -133,14 +133,16 @@ def count_kernels(
 
 def count_twice(
     base: Path, head: Path, harness: Path, cases: Sequence[Case], *, jobs: int = 2,
-    cache: bool = False,
+    cache: bool = False, first_turn: int = 0,
 ) -> tuple[list[Counts], list[Counts]]:  # fmt: skip
     """Both sides, each twice, in different conditions; `jobs` processes at once. Counts do not
-    depend on what else runs."""
+    depend on what else runs. A later call's `first_turn` is larger by four."""
     with ThreadPoolExecutor(jobs) as pool:
         tasks = [
             [
-                pool.submit(count_kernels, root, harness, cases, turn=turn, cache=cache)
+                pool.submit(
+                    count_kernels, root, harness, cases, turn=first_turn + turn, cache=cache
+                )
                 for turn in turns
             ]
             for root, turns in ((base, (0, 1)), (head, (2, 3)))
@@ -155,9 +157,9 @@ def judge(
     threshold: float = THRESHOLD,
     names: Mapping[Case, str] | None = None,
 ) -> dict[Case, Judged | Unjudged]:
-    """A verdict for each case of the head's counts; `names` gives their test ids."""
+    """A verdict for each case of the head's last counts; `names` gives their test ids."""
     judged: dict[Case, Judged | Unjudged] = {}
-    for case in head[0]:
+    for case in head[-1]:
         name = names[case] if names else " ".join(case)
         counts = [[side.get(case, "not counted") for side in sides] for sides in (base, head)]
         judged[case] = _judge_one(name, case[2], counts[0], counts[1], threshold)
@@ -222,9 +224,9 @@ def judge_counts(
 
 
 def disagreement(counts: Sequence[Count]) -> float:
-    """(largest - smallest) / smallest."""
-    numbers = [c.instructions for c in counts]
-    return max(numbers) / min(numbers) - 1 if min(numbers) else 0.0
+    """Of the two smallest, relative to the smallest: whatever disturbs a count adds to it."""
+    smallest, next_one = sorted(c.instructions for c in counts)[:2]
+    return next_one / smallest - 1 if smallest else 0.0
 
 
 def _misses(base: Count, head: Count) -> list[str]:
