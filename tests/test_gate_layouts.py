@@ -128,7 +128,9 @@ def test_what_does_not_link_is_named(sides: list[Side], tmp_path: Path) -> None:
     broken = Side("base", "main (1a2b3c4)", root)
     shutil.copytree(sides[0].objects, broken.objects)
     next((broken.objects / "scalar").glob("*relu.o")).write_bytes(b"no object")
-    with pytest.raises(GateError, match=r"^base main \(1a2b3c4\): does not link again: [^\n]+$"):
+    with pytest.raises(
+        GateError, match=r"^base main \(1a2b3c4\): does not link again \([^)]+\): [^\n]+$"
+    ):
         drawn([broken, sides[1]], tmp_path / "s", 1, [PAIR])
 
 

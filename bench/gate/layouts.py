@@ -38,11 +38,13 @@ SECTIONS
 {{
   .text.drawn : ALIGN({page})
   {{
+    HIDDEN({first} = .);
 {places}
   }}
 }}
 INSERT AFTER .text;
 """
+_FIRST = "baremetal_first_place"
 # A line of readelf's that describes a section with code: name, bytes in hexadecimal, flags.
 _SECTION = re.compile(
     r"^ *\[ *\d+\] (\.text\S*) +PROGBITS +[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) \S+ +(\w*X\w*) ",
@@ -74,7 +76,9 @@ class Layouts:
         for old in self._scratch.glob("layout-*"):
             old.unlink()
         for tier in {tier for _, _, tier in modules}:
-            script = _SCRIPT.format(page=_PAGE, places=_places(self._code_of(tier), seed))
+            script = _SCRIPT.format(
+                page=_PAGE, first=_FIRST, places=_places(self._code_of(tier), seed)
+            )
             self._script(tier).write_text(script, encoding="utf-8")
         with ThreadPoolExecutor() as pool:
             linked = pool.map(lambda module: self._link(module, seed), modules)
@@ -131,7 +135,10 @@ class Layouts:
         if answer.returncode != 0:
             reason = answer.stderr.strip().partition("\n")[0]
             whose = self._sides[side]
-            raise GateError(f"{whose.label} {whose.name}: does not link again: {reason}")
+            raise GateError(
+                f"{whose.label} {whose.name}: does not link again "
+                f"(GNU's ld and LLVM's lld can do that): {reason}"
+            )
         return answer.stdout
 
 
@@ -142,7 +149,7 @@ def _places(code: Code, seed: int) -> str:
     lines, end = [], 0
     for selected in order:
         start = end + draws[selected].randrange(0, _PAGE, _ALIGNMENT)
-        lines.append(f"    . = {start}; {selected}")
+        lines.append(f"    . = {_FIRST} + {start}; {selected}")
         end = start + -(-code[selected] // _ALIGNMENT) * _ALIGNMENT
     return "\n".join(lines)
 
