@@ -24,6 +24,7 @@ KINDS = (TIMING, SAVED, INSTRUCTIONS)
 
 # The note of a benchmark whose code is the same on both sides.
 SAME_CODE = "same code"
+CONTROL = "control: "  # before the name of a benchmark that compares the base with itself
 
 # Why a benchmark has no verdict. Only the last kind keeps the whole gate from passing.
 NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE = (

@@ -101,9 +101,9 @@ def test_the_verdict_comes_first_in_a_sentence() -> None:
             "INCONCLUSIVE: 1 benchmark not comparable with main (1a2b3c4)",
         ),
         (
-            gate(SLOW, SAME, controls=(replace(SLOW, name="t.py::control"),)),
-            "INCONCLUSIVE: what cannot have changed did: control +3.4%; 1 of 2 benchmarks seems to "
-            "take longer than main (1a2b3c4): slow +3.4%",
+            gate(SLOW, SAME, controls=(replace(SLOW, name="control: t.py::slow"),)),
+            "INCONCLUSIVE: what cannot have changed did: control: slow +3.4%; 1 of 2 benchmarks "
+            "seems to take longer than main (1a2b3c4): slow +3.4%",
         ),
     ],
 )

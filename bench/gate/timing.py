@@ -24,7 +24,7 @@ from bench.gate.pairs import Pair
 from bench.gate.sampling import Sampler, usable_core
 from bench.gate.sides import Side, build, lend_modules, prepare_base, prepare_head
 from bench.gate.verdict import FIRST_LOOK, LATER_LOOKS, Finding
-from bench.gate_runs import INCONCLUSIVE, SAME_CODE, TIMING, Gate, Judged
+from bench.gate_runs import CONTROL, INCONCLUSIVE, SAME_CODE, TIMING, Gate, Judged
 from bench.measure.facts import cpu_name, usable_cores
 
 # Pairs of the base with itself, beside those whose code the change has left alone: at least so many
@@ -151,7 +151,7 @@ def sampler_for(
 def _controls(pairs: Sequence[Pair], count: int, draw: random.Random) -> list[Pair]:
     """The base against itself, for a few benchmarks."""
     chosen = draw.sample(list(pairs), min(max(count, 0), len(pairs)))
-    return [replace(p, name=f"control: {p.name}", sides=(0, 0)) for p in chosen]
+    return [replace(p, name=f"{CONTROL}{p.name}", sides=(0, 0)) for p in chosen]
 
 
 def look(sampler: Sampler, pairs: Sequence[Pair], settings: Settings) -> Mapping[str, Finding]:

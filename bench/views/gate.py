@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.gate_runs import (
+    CONTROL,
     INCONCLUSIVE,
     INSTRUCTIONS,
     PASS,
@@ -244,11 +245,14 @@ def _line(why: str, name: str, note: str) -> str:
 def _short_names(gate: Gate) -> Name:
     """A test's file says little beside the test, and would take half of the table."""
     names = {j.name for j in (*gate.judged, *gate.controls)} | {u.name for u in gate.unjudged}
-    tails = Counter(name.partition("::")[2] for name in names)
+    tests = {name.removeprefix(CONTROL) for name in names}
+    tails = Counter(name.partition("::")[2] for name in tests)
 
     def short(name: str) -> str:
         tail = name.partition("::")[2]
-        return one_line(tail if tail and tails[tail] == 1 else name)
+        if not tail or tails[tail] > 1:
+            return one_line(name)
+        return one_line(CONTROL + tail if name.startswith(CONTROL) else tail)
 
     return short
 
