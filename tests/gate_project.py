@@ -150,6 +150,8 @@ class Running:
             text=True,
             errors="replace",
             start_new_session=True,
+            # A shell's background job, the tests in one included, is started deaf to Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
 
     def reach(self, stage: str) -> None:
