@@ -187,6 +187,13 @@ class Running:
             output, errors = self.process.communicate()
         return Finished(self.process.returncode, output, "".join(self._said) + errors)
 
+    def await_end_of_all(self) -> None:
+        """The system ends processes whose parent has ended; at once, where it is not busy."""
+        deadline = time.monotonic() + 20
+        while self.left() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert self.left() == []
+
     def left(self) -> list[int]:
         """Its processes that still run, itself and the children of children included."""
         marked = f"{MARK}={self.mark}".encode()
