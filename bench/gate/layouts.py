@@ -123,8 +123,8 @@ class Layouts:
 
         objects = map(str, sorted(folder.glob("*.o"), key=turn))
         linked = self._scratch / f"layout-{'-'.join(map(str, module))}.so"
-        script = f"-Wl,-T,{self._script(tier)}"
-        self._run([*words["before"], *objects, *words["after"], script, "-o", str(linked)], side)
+        script = ("-T", str(self._script(tier)))
+        self._run([*words["before"], *objects, *words["after"], *script, "-o", str(linked)], side)
         return linked
 
     def _run(self, command: Sequence[str], side: int) -> str:
