@@ -59,15 +59,22 @@ def verdicts(base: list[Counts], head: Path) -> dict[Case, Judged | Unjudged]:
     return judge(base, count_sides(head, 2))
 
 
+def is_still(result: Judged | Unjudged) -> bool:
+    unjudged = isinstance(result, Unjudged)
+    return unjudged or (result.verdict == PASS and abs(result.change) < 0.0005)
+
+
 @needs_valgrind
 def test_neutral_changes_raise_no_alarm(base: list[Counts], tmp_path: Path) -> None:
     """Built in another directory, with comments, other names and empty functions before kernels."""
-    found = verdicts(base, changed(tmp_path, regressions.NEUTRAL))
+    head = changed(tmp_path, regressions.NEUTRAL)
+    of_base, of_head = base, count_sides(head, 2)
+    if any(not is_still(result) for result in judge(of_base, of_head).values()):
+        # Twice more, as the gate does it: the smallest of four is not what memory's places added.
+        of_base, of_head = of_base + count_sides(ROOT, 4), of_head + count_sides(head, 6)
+    found = judge(of_base, of_head)
     for case in CASES:
-        result = found[case]
-        if isinstance(result, Judged):
-            assert result.verdict == PASS, result
-            assert abs(result.change) <= instructions.AGREEMENT, result
+        assert is_still(found[case]), found[case]
     assert sum(isinstance(result, Judged) for result in found.values()) >= 4
 
 
