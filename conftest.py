@@ -29,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="benchmarks: smaller sizes only, and less time for each (under a minute in all)",
     )
     parser.addoption(
+        "--explain",
+        action="store_true",
+        help="benchmarks: also what python -m bench ladder can explain more with: sizes between, "
+        "lists in and out, instruction counts (several minutes more)",
+    )
+    parser.addoption(
         "--peers",
         action="store_true",
         help="benchmarks: NumPy, PyTorch, ONNX Runtime, BLIS and OpenBLAS beside our own",
@@ -78,7 +84,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("kernel")
     if marker is not None:
         option = metafunc.config.getoption
-        cases = registry.cases(*marker.args, quick=option("quick"), peers=option("peers"))
+        wanted = {name: option(name) for name in ("quick", "peers", "explain")}
+        cases = registry.cases(*marker.args, **wanted)
         metafunc.parametrize(("variant", "size"), cases)
 
 

@@ -35,6 +35,16 @@ PEERS = {
     "blis": ("matmul_f32",),
     "openblas": ("matmul_f32",),
 }  # fmt: skip
+# How a native kernel can be reached besides through pointers that were made beforehand, which is
+# what every other figure is: the suffix of a variant's name. Measured with --explain, for what is
+# at most as large as MOST_ELEMENTS in and as many out.
+WAYS = {
+    "checked": "buffers, through the methods of kernels_c, which check them",
+    "lists": "lists in and a list out: copied to buffers and back",
+}
+WAY_TIERS = ("scalar", "avx2")
+WAY_VARIANTS = tuple(f"c-{tier}_{way}" for tier in WAY_TIERS for way in WAYS)
+MOST_ELEMENTS = 40_000
 PEER_VARIANTS = tuple(f"peer-{name}" for name in PEERS)
 # The tier that stands against the peers: the first of these that this machine can run.
 ON_ONE_THREAD = ("avx512", "avx2")
@@ -73,6 +83,15 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class Native:
+    """What a native variant is: a tier, a function of its library, and how that is reached."""
+
+    tier: str
+    function: str
+    way: str | None = None  # one of WAYS; None: by pointers that were made beforehand
+
+
+@dataclass(frozen=True)
 class Kernel:
     """One row.
 
@@ -87,6 +106,11 @@ class Kernel:
     bounds      by implementation: "python", the folder in kernels_c, "peer" where it differs
     rate        the unit that the kernel's limit is stated in: "GB/s", "GFLOP/s" or "GOP/s"
     tolerated   what a library may miss its bound by and still be timed, where some are known to
+    between     further shapes, measured with --explain: how time grows, and where native code
+                begins to win
+    steps       native variants that this kernel alone has, each one idea away from another variant,
+                in the order of the ladder: (the variant that it comes before, its own name, what
+                it is)
     """
 
     name: str
@@ -100,6 +124,28 @@ class Kernel:
     bounds: Mapping[str, Bound]
     rate: str
     tolerated: Bound | None = None
+    between: tuple[Shape, ...] = ()
+    steps: tuple[tuple[str, str, Native], ...] = ()
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Python's and the native ones, in the order of the ladder."""
+        names = list(VARIANTS)
+        for before, name, _ in self.steps:
+            names.insert(names.index(before), name)
+        return tuple(names)
+
+    def native(self, variant: str) -> Native:
+        """What the native variant of that name is. Raises ValueError."""
+        for _, name, step in self.steps:
+            if variant == name:
+                return step
+        tier, _, way = side_and_name(variant)[1].rpartition("_")
+        if way in WAYS:
+            return Native(tier, self.name, way)
+        if variant not in VARIANTS:
+            raise ValueError(f"{self.name} has no native variant {variant!r}")
+        return Native(variant.removeprefix("c-"), self.name)
 
     @property
     def error_unit(self) -> Unit:
@@ -121,8 +167,15 @@ class Kernel:
             return self.tolerated
         return self.bound(implementation)
 
-    def shapes(self, quick: bool = False) -> list[Shape]:
-        return [shape for in_quick, shape in self.sizes if in_quick or not quick]
+    def shapes(self, quick: bool = False, explain: bool = False) -> list[Shape]:
+        """Those of the default run, or of a part of it; with `explain` also what lies between, the
+        smallest first."""
+        shapes = [shape for in_quick, shape in self.sizes if in_quick or not quick]
+        if not explain:
+            return shapes
+        largest = max(map(math.prod, shapes))
+        more = [s for s in self.between if s not in shapes and math.prod(s) <= largest]
+        return sorted([*shapes, *more], key=math.prod)
 
     def size_name(self, shape: Shape) -> str:
         """1000000, 512x1024; a single row is named by its length, a square product by its side."""
@@ -189,6 +242,10 @@ _GELU = {
     "portable": Bound(4, Unit.INPUT),
     "avx2": Bound(4),
 }
+# Eightfold steps: one or two in every level of memory, beside the tenfold ones of the default run.
+_MORE_LENGTHS = tuple((8**n,) for n in range(8))
+_MORE_ROWS = tuple((1, 8**n) for n in range(8))
+_MORE_SQUARES = tuple((n, n, n) for n in (1, 2, 4, 8, 32, 128))
 _VECTORS = ((True, (100,)), (True, (10_000,)), (True, (1_000_000,)))
 _SQUARES = ((True, (16, 16, 16)), (True, (64, 64, 64)), (False, (256,) * 3), (False, (500,) * 3))
 
@@ -206,6 +263,7 @@ KERNELS: dict[str, Kernel] = {
             pattern="copy",
             bounds={"python": Bound(0), "portable": Bound(0), "avx2": Bound(0)},
             rate="GB/s",
+            between=_MORE_LENGTHS,
         ),
         Kernel(
             name="softmax_f32",
@@ -223,6 +281,7 @@ KERNELS: dict[str, Kernel] = {
             pattern="copy",
             bounds={"python": _ROUNDED, "portable": Bound(70), "avx2": Bound(3)},
             rate="GB/s",
+            between=_MORE_ROWS,
             # PyTorch and ONNX Runtime sum a row in float32: some 1000 ULP at a million elements.
             tolerated=Bound(2000),
         ),
@@ -237,6 +296,7 @@ KERNELS: dict[str, Kernel] = {
             pattern="copy",
             bounds=_GELU,
             rate="GB/s",
+            between=_MORE_LENGTHS,
         ),
         Kernel(
             name="gelu_erf_f32",
@@ -249,6 +309,7 @@ KERNELS: dict[str, Kernel] = {
             pattern="copy",
             bounds=_GELU,
             rate="GB/s",
+            between=_MORE_LENGTHS,
             tolerated=Bound(10, Unit.INPUT),  # PyTorch's erf: 5
         ),
         Kernel(
@@ -262,6 +323,7 @@ KERNELS: dict[str, Kernel] = {
             pattern="read",
             bounds={"python": _GAMMA_K, "portable": _GAMMA_K, "avx2": _GAMMA_K},
             rate="GFLOP/s",
+            between=_MORE_SQUARES,
         ),
         Kernel(
             name="quantize_f32_i8",
@@ -280,6 +342,7 @@ KERNELS: dict[str, Kernel] = {
                 "peer": Bound(1, Unit.STEP),
             },
             rate="GB/s",
+            between=_MORE_LENGTHS,
         ),
         Kernel(
             name="matmul_i8_i32",
@@ -292,6 +355,7 @@ KERNELS: dict[str, Kernel] = {
             pattern="read",
             bounds={"python": _EXACT, "portable": _EXACT, "avx2": _EXACT},
             rate="GOP/s",
+            between=_MORE_SQUARES,
         ),
         Kernel(
             name="quantized_matmul_f32",
@@ -305,6 +369,7 @@ KERNELS: dict[str, Kernel] = {
             # The unit 1 / (scale_a scale_b) is rounded to float32, and so is the product with it.
             bounds={"python": _ROUNDED, "portable": Bound(2), "avx2": Bound(2)},
             rate="GOP/s",
+            between=_MORE_SQUARES,
         ),
     )
 }
@@ -316,13 +381,18 @@ def kernel(name: str) -> Kernel:
     return KERNELS[name]
 
 
-def cases(name: str, quick: bool = False, peers: bool = False) -> list[tuple[str, str]]:
+def cases(
+    name: str, quick: bool = False, peers: bool = False, explain: bool = False
+) -> list[tuple[str, str]]:
     """(variant, size) of every benchmark of a kernel. A size's variants come together, Python
     first: they share data."""
     row = kernel(name)
     libraries = tuple(f"peer-{p}" for p, has in PEERS.items() if peers and name in has)
-    variants = VARIANTS + libraries
-    return [(v, row.size_name(shape)) for shape in row.shapes(quick) for v in variants]
+    found = []
+    for shape in row.shapes(quick, explain):
+        ways = WAY_VARIANTS if explain and row.bytes(shape) <= 8 * MOST_ELEMENTS else ()
+        found += [(v, row.size_name(shape)) for v in (*row.variants, *ways, *libraries)]
+    return found
 
 
 def side_and_name(variant: str) -> tuple[str, str]:

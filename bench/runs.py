@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,29 @@ class BadRun(Exception):
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What tools have seen of a benchmark's code; None where they could not look.
+
+    instructions  executed for one element of the result's work (Evidence.per), at `size`
+    l1_bytes      that come from beyond a simulated first-level cache, for the same
+    per           what an element is: "element", or "multiply-add" for products
+    size          at which they were counted; may be smaller than the benchmark's
+    vector_bits   the widest registers with packed floating-point or integer arithmetic in the
+                  function and what it calls within its module: 0 (none), 128, 256, 512
+    fma           whether fused multiply-adds are in there
+    math_calls    functions of other libraries that it calls: tanhf, _ZGVdN8v_expf, ...
+    """
+
+    instructions: float | None
+    l1_bytes: float | None
+    per: str
+    size: str | None
+    vector_bits: int | None
+    fma: bool | None
+    math_calls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Facts:
     """What extra_info says of a benchmark of this suite; see the registry for kernel and units."""
 
@@ -66,6 +89,7 @@ class Facts:
     bound: str | None  # what it cannot be faster than: "compute", "L1", "L2", "L3" or "DRAM"
     percent_of_limit: float | None  # how much of that it reaches; both None without limits
     threads: int | None  # None: Python, or a run from before this was recorded
+    evidence: Evidence | None  # None: nothing was counted or disassembled
 
 
 @dataclass(frozen=True)
@@ -74,6 +98,7 @@ class Result:
 
     params    what it was parametrised with; None: with nothing
     options   pytest-benchmark's, as they governed its rounds; None: not recorded
+    extra     extra_info, as it stands in the file
     """
 
     fullname: str
@@ -85,6 +110,7 @@ class Result:
     facts: Facts | None
     params: dict[str, Any] | None = None
     options: dict[str, Any] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def spread(self) -> float:
@@ -279,6 +305,7 @@ def _result(check: Checker, value: Any) -> Result:
         facts=_facts(check, fullname, extra) if "kernel" in extra else None,
         params=_recorded(check, benchmark, "params"),
         options=_finite(check, fullname, _recorded(check, benchmark, "options")),
+        extra=extra,
     )
 
 
@@ -358,6 +385,28 @@ def _facts(check: Checker, fullname: str, extra: dict[str, Any]) -> Facts:
         bound=text("bound") if extra.get("bound") is not None else None,
         percent_of_limit=optional("percent_of_limit"),
         threads=threads,
+        evidence=_evidence(check, fullname, extra.get("evidence")),
+    )
+
+
+def _evidence(check: Checker, fullname: str, value: Any) -> Evidence | None:
+    if value is None:
+        return None
+    where = f"{fullname}: extra_info.evidence"
+    row = check.mapping(value, where)
+
+    def optional(read: Callable[..., Any], name: str) -> Any:
+        return None if row.get(name) is None else read(row[name], f"{where}.{name}")
+
+    calls = check.sequence(row.get("math_calls", []), f"{where}.math_calls")
+    return Evidence(
+        instructions=optional(check.number, "instructions"),
+        l1_bytes=optional(check.number, "l1_bytes"),
+        per=check.text(row.get("per"), f"{where}.per"),
+        size=optional(check.text, "size"),
+        vector_bits=optional(check.whole, "vector_bits"),
+        fma=None if row.get("fma") is None else row["fma"] is True,
+        math_calls=tuple(check.text(name, f"{where}.math_calls") for name in calls),
     )
 
 

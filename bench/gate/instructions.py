@@ -63,12 +63,13 @@ class Count:
 
 def counted_shape(kernel: Kernel, variant: str, shape: Shape) -> Shape:
     """The shape itself, or the largest of its kind that can be counted in reasonable time."""
-    side, name = registry.side_and_name(variant)
+    side, _ = registry.side_and_name(variant)
     items = math.prod(shape)
     if side == "python":
         most = _MOST_PYTHON_ELEMENTS
     else:
-        flops = _MOST_FLOPS["portable" if name in _PORTABLE else "avx2"]
+        tier = kernel.native(variant).tier
+        flops = _MOST_FLOPS["portable" if tier in _PORTABLE else "avx2"]
         most = flops * items // max(1, kernel.flops(shape))
     if items <= most:
         return shape

@@ -52,9 +52,10 @@ class Side:
             raise NotHere("other people's libraries are not counted")
         try:
             if side == "native":
-                return case.native_call(self.tier(name))
+                native = case.kernel.native(variant)
+                return case.native_call(self.tier(native.tier), native.function)
             return getattr(self.module(case.kernel.module), name), case.python_args()
-        except (AttributeError, ImportError) as missing:
+        except (AttributeError, ImportError, ValueError) as missing:
             raise NotHere(f"not in this checkout: {missing}") from None
 
     def tier(self, name: str) -> kernels_c.Tier:

@@ -78,16 +78,18 @@ class BothSides:
             if place and pair.planted is not None:
                 module.planted_share = pair.planted
             return Call("python", getattr(module, name), case.python_args())
-        key = (place, pair.sides[place], name)
+        native = case.kernel.native(pair.variant)
+        key = (place, pair.sides[place], native.tier)
         tier = self._tiers.get(key)
         if tier is None:
-            built = self._modules.get(key) or side.module(name)
+            built = self._modules.get(key) or side.module(native.tier)
             assert built is not None  # its pytest lists the benchmark, and it was built
-            tier = load_tier_copy(built, name, self._scratch, self._draw)
+            tier = load_tier_copy(built, native.tier, self._scratch, self._draw)
             self._tiers[key] = tier
         if place and pair.planted is not None:
             tier.lib.planted_share = pair.planted
-        return Call(tier.build_info()["folder"], *case.native_call(tier), tier.threads)
+        function, args = case.native_call(tier, native.function)
+        return Call(tier.build_info()["folder"], function, args, tier.threads)
 
     # --- Before anything is timed ----------------------------------------------------------------
 

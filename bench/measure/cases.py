@@ -58,8 +58,11 @@ class Case(ABC):
         """The arguments of every function in the kernel's Python module."""
 
     @abstractmethod
-    def native_call(self, tier: kernels_c.Tier) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """The native function and its arguments, buffers already converted to pointers."""
+    def native_call(
+        self, tier: kernels_c.Tier, function: str | None = None
+    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """The native function, the kernel's own or the one that is named, and its arguments,
+        buffers already converted to pointers."""
 
     @abstractmethod
     def native_inputs(self) -> list[tuple[Buffer, array[Any]]]:
@@ -94,8 +97,10 @@ class Case(ABC):
             return Call("python", getattr(self.module, name), self.python_args())
         if side == "peer":
             return peers.load_peer(name).call(self, peer_threads)
-        tier = kernels_c.load_tier(name)
-        return Call(tier.build_info()["folder"], *self.native_call(tier), tier.threads)
+        native = self.kernel.native(variant)
+        tier = kernels_c.load_tier(native.tier)
+        folder = tier.build_info()["folder"]
+        return Call(folder, *self.native_call(tier, native.function), tier.threads)
 
     def run_and_verify(self, what: str, call: Call) -> dict[str, float]:
         """Call once; see verify."""
@@ -180,9 +185,11 @@ class UnaryCase(Case):
     def native_inputs(self) -> list[tuple[Buffer, array[Any]]]:
         return [(self.x, self.data)]
 
-    def native_call(self, tier: kernels_c.Tier) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def native_call(
+        self, tier: kernels_c.Tier, function: str | None = None
+    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         x, out = pointer(tier, self.x, "float"), pointer(tier, self.out, "float")
-        return getattr(tier.lib, self.kernel.name), (x, out, *self.shape)
+        return getattr(tier.lib, function or self.kernel.name), (x, out, *self.shape)
 
     @cached_property
     def truth(self) -> Numbers:
@@ -233,7 +240,9 @@ class QuantizeCase(UnaryCase):
     def python_args(self) -> tuple[Any, ...]:
         return (self.x_list, self.scale)
 
-    def native_call(self, tier: kernels_c.Tier) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def native_call(
+        self, tier: kernels_c.Tier, function: str | None = None
+    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         x, out = pointer(tier, self.x, "float"), pointer(tier, self.out, "int8_t")
         return tier.lib.quantize_f32_i8, (x, out, self.out_length, self.scale)
 

@@ -56,10 +56,12 @@ class ProductCase(Case):
     def native_inputs(self) -> list[tuple[Buffer, array[Any]]]:
         return list(zip(self.buffers, self.data, strict=True))
 
-    def native_call(self, tier: kernels_c.Tier) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def native_call(
+        self, tier: kernels_c.Tier, function: str | None = None
+    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         a, b = (pointer(tier, buffer, self.in_c_type) for buffer in self.buffers)
         out = pointer(tier, self.out, self.out_c_type)
-        return getattr(tier.lib, self.kernel.name), (a, b, out, *self.shape)
+        return getattr(tier.lib, function or self.kernel.name), (a, b, out, *self.shape)
 
     def check(self, what: str, implementation: str, result: Numbers) -> float:
         if not self.out_length:
@@ -161,7 +163,9 @@ class QuantizedProductCase(ProductCase):
         m, n, k = self.shape
         return Buffer("b", m * k, 1), Buffer("b", k * n, 3), Buffer("i", m * n, 4)
 
-    def native_call(self, tier: kernels_c.Tier) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def native_call(
+        self, tier: kernels_c.Tier, function: str | None = None
+    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         m, n, k = self.shape
         a, b = (pointer(tier, buffer, "float") for buffer in self.buffers)
         qa, qb = (pointer(tier, buffer, "int8_t") for buffer in self._scratch[:2])
