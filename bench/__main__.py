@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import gate_arguments, gate_command, peer_runs, runs
-from bench.views import documents, limits, matrix
+from bench.views import documents, ladder, limits, matrix
 from bench.views import peers as peers_view
 
 OK, BAD_INPUT = 0, 2
@@ -54,6 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("run", nargs="?", type=Path, metavar="RUN")
     command.add_argument("--format", choices=sorted(matrix.FORMATS), default="text")
     command.set_defaults(command=_matrix)
+
+    command = commands.add_parser("ladder", help="where a kernel's factor comes from, rung by rung")
+    command.add_argument("runs", nargs="*", type=Path, metavar="RUN")
+    command.add_argument("--kernel", metavar="K", help="default: all")
+    command.add_argument("--size", metavar="S", help="default: the largest that was measured")
+    command.add_argument("--format", choices=sorted(ladder.FORMATS), default="text")
+    command.set_defaults(command=_ladder)
 
     command = commands.add_parser("limits", help="what this machine can do at most, measured now")
     command.add_argument("--format", choices=sorted(limits.FORMATS), default="text")
@@ -125,6 +132,15 @@ def _matrix(options: argparse.Namespace) -> int:
     if not run.ours:
         raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so it has no matrix")
     print(matrix.FORMATS[options.format](run))
+    return OK
+
+
+def _ladder(options: argparse.Namespace) -> int:
+    drawn = []
+    for run in runs.load_all(options.runs):
+        found = ladder.ladders(run, options.kernel, options.size)
+        drawn.append(ladder.FORMATS[options.format](run, found))
+    print("\n".join(drawn))
     return OK
 
 

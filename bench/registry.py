@@ -395,6 +395,12 @@ def cases(
     return found
 
 
+def aside(kernel: Kernel) -> frozenset[str]:
+    """Variants that explain something and stand in no matrix: steps of this kernel alone, and ways
+    to reach native code."""
+    return frozenset({name for _, name, _ in kernel.steps} | {*WAY_VARIANTS})
+
+
 def side_and_name(variant: str) -> tuple[str, str]:
     """("native", "avx2") from "c-avx2"."""
     prefix, _, name = variant.partition("-")

@@ -22,6 +22,7 @@ STORAGE = Path(".benchmarks")
 _SHORTEST, _LONGEST = 1e-12, 1e9  # seconds a call
 _LARGEST = 1e30
 _SMALLEST_RATE = 1e-9  # a second
+_SMALLEST_RATIO = 1e-12
 _ROUNDING = 1e-9  # by how much a mean of equal times may miss them
 
 # What two runs must share for their times to be comparable. The rest of machine_info (kernel
@@ -67,6 +68,28 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Step:
+    """How many times as fast a benchmark is as the variant `over`, on the same data: the median
+    over `pairs` of alternating rounds, and the interval that holds it 95 % of the time."""
+
+    over: str
+    ratio: float
+    low: float
+    high: float
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One rung of a kernel's ladder: what the variant changes over the rung before, and why that
+    matters."""
+
+    variant: str
+    idea: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """What extra_info says of a benchmark of this suite; see the registry for kernel and units."""
 
@@ -82,6 +105,9 @@ class Facts:
     max_error_ulp: float
     error_unit: str
     stable: bool
+    uncertainty: float | None  # of the minimum, as a share of it; None: a single round
+    aside: bool  # explains something, and stands in no matrix
+    step: Step | None  # None: not measured, or not a rung of the ladder
     gflops: float
     gbps: float
     speedup: float | None  # None: no Python variant of this case in the run
@@ -143,6 +169,7 @@ class Run:
     machine: dict[str, Any]
     results: tuple[Result, ...]
     limits: tuple[Limit, ...] = ()  # none in runs from before there were any
+    ladders: dict[str, tuple[Rung, ...]] = field(default_factory=dict)  # by kernel; the same
 
     @property
     def label(self) -> str:
@@ -255,7 +282,22 @@ def from_json(content: Any, source: str = "this run") -> Run:
         machine=machine,
         results=results,
         limits=limits_from_json(machine.get("limits", []), source),
+        ladders=_ladders(check, machine.get("ladders")),
     )
+
+
+def _ladders(check: Checker, value: Any) -> dict[str, tuple[Rung, ...]]:
+    where = "machine_info.ladders"
+
+    def rung(value: Any) -> Rung:
+        row = check.mapping(value, f"a rung of {where}")
+        names = ("variant", "idea", "reason")
+        return Rung(*(check.text(row.get(name), f"{where}: {name}") for name in names))
+
+    return {
+        kernel: tuple(map(rung, check.sequence(rows, where)))
+        for kernel, rows in check.optional_mapping(value, where).items()
+    }
 
 
 def limits_from_json(content: Any, source: str = "this machine") -> tuple[Limit, ...]:
@@ -378,6 +420,9 @@ def _facts(check: Checker, fullname: str, extra: dict[str, Any]) -> Facts:
         max_error_ulp=number("max_error_ulp"),
         error_unit=text("error_unit"),
         stable=extra.get("stable") is True,
+        uncertainty=optional("uncertainty"),
+        aside=extra.get("aside") is True,
+        step=_step(check, fullname, extra.get("step")),
         gflops=number("gflops"),
         gbps=number("gbps"),
         speedup=optional("speedup"),
@@ -386,6 +431,24 @@ def _facts(check: Checker, fullname: str, extra: dict[str, Any]) -> Facts:
         percent_of_limit=optional("percent_of_limit"),
         threads=threads,
         evidence=_evidence(check, fullname, extra.get("evidence")),
+    )
+
+
+def _step(check: Checker, fullname: str, value: Any) -> Step | None:
+    if value is None:
+        return None
+    where = f"{fullname}: extra_info.step"
+    row = check.mapping(value, where)
+
+    def ratio(name: str) -> float:
+        return check.number(row.get(name), f"{where}.{name}", _SMALLEST_RATIO)
+
+    return Step(
+        over=check.text(row.get("over"), f"{where}.over"),
+        ratio=ratio("ratio"),
+        low=ratio("low"),
+        high=ratio("high"),
+        pairs=check.whole(row.get("pairs"), f"{where}.pairs", least=1),
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import kernels_c
+from bench import registry, rungs
 
 # The host's name is nobody's business; the rest is the clock speed of the moment.
 _DROPPED = ("node", "cpu.hz_actual", "cpu.hz_actual_friendly", "cpu.hz_advertised")
@@ -34,6 +36,10 @@ def complete(machine_info: dict[str, Any]) -> None:
         for name in [n for n in holder if n == key or n == f"{key}_friendly"]:
             del holder[name]
     machine_info["tiers"] = tiers()
+    machine_info["ladders"] = {
+        name: [asdict(rung) for rung in rungs.ladder(kernel)]
+        for name, kernel in registry.KERNELS.items()
+    }
     machine_info["usable_cores"] = usable_cores()
     machine_info["omp_num_threads"] = os.environ.get("OMP_NUM_THREADS")
     machine_info["libc"] = " ".join(platform.libc_ver())

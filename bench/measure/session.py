@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
-from bench import registry
+from bench import registry, rungs
 from bench.measure import peers
 from bench.measure.cases import Call, Case
 from bench.measure.layouts import make_case, probes
 from bench.measure.limits import Limits, Machine
+from bench.measure.paired import FEWEST, Pairing, Timed, estimate
 from bench.measure.roofline import ceilings
 from bench.measure.timing import Rounds
 from bench.measure.truth import WrongResult
@@ -18,6 +19,10 @@ from bench.registry import Kernel
 # A Python call that lasts about a second is verified on its first round, and few follow.
 _SLOW_ROUNDS = 3
 _SLOW_SECONDS = 8.0  # no further round when the case has taken this long
+# Two rungs of the ladder alternate for this share of the cap, unless one call of each takes longer
+# than this.
+_STEP_SHARE = 0.2
+_STEP_SECONDS = 0.06
 
 
 class Session:
@@ -32,6 +37,8 @@ class Session:
         self._probed: set[tuple[str, str]] = set()
         self._failed: dict[tuple[str, str], str] = {}
         self._recorded: dict[tuple[str, str], list[Any]] = {}
+        # Of the newest case: each variant's call and its shortest time.
+        self._verified: dict[str, tuple[Call, float]] = {}
 
     def measure(self, benchmark: Any, name: str, variant: str, size: str) -> None:
         """Verify, then time, one case into pytest-benchmark's fixture.
@@ -57,6 +64,8 @@ class Session:
             self._require_no_failure(name, variant)
             self._probe(kernel, variant, call.implementation)
             self._verify_and_time(benchmark, case, call, f"{name} {variant} {size}", limits)
+            if not benchmark.disabled:
+                self._step(benchmark, kernel, variant, call)
         except Exception as error:  # whatever it was: nothing of a kernel that fails is kept
             withdraw(benchmark)
             self._withdraw(name, variant, str(error))
@@ -84,6 +93,7 @@ class Session:
         shape = kernel.shape_named(size)
         if self._case is None or (self._case.kernel, self._case.shape) != (kernel, shape):
             self._case = None  # the old case's memory goes before the new one's comes
+            self._verified.clear()
             self._case = make_case(kernel, shape)
         return self._case
 
@@ -113,7 +123,32 @@ class Session:
                     benchmark.stats.update(seconds)
             if case.output(call) != verified:
                 raise WrongResult(f"{what}: a later call gave another result than the verified one")
-        benchmark.extra_info.update(facts, stable=rounds.confirmed)
+        benchmark.extra_info.update(facts, stable=rounds.confirmed, uncertainty=rounds.uncertainty)
+
+    def _step(self, benchmark: Any, kernel: Kernel, variant: str, call: Call) -> None:
+        """How many times as fast this is as the nearest rung of the ladder below that was verified
+        on the same case, by rounds of the two in alternation. Not where calls are too long for
+        that, nor for several threads, whose rounds would have to be longer still (paired.py)."""
+        seconds = benchmark.stats.stats.min
+        self._verified[variant] = call, seconds
+        lower = next((v for v in rungs.below(kernel, variant) if v in self._verified), None)
+        if lower is None:
+            return
+        other, other_seconds = self._verified[lower]
+        if call.threads + other.threads > 2 or seconds + other_seconds > _STEP_SECONDS:
+            return
+        pairing = Pairing(Timed(call.function, call.args), Timed(other.function, other.args))
+        left = _STEP_SHARE * self.cap_seconds
+        while left > 0 or len(pairing.ratios) < FEWEST:
+            left -= pairing.take(max(left, 0.0))
+        found = estimate(pairing.ratios)
+        benchmark.extra_info["step"] = {
+            "over": lower,
+            "ratio": found.ratio,
+            "low": found.low,
+            "high": found.high,
+            "pairs": len(pairing.ratios),
+        }
 
     def finished_limits(self) -> dict[str, Limits]:
         """By tier, all ceilings of those whose registers a case has used; none where only Python
@@ -166,5 +201,6 @@ def static_facts(kernel: Kernel, variant: str, size: str) -> dict[str, Any]:
         "bytes": kernel.bytes(shape),
         "rate": kernel.rate,
         "relaxed": variant in registry.RELAXED,
+        "aside": variant in registry.aside(kernel),
         "error_unit": kernel.error_unit.value,
     }

@@ -13,6 +13,7 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from time import perf_counter
 from typing import Any
 
@@ -73,6 +74,7 @@ class Rounds:
     probe: Probe = field(default_factory=lambda: _session_probe)
     iterations: int = 1
     confirmed: bool = False
+    uncertainty: float | None = None  # of the minimum; see _uncertainty
 
     def calibrate(self) -> int:
         """Calls that make up one round. Also warms caches, page tables and branch predictors."""
@@ -93,11 +95,14 @@ class Rounds:
             with garbage_collection_off():
                 seconds = self._round(1)
             yield seconds
+            taken = [*taken, seconds]
             spent, count = spent + seconds, count + 1
+        self.uncertainty = _uncertainty(taken)
 
     def __iter__(self) -> Iterator[float]:
         """Seconds of each round (all of its iterations together)."""
         minimum = float("inf")
+        everything: list[float] = []
         quiet: list[float] = []
         before = self.probe.is_quiet()  # may take its time: the first probe of a session does
         start = perf_counter()
@@ -110,12 +115,14 @@ class Rounds:
                     batch.append(self._round(self.iterations))
                 yield batch[-1]
             minimum = min(minimum, *batch)
+            everything += batch
             after = self.probe.is_quiet()
             if before and after:
                 quiet += batch
                 near = sum(seconds <= minimum * (1 + _TOLERANCE) for seconds in quiet)
                 self.confirmed = near >= _CONFIRMATIONS
             before = after
+        self.uncertainty = _uncertainty(everything)
 
     def _round(self, iterations: int) -> float:
         function, args = self.function, self.args
@@ -123,6 +130,21 @@ class Rounds:
         for _ in range(iterations):
             function(*args)
         return perf_counter() - start
+
+
+def _uncertainty(rounds: Sequence[float]) -> float | None:
+    """By how much of itself the minimum of these rounds, in the order in which they were taken, may
+    be wrong; None for a single round.
+
+    The rounds are cut into four stretches: had the case lasted a quarter of its time, it would have
+    ended with the minimum of one of them. Half of these lie within the result of the least.
+    """
+    if len(rounds) < 2:
+        return None
+    parts = min(4, len(rounds))
+    cuts = [len(rounds) * part // parts for part in range(parts + 1)]
+    minima = sorted(min(rounds[a:b]) for a, b in pairwise(cuts))
+    return minima[parts // 2] / minima[0] - 1
 
 
 @contextmanager

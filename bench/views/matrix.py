@@ -60,6 +60,8 @@ def rows(run: Run) -> list[Row]:
     """In the order of measurement."""
     by_case: dict[tuple[str, str], Row] = {}
     for result, facts in run.ours:
+        if facts.aside:
+            continue
         case = (facts.kernel, facts.size)
         row = by_case.setdefault(case, Row(*case, results={}))
         row.results[facts.variant] = (result, facts)
@@ -153,7 +155,8 @@ def machine_line(run: Run) -> str:
 
 def _variants(run: Run) -> list[str]:
     """Every variant that is not Python, in the order in which the run first met it."""
-    return list(dict.fromkeys(f.variant for _, f in run.ours if f.side != "python"))
+    shown = (f for _, f in run.ours if f.side != "python" and not f.aside)
+    return list(dict.fromkeys(f.variant for f in shown))
 
 
 def _heading(variant: str) -> str:
@@ -234,8 +237,12 @@ def as_markdown(run: Run) -> str:
     return markdown_table(*table(run), notes(run))
 
 
-def markdown_table(header: list[str], cells: list[list[str]], below: list[str]) -> str:
-    lines = [header, ["---", "---", *["---:"] * (len(header) - 2)], *cells]
+def markdown_table(
+    header: list[str], cells: list[list[str]], below: list[str], texts: int = 0
+) -> str:
+    """The first two columns, and the last so many, are text; between them are figures."""
+    rule = ["---", "---", *["---:"] * (len(header) - 2 - texts), *["---"] * texts]
+    lines = [header, rule, *cells]
     drawn = ["| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines]
     return "\n".join([*drawn, "", *(f"{_escaped(note)}  " for note in below)]).rstrip()
 

@@ -1,0 +1,161 @@
+"""A saved run's ladders: where a kernel's total factor comes from, rung by rung.
+
+    found = ladder(run, "matmul_f32", "256")
+
+Factors are ratios of minima of one run, so they multiply to the total by themselves. What they can
+be trusted to is measured twice: by how far each minimum repeats within its case, and by rounds in
+which the rung and the one below alternate, where that was possible.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from bench.runs import BadRun, Facts, Result, Rung, Run
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """One rung that a run has.
+
+    factor       how many times as fast as the rung below; None for the lowest
+    so_far       how many times as fast as the lowest
+    uncertainty  of the factor, as a share of it; None where a case had a single round
+    alternated   the factor as alternating rounds of the two have it; None where there were none
+    """
+
+    rung: Rung
+    result: Result
+    facts: Facts
+    factor: float | None
+    so_far: float
+    uncertainty: float | None
+    alternated: float | None
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The rungs of one kernel at one size, the lowest first; at least two."""
+
+    kernel: str
+    size: str
+    rungs: tuple[Climbed, ...]
+    missing: tuple[Rung, ...]  # rungs that this run has not measured
+
+    @property
+    def total(self) -> float:
+        return self.rungs[-1].so_far
+
+    @property
+    def uncertainty(self) -> float | None:
+        """Of the total, as a share of it, by how far the lowest and the highest rung's minima
+        repeat; None where one of them is a single round."""
+        return _together(self.rungs[0].facts.uncertainty, self.rungs[-1].facts.uncertainty)
+
+    @property
+    def product(self) -> float:
+        """Of the rungs' factors, each from alternating rounds where there were any: measured apart
+        from the total, and to be equal to it."""
+        return math.prod(r.alternated or r.factor or 1.0 for r in self.rungs)
+
+    @property
+    def alternated(self) -> int:
+        """How many factors of the product are from alternating rounds."""
+        return sum(r.alternated is not None for r in self.rungs)
+
+    @property
+    def tolerance(self) -> float:
+        """By what share product and total may differ: the uncertainty of those factors that were
+        measured twice. The others are the same on both sides."""
+        twice = [r.uncertainty for r in self.rungs if r.alternated is not None]
+        return _together(*twice) or 0.0
+
+    @property
+    def agrees(self) -> bool:
+        """Whether product and total are the same within the tolerance."""
+        return abs(math.log(self.product / self.total)) <= math.log1p(self.tolerance) + 1e-9
+
+
+def _together(*shares: float | None) -> float | None:
+    """The relative uncertainty of a product of factors whose errors are independent."""
+    known = [share for share in shares if share is not None]
+    return None if len(known) < len(shares) else math.sqrt(sum(s * s for s in known))
+
+
+def kernels(run: Run) -> list[str]:
+    """Those of which the run has a ladder, in the order of measurement."""
+    named = dict.fromkeys(facts.kernel for _, facts in run.ours)
+    return [name for name in named if next(_sizes(run, name), None) is not None]
+
+
+def sizes(run: Run, kernel: str) -> list[str]:
+    """Those at which the run has two rungs or more, the most work first."""
+    return list(_sizes(run, kernel))
+
+
+def _sizes(run: Run, kernel: str) -> Iterator[str]:
+    names = {rung.variant for rung in run.ladders.get(kernel, ())}
+    work: dict[str, int] = {}
+    count: dict[str, int] = {}
+    for _, facts in run.ours:
+        if facts.kernel == kernel and facts.variant in names:
+            work[facts.size] = facts.flops
+            count[facts.size] = count.get(facts.size, 0) + 1
+    for size in sorted(work, key=lambda name: work[name], reverse=True):
+        if count[size] > 1:
+            yield size
+
+
+def ladder(run: Run, kernel: str, size: str | None = None) -> Ladder:
+    """The ladder of a kernel, by default at the size that is the most work. Raises BadRun."""
+    if not run.ladders:
+        raise BadRun(
+            f"{run.source}: does not say how its variants build on each other (it was saved by an "
+            "earlier version); measure again: pytest --benchmark-only --benchmark-autosave"
+        )
+    if kernel not in kernels(run):
+        raise BadRun(f"{run.source}: has no ladder of {kernel!r}, {_has(kernels(run))}")
+    known = sizes(run, kernel)
+    if size is not None and size not in known:
+        raise BadRun(f"{run.source}: has no ladder of {kernel} at {size!r}, {_has(known)}")
+    chosen = known[0] if size is None else size
+    found = {
+        facts.variant: (result, facts)
+        for result, facts in run.ours
+        if (facts.kernel, facts.size) == (kernel, chosen)
+    }
+    rungs = run.ladders[kernel]
+    return Ladder(
+        kernel=kernel,
+        size=chosen,
+        rungs=tuple(_climbed(rungs, found)),
+        missing=tuple(rung for rung in rungs if rung.variant not in found),
+    )
+
+
+def _climbed(rungs: Iterable[Rung], found: dict[str, tuple[Result, Facts]]) -> Iterator[Climbed]:
+    lowest: float | None = None
+    below: tuple[Result, Facts] | None = None
+    for rung in rungs:
+        if rung.variant not in found:
+            continue
+        result, facts = found[rung.variant]
+        if lowest is None or below is None:
+            lowest = result.minimum
+            yield Climbed(rung, result, facts, None, 1.0, None, None)
+        else:
+            factor = below[0].minimum / result.minimum
+            step = facts.step
+            alternated = step.ratio if step and step.over == below[1].variant else None
+            shares = [below[1].uncertainty, facts.uncertainty]
+            if alternated is not None:  # two ways to measure the same: what they differ by counts
+                shares.append(math.exp(abs(math.log(alternated / factor))) - 1)
+            so_far = lowest / result.minimum
+            yield Climbed(rung, result, facts, factor, so_far, _together(*shares), alternated)
+        below = result, facts
+
+
+def _has(names: list[str]) -> str:
+    return f"has {', '.join(names)}" if names else "has none"

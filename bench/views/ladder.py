@@ -1,0 +1,206 @@
+"""The ladder of a kernel: where its total factor comes from, rung by rung, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from bench.runs import Facts, Run
+from bench.views import evidence, matrix, units
+from bench.views.factors import Climbed, Ladder, kernels, ladder
+
+# What an int8 product replaces: the trap is that it may not be faster.
+INSTEAD_OF = {"matmul_i8_i32": "matmul_f32", "quantized_matmul_f32": "matmul_f32"}
+
+_HEADER = ["rung", "changes", "time", "factor", "+-", "so far"]
+
+
+def ladders(run: Run, kernel: str | None = None, size: str | None = None) -> list[Ladder]:
+    """Of one kernel, or of all that the run has a ladder of. Raises BadRun."""
+    names = kernels(run) if kernel is None and run.ladders else [kernel or ""]
+    return [ladder(run, name, size) for name in names] if names else [ladder(run, "")]
+
+
+def title(found: Ladder) -> str:
+    first, last = found.rungs[0].rung.variant, found.rungs[-1].rung.variant
+    total = f"{units.factor(found.total)} {_share(found.uncertainty)}"
+    return f"{found.kernel}, {found.size}: {total} from {first} to {last}"
+
+
+def cells(found: Ladder, run: Run) -> tuple[list[str], list[list[str]]]:
+    """Header and a line for each rung, as text; the two last columns are reason and evidence."""
+    other = INSTEAD_OF.get(found.kernel)
+    float32 = _times(run, other, found.size) if other else {}
+    header = [*_HEADER, *([f"x {other}"] if float32 else []), "why", "seen"]
+    lines = []
+    for climbed in found.rungs:
+        line = _figures(climbed)
+        if float32:
+            seconds = float32.get(climbed.rung.variant)
+            line.append(units.factor(seconds / climbed.result.minimum) if seconds else "")
+        lines.append([*line, climbed.rung.reason, seen(climbed.facts)])
+    return header, lines
+
+
+def _figures(climbed: Climbed) -> list[str]:
+    facts = climbed.facts
+    return [
+        climbed.rung.variant,
+        climbed.rung.idea,
+        ("" if facts.stable else matrix.UNSTABLE) + units.seconds(climbed.result.minimum),
+        "" if climbed.factor is None else units.factor(climbed.factor),
+        "" if climbed.factor is None else _share(climbed.uncertainty).removeprefix("+-"),
+        units.factor(climbed.so_far),
+    ]
+
+
+def _times(run: Run, kernel: str, size: str) -> dict[str, float]:
+    found = ((r, f) for r, f in run.ours if (f.kernel, f.size) == (kernel, size))
+    return {facts.variant: result.minimum for result, facts in found}
+
+
+def _share(uncertainty: float | None) -> str:
+    if uncertainty is None:
+        return "+-? (a single call)"
+    return f"+-{units.percent(100 * uncertainty) if uncertainty else '0%'}"
+
+
+def seen(facts: Facts) -> str:
+    """What tools and the clock can tell of a rung: rate, instructions, registers, calls."""
+    parts = []
+    if facts.side == "native":
+        rate = facts.gbps if facts.rate == "GB/s" else facts.gflops
+        parts.append(f"{units.three_digits(rate)} {facts.rate}")
+        if facts.percent_of_limit is not None:
+            parts.append(f"{units.percent(facts.percent_of_limit)} of {facts.bound}")
+    if facts.evidence is not None:
+        parts.append(evidence.short(facts.evidence))
+    return ", ".join(part for part in parts if part)
+
+
+def notes(found: Ladder, run: Run) -> list[str]:
+    """What has to be said below a ladder."""
+    first, last = found.rungs[0], found.rungs[-1]
+    lines = [
+        f"total: {units.seconds(first.result.minimum)} / {units.seconds(last.result.minimum)} = "
+        f"{units.factor(found.total)}, both minima of one run."
+    ]
+    if found.alternated:
+        verdict = "the same within" if found.agrees else "NOT the same within"
+        apart = units.change(found.product / found.total - 1)
+        lines.append(
+            f"product of the rungs: {units.factor(found.product)} ({apart}), {found.alternated} of "
+            f"{len(found.rungs) - 1} measured apart, in alternating rounds: {verdict} their "
+            f"uncertainty of {units.percent(100 * found.tolerance)}."
+        )
+    else:
+        lines.append("product of the rungs: the same; their calls are too long to be alternated.")
+    losses = [c.facts.loss for c in found.rungs if c.facts.loss is not None]
+    if losses:
+        lines.append(
+            f"int8 loses {100 * max(losses):.2g} % of the float32 product (relative Frobenius error)"
+        )
+    for rung in found.missing:
+        lines.append(f"not in this run: {rung.variant} ({rung.idea})")
+    return lines
+
+
+def how_to_read(run: Run) -> list[str]:
+    lines = [
+        "factor: how many times as fast as the rung before; so far: as the first. +-: how far the "
+        "two minima repeat, and how far alternating rounds of the two differ from them."
+    ]
+    if any(facts.evidence for _, facts in run.ours):
+        lines.append(
+            "instr, B beyond L1: executed, and fetched into a simulated first-level cache, for one "
+            "element (products: one multiply-add)."
+        )
+    return lines
+
+
+# --- The three formats ---------------------------------------------------------------------------
+
+
+def as_text(run: Run, found: Sequence[Ladder]) -> str:
+    blocks = []
+    for one in found:
+        header, lines = cells(one, run)
+        figures = [[line[0], *line[2:-2]] for line in lines]
+        drawn = _columns([[header[0], *header[2:-2]], *figures])
+        texts = ["changes: why", *(f"{line[1]}: {line[-2]}" for line in lines)]
+        below = ["", *(line[-1] for line in lines)]
+        rows = []
+        for left, text, evidence_line in zip(drawn, texts, below, strict=True):
+            rows.append(f"{left}  {text}")
+            if evidence_line:
+                rows.append(f"{'':{len(left)}}    {evidence_line}")
+        blocks.append("\n".join([title(one), "", *rows, "", *notes(one, run)]))
+    return "\n\n\n".join([*blocks, "\n".join(how_to_read(run))])
+
+
+def _columns(rows: list[list[str]]) -> list[str]:
+    """Cells in columns: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if number == 0 else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+
+
+def as_markdown(run: Run, found: Sequence[Ladder]) -> str:
+    blocks = []
+    for one in found:
+        header, lines = cells(one, run)
+        table = matrix.markdown_table(header, lines, notes(one, run), texts=2)
+        blocks.append(f"**{units.escaped(title(one))}**\n\n{table}")
+    return "\n\n".join([*blocks, "  \n".join(map(units.escaped, how_to_read(run)))])
+
+
+def as_json(run: Run, found: Sequence[Ladder]) -> str:
+    return json.dumps([_as_object(run, one) for one in found], indent=2)
+
+
+def _as_object(run: Run, found: Ladder) -> dict[str, object]:
+    return {
+        "run": run.source,
+        "kernel": found.kernel,
+        "size": found.size,
+        "total": found.total,
+        "uncertainty": found.uncertainty,
+        "product": found.product,
+        "alternated_rungs": found.alternated,
+        "tolerance": found.tolerance,
+        "agrees": found.agrees,
+        "rungs": [
+            {
+                "variant": climbed.rung.variant,
+                "changes": climbed.rung.idea,
+                "reason": climbed.rung.reason,
+                "min_seconds": climbed.result.minimum,
+                "stable": climbed.facts.stable,
+                "factor": climbed.factor,
+                "so_far": climbed.so_far,
+                "uncertainty": climbed.uncertainty,
+                "alternated_factor": climbed.alternated,
+                "gflops": climbed.facts.gflops,
+                "gbps": climbed.facts.gbps,
+                "bytes": climbed.facts.bytes,
+                "bound": climbed.facts.bound,
+                "percent_of_limit": climbed.facts.percent_of_limit,
+                "relative_frobenius_error": climbed.facts.loss,
+                "evidence": evidence.as_object(climbed.facts.evidence),
+            }
+            for climbed in found.rungs
+        ],
+        "missing": [rung.variant for rung in found.missing],
+    }
+
+
+FORMATS: dict[str, Callable[[Run, Sequence[Ladder]], str]] = {
+    "text": as_text,
+    "md": as_markdown,
+    "json": as_json,
+}
