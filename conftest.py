@@ -16,6 +16,12 @@ QUICK_SHARE = 0.15  # of --benchmark-max-time
 _SESSION = pytest.StashKey[Any]()
 
 
+class MeasureOperation(Protocol):
+    """Time one operation of kernels_py/operations.py."""
+
+    def __call__(self, operation: str) -> None: ...
+
+
 class Measure(Protocol):
     """Verify, then time, one case; `size` names one of the kernel's shapes."""
 
@@ -56,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     share = QUICK_SHARE if config.getoption("quick") else 1.0
     cap = share * float(config.getoption("benchmark_max_time"))
     config.stash[_SESSION] = Session(cap, config.getoption("peer_threads"))
+    config.addinivalue_line("markers", "operation: run the test for every operation of Python")
     config.addinivalue_line(
         "markers", "kernel(name): run the test for every variant and size of that registry row"
     )
@@ -87,6 +94,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         wanted = {name: option(name) for name in ("quick", "peers", "explain")}
         cases = registry.cases(*marker.args, **wanted)
         metafunc.parametrize(("variant", "size"), cases)
+    if metafunc.definition.get_closest_marker("operation") is not None:
+        from kernels_py.operations import OPERATIONS
+
+        metafunc.parametrize("operation", OPERATIONS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -130,6 +141,14 @@ def measure(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
             pytest.skip(str(reason))
 
     return verify_then_time
+
+
+@pytest.fixture
+def measure_operation(benchmark: Any, request: pytest.FixtureRequest) -> MeasureOperation:
+    from bench.measure import operations
+
+    cap = request.config.stash[_SESSION].cap_seconds
+    return lambda operation: operations.measure(benchmark, operation, cap / 2)
 
 
 def _peer_facts(config: pytest.Config) -> dict[str, Any]:

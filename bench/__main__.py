@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import gate_arguments, gate_command, peer_runs, runs
-from bench.views import documents, ladder, limits, matrix
+from bench.views import account, documents, ladder, limits, matrix
 from bench.views import peers as peers_view
 
 OK, BAD_INPUT = 0, 2
@@ -61,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--size", metavar="S", help="default: the largest that was measured")
     command.add_argument("--format", choices=sorted(ladder.FORMATS), default="text")
     command.set_defaults(command=_ladder)
+
+    command = commands.add_parser("account", help="what an element costs in Python, part by part")
+    command.add_argument("run", nargs="?", type=Path, metavar="RUN")
+    command.add_argument("--kernel", metavar="K", help="default: all")
+    command.add_argument("--format", choices=sorted(account.FORMATS), default="text")
+    command.set_defaults(command=_account)
 
     command = commands.add_parser("limits", help="what this machine can do at most, measured now")
     command.add_argument("--format", choices=sorted(limits.FORMATS), default="text")
@@ -141,6 +147,12 @@ def _ladder(options: argparse.Namespace) -> int:
         found = ladder.ladders(run, options.kernel, options.size)
         drawn.append(ladder.FORMATS[options.format](run, found))
     print("\n".join(drawn))
+    return OK
+
+
+def _account(options: argparse.Namespace) -> int:
+    run = runs.load(options.run or runs.newest())
+    print(account.FORMATS[options.format](run, account.accounts(run, options.kernel)))
     return OK
 
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from bench import registry, rungs
-from bench.measure import peers
+from bench.measure import bytecodes, peers
 from bench.measure.cases import Call, Case
 from bench.measure.layouts import make_case, probes
 from bench.measure.limits import Limits, Machine
@@ -38,6 +38,7 @@ class Session:
         self._failed: dict[tuple[str, str], str] = {}
         self._recorded: dict[tuple[str, str], list[Any]] = {}
         # Of the newest case: each variant's call and its shortest time.
+        self._executed: dict[str, dict[str, float]] = {}  # by kernel: its loop's bytecodes
         self._verified: dict[str, tuple[Call, float]] = {}
 
     def measure(self, benchmark: Any, name: str, variant: str, size: str) -> None:
@@ -64,6 +65,8 @@ class Session:
             self._require_no_failure(name, variant)
             self._probe(kernel, variant, call.implementation)
             self._verify_and_time(benchmark, case, call, f"{name} {variant} {size}", limits)
+            if variant == "py-loop":
+                benchmark.extra_info["bytecodes"] = self._bytecodes(kernel)
             if not benchmark.disabled:
                 self._step(benchmark, kernel, variant, call)
         except Exception as error:  # whatever it was: nothing of a kernel that fails is kept
@@ -149,6 +152,11 @@ class Session:
             "high": found.high,
             "pairs": len(pairing.ratios),
         }
+
+    def _bytecodes(self, kernel: Kernel) -> dict[str, float]:
+        if kernel.name not in self._executed:
+            self._executed[kernel.name] = bytecodes.of_loop(kernel)
+        return self._executed[kernel.name]
 
     def finished_limits(self) -> dict[str, Limits]:
         """By tier, all ceilings of those whose registers a case has used; none where only Python

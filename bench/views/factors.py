@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bench.runs import BadRun, Facts, Result, Rung, Run
+from bench.runs import BadRun, Facts, Result, Run, Rung
 
 
 @dataclass(frozen=True)

@@ -98,11 +98,10 @@ def notes(found: Ladder, run: Run) -> list[str]:
     losses = [c.facts.loss for c in found.rungs if c.facts.loss is not None]
     if losses:
         lines.append(
-            f"int8 loses {100 * max(losses):.2g} % of the float32 product (relative Frobenius error)"
+            f"int8 loses {100 * max(losses):.2g} % of the float32 product (relative Frobenius "
+            "error)."
         )
-    for rung in found.missing:
-        lines.append(f"not in this run: {rung.variant} ({rung.idea})")
-    return lines
+    return lines + [f"not in this run: {rung.variant} ({rung.idea})" for rung in found.missing]
 
 
 def how_to_read(run: Run) -> list[str]:

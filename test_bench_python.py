@@ -1,0 +1,8 @@
+"""What Python's loops are made of, operation by operation: python -m bench account adds them up."""
+
+import pytest
+
+
+@pytest.mark.operation
+def test_operation(measure_operation, operation):
+    measure_operation(operation)
