@@ -56,6 +56,7 @@ OPERATIONS = {
     "global": Operation("find a global name", "v{k} = GLOBAL"),
     "attribute": Operation("find an attribute of a module", "v{k} = m.pi", ("m = math",)),
     "call": Operation("call math.fabs", "v{k} = f(a{k})", ("f = math.fabs", *_A_FLOAT)),
+    "round": Operation("call round", "v{k} = f(a{k})", ("f = round", *_A_FLOAT)),
     "call_python": Operation(
         "call a Python function that returns its argument",
         "v{k} = f(a{k})",

@@ -7,6 +7,7 @@ runs executes fewer.
 
 from __future__ import annotations
 
+import builtins
 import dis
 import math
 import sys
@@ -47,7 +48,7 @@ _SMALL = 500  # elements, or multiply-adds of each of 16 sums / 8; and twice as 
 def of_loop(kernel: Kernel) -> dict[str, float]:
     """For one element (products: one multiply-add) of the kernel's Python loop, by kind: how many
     bytecodes; "total", all of them; "ints", how many arithmetic ones work on ints; and
-    "math.exp", ... calls of functions of math."""
+    "math.exp", "builtins.round", ... functions that it finds, to call them."""
     small, large = _shapes(kernel)
     loop = make_case(kernel, small).module.loop
     few, many = (counted(loop, make_case(kernel, s).python_args()) for s in (small, large))
@@ -70,7 +71,7 @@ def _work(kernel: Kernel, shape: Shape) -> int:
 
 def counted(function: Callable[..., Any], args: Sequence[Any] = ()) -> Counter[str]:
     """The bytecodes of one call, and of what it calls in kernels_py, by kind; "total", and
-    "math.exp", ... for attributes of math that were found on the way."""
+    "math.exp", "builtins.round", ... for functions that were found on the way."""
     counts: Counter[str] = Counter()
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
@@ -109,4 +110,6 @@ def _kind(instruction: dis.Instruction) -> tuple[str, ...]:
     kind = next((k for prefix, k in _KINDS.items() if name.startswith(prefix)), "simple")
     if kind == "attribute":
         return ("total", kind, f"math.{instruction.argval}")
+    if kind == "global" and hasattr(builtins, str(instruction.argval)):
+        return ("total", kind, f"builtins.{instruction.argval}")
     return ("total", kind)

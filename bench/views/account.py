@@ -91,6 +91,7 @@ def unit_costs(measured: Mapping[str, Operation]) -> dict[str, Cost]:
     arithmetic   of two floats, without the object
     call         of a function of math that does nearly nothing, without the object it returns
     exp, ...     that function's own time: on an element, less that of fabs on an element
+    round        the same for round, with the int that it makes
     """
     return {
         name: Cost(ns, counted.get(name))
@@ -131,6 +132,7 @@ def _units(
             for name in ("exp", "tanh", "erf")
             if name in work
         },
+        **({"round": max(0.0, work["round"] - work["call"] + made)} if "round" in work else {}),
     }
 
 
@@ -176,12 +178,8 @@ def _per_element(result: Result, facts: Facts) -> float:
 def _account(
     result: Result, facts: Facts, counts: Mapping[str, float], cost_of: Mapping[str, Cost]
 ) -> Account:
-    calls = {
-        name.removeprefix("math."): count
-        for name, count in counts.items()
-        if name.startswith("math.") and name.removeprefix("math.") in cost_of
-    }
-    made_by_calls = sum(calls.values())
+    calls = {name: n for name, n in counts.items() if name.partition(".")[2] in cost_of}
+    made_by_calls = sum(n for name, n in calls.items() if name.startswith("math."))
     ints = counts.get("ints", 0.0)
     floats = max(0.0, counts.get("arithmetic", 0.0) - ints)
     rows = [
@@ -196,7 +194,7 @@ def _account(
         ("global names found", counts.get("global", 0.0), "global"),
         ("attributes found", counts.get("attribute", 0.0), "attribute"),
         ("calls", counts.get("call", 0.0), "call"),
-        *((f"math.{name} itself", count, name) for name, count in calls.items()),
+        *((f"{name} itself", n, name.partition(".")[2]) for name, n in calls.items()),
     ]
     seen = facts.evidence.instructions if facts.evidence else None
     return Account(
