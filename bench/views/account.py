@@ -43,6 +43,7 @@ class Part:
     """So many of one thing for each element, and what they cost together."""
 
     what: str
+    unit: str
     count: float
     cost: Cost
 
@@ -83,7 +84,19 @@ def _minus(a: Cost, b: Cost) -> Cost:
 # --- Unit costs ----------------------------------------------------------------------------------
 
 
-def unit_costs(measured: Mapping[str, Operation]) -> dict[str, Cost]:
+def measured(run: Run) -> dict[str, Operation]:
+    """The run's operations, all that an account needs among them. Raises BadRun."""
+    found = operations(run)
+    missing = [name for name in _NEEDED if name not in found]
+    if missing:
+        raise BadRun(
+            f"{run.source}: has not measured Python's operations ({', '.join(missing[:3])}, ...), "
+            "needs a run with test_bench_python.py: pytest --benchmark-only --benchmark-autosave"
+        )
+    return found
+
+
+def unit_costs(found: Mapping[str, Operation]) -> dict[str, Cost]:
     """What one of each thing costs beyond its bytecodes' dispatch, and "dispatch" itself.
 
     dispatch     a bytecode, where bytecodes do least: the least per bytecode of any operation
@@ -95,19 +108,19 @@ def unit_costs(measured: Mapping[str, Operation]) -> dict[str, Cost]:
     """
     return {
         name: Cost(ns, counted.get(name))
-        for counted in [_units(measured, lambda o: o.instructions) if _counted(measured) else {}]
-        for name, ns in _units(measured, lambda o: o.seconds * 1e9).items()
+        for counted in [_units(found, lambda o: o.instructions) if _counted(found) else {}]
+        for name, ns in _units(found, lambda o: o.seconds * 1e9).items()
     }
 
 
-def _counted(measured: Mapping[str, Operation]) -> bool:
-    return all(operation.instructions is not None for operation in measured.values())
+def _counted(found: Mapping[str, Operation]) -> bool:
+    return all(operation.instructions is not None for operation in found.values())
 
 
 def _units(
-    measured: Mapping[str, Operation], of_step: Callable[[Operation], float | None]
+    found: Mapping[str, Operation], of_step: Callable[[Operation], float | None]
 ) -> dict[str, float]:
-    empty = measured["step"]
+    empty = found["step"]
     empty_cost = of_step(empty) or 0.0
 
     def alone(operation: Operation) -> tuple[float, float]:
@@ -115,7 +128,7 @@ def _units(
         cost = ((of_step(operation) or 0.0) - empty_cost) / operation.repeats
         return cost, (operation.bytecodes - empty.bytecodes) / operation.repeats
 
-    single = {name: alone(operation) for name, operation in measured.items() if name != "step"}
+    single = {name: alone(operation) for name, operation in found.items() if name != "step"}
     dispatch = min(cost / bytecodes for cost, bytecodes in single.values())
     work = {name: cost - bytecodes * dispatch for name, (cost, bytecodes) in single.items()}
     made = min(max(0.0, work["negate"] - work["keep"]), work["multiply"])
@@ -141,14 +154,7 @@ def _units(
 
 def accounts(run: Run, kernel: str | None = None) -> list[Account]:
     """Of every kernel whose loop the run has counted, or of one. Raises BadRun."""
-    measured = operations(run)
-    missing = [name for name in _NEEDED if name not in measured]
-    if missing:
-        raise BadRun(
-            f"{run.source}: has not measured Python's operations ({', '.join(missing[:3])}, ...), "
-            "needs a run with test_bench_python.py: pytest --benchmark-only --benchmark-autosave"
-        )
-    units_of = unit_costs(measured)
+    units_of = unit_costs(measured(run))
     loops: dict[str, tuple[Result, Facts, dict[str, float]]] = {}
     for result, facts in run.ours:
         counts = executed(run, result)
@@ -202,7 +208,9 @@ def _account(
         size=facts.size,
         per="multiply-add" if facts.kernel in _PRODUCTS else "element",
         parts=tuple(
-            Part(what, count, cost_of[unit].times(count)) for what, count, unit in rows if count
+            Part(what, unit, count, cost_of[unit].times(count))
+            for what, count, unit in rows
+            if count
         ),
         whole=Cost(_per_element(result, facts) * 1e9, seen),
         uncertainty=facts.uncertainty,
@@ -238,7 +246,7 @@ def _count(value: float) -> str:
 
 
 def notes(run: Run, found: list[Account]) -> list[str]:
-    cost_of = unit_costs(operations(run))
+    cost_of = unit_costs(measured(run))
     one = ", ".join(f"{name} {cost.ns:.1f}" for name, cost in cost_of.items() if cost.ns >= 0.05)
     worst = max(found, key=lambda a: abs(a.residue.ns / a.whole.ns))
     lines = [
@@ -247,10 +255,10 @@ def notes(run: Run, found: list[Account]) -> list[str]:
         "overlap, mispredicted branches, data beyond the first-level cache. Largest here: "
         f"{100 * worst.residue.ns / worst.whole.ns:+.0f}% ({worst.kernel}).",
     ]
-    measured = operations(run)
-    if "read_array" in measured:
-        empty = measured["step"].seconds
-        reads = [measured[name] for name in ("read_array", "read")]
+    single = measured(run)
+    if "read_array" in single:
+        empty = single["step"].seconds
+        reads = [single[name] for name in ("read_array", "read")]
         times = [(read.seconds - empty) / read.repeats for read in reads]
         lines.append(
             f"Reading an array instead of a list takes {units.factor(times[0] / times[1])} as long "
@@ -273,7 +281,7 @@ def as_json(run: Run, found: list[Account]) -> str:
 
     return json.dumps(
         {
-            "units": {name: cost(c) for name, c in unit_costs(operations(run)).items()},
+            "units": {name: cost(c) for name, c in unit_costs(measured(run)).items()},
             "accounts": [
                 {
                     "kernel": account.kernel,

@@ -6,7 +6,10 @@ A document says where:
     ...whatever stands here is replaced...
     <!-- end -->
 
-The path is relative to the document.
+The path is relative to the document. A single figure stands within a sentence (bench/views/figures.py
+has the forms):
+
+    ... <!-- figure: results/reference.json ratio matmul_f32 500 py-loop c-avx2 -->...<!-- end --> ...
 """
 
 from __future__ import annotations
@@ -14,12 +17,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from bench import gate_ledger, peer_runs, runs
 from bench.peer_runs import PeerRun
 from bench.runs import Run
-from bench.views import claims, limits, matrix, peers, selfcheck
+from bench.views import claims, figures, limits, matrix, peers, selfcheck
 
 
 def _of_run(view: Callable[[Run], str]) -> Callable[[Path], str]:
@@ -40,6 +44,7 @@ RENDERERS: dict[str, Callable[[Path], str]] = {
     "ledger": lambda path: selfcheck.as_markdown(gate_ledger.load(path)),
 }
 
+_FIGURE = re.compile(r"(<!-- figure: (\S+) ([^>]*?) -->)([^<]*)(<!-- end -->)")
 _BLOCK = re.compile(r"(<!-- render: (\S+) (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -66,12 +71,14 @@ def render(path: Path, check: bool = False) -> bool:
 
 def rendered(text: str, path: Path) -> str:
     """The document with every block replaced by what its run says now."""
-    opened, found = text.count("<!-- render: "), len(_BLOCK.findall(text))
-    if opened != found or not found:
-        raise BadDocument(
-            f"{path}: {opened} render blocks opened, {found} complete; each needs the form "
-            "<!-- render: NAME RUN --> ... <!-- end -->"
-        )
+    for opening, pattern in (("<!-- render: ", _BLOCK), ("<!-- figure: ", _FIGURE)):
+        opened, found = text.count(opening), len(pattern.findall(text))
+        if opened != found or (pattern is _BLOCK and not found):
+            form = "NAME RUN --> ..." if pattern is _BLOCK else "RUN WORDS -->..."
+            raise BadDocument(
+                f"{path}: {opened} blocks {opening.strip()} opened, {found} complete; each needs "
+                f"the form {opening}{form} <!-- end -->"
+            )
 
     def block(match: re.Match[str]) -> str:
         opening, name, run, _, closing = match.groups()
@@ -79,4 +86,9 @@ def rendered(text: str, path: Path) -> str:
             raise BadDocument(f"{path}: got render: {name}, needs one of {', '.join(RENDERERS)}")
         return f"{opening}{RENDERERS[name](path.parent / run)}\n{closing}"
 
-    return _BLOCK.sub(block, text)
+    def single(match: re.Match[str]) -> str:
+        opening, run, words, _, closing = match.groups()
+        return f"{opening}{figures.figure(loaded(path.parent / run), words)}{closing}"
+
+    loaded = cache(runs.load)
+    return _FIGURE.sub(single, _BLOCK.sub(block, text))

@@ -1,0 +1,126 @@
+"""Single figures from a saved run, as prose quotes them: figure(run, "ratio matmul_f32 500 ...").
+
+time KERNEL SIZE VARIANT             the minimum
+ratio KERNEL SIZE A B                how many times as fast B is as A
+against KERNEL SIZE VARIANT OTHER    the time of kernel OTHER over that of KERNEL, one variant
+total KERNEL SIZE                    the whole ladder
+limit KERNEL SIZE VARIANT            how much of what the machine can do it reaches
+loss KERNEL SIZE VARIANT             relative Frobenius error of going through int8
+instructions KERNEL SIZE VARIANT     executed for one element
+element KERNEL                       what an element costs in Python's loop
+part KERNEL UNIT                     the share of one part in that
+residue KERNEL                       the share that the parts leave unexplained
+unit NAME                            one operation of Python
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.runs import BadRun, Facts, Result, Run
+from bench.views import account, units
+from bench.views.factors import ladder
+
+
+def figure(run: Run, words: str) -> str:
+    """The figure that the words name. Raises BadRun: no such form, or not in this run."""
+    name, *arguments = words.split()
+    form = _FORMS.get(name)
+    if form is None:
+        raise BadRun(f"{run.source}: got figure {words!r}, needs one of {', '.join(_FORMS)}")
+    try:
+        return form(run, *arguments)
+    except TypeError:  # as many words as the form has, or not
+        raise BadRun(
+            f"{run.source}: got figure {words!r}, which has not the words of {name}"
+        ) from None
+
+
+def _found(run: Run, kernel: str, size: str, variant: str) -> tuple[Result, Facts]:
+    for result, facts in run.ours:
+        if (facts.kernel, facts.size, facts.variant) == (kernel, size, variant):
+            return result, facts
+    raise BadRun(f"{run.source}: has no {kernel} of size {size} by {variant}")
+
+
+def _present(run: Run, value: float | None, what: str) -> float:
+    if value is None:
+        raise BadRun(f"{run.source}: does not say {what}")
+    return value
+
+
+def _time(run: Run, kernel: str, size: str, variant: str) -> str:
+    return units.seconds(_found(run, kernel, size, variant)[0].minimum)
+
+
+def _ratio(run: Run, kernel: str, size: str, slow: str, fast: str) -> str:
+    times = [_found(run, kernel, size, v)[0].minimum for v in (slow, fast)]
+    return units.factor(times[0] / times[1])
+
+
+def _against(run: Run, kernel: str, size: str, variant: str, other: str) -> str:
+    times = [_found(run, k, size, variant)[0].minimum for k in (other, kernel)]
+    return units.factor(times[0] / times[1])
+
+
+def _total(run: Run, kernel: str, size: str) -> str:
+    return units.factor(ladder(run, kernel, size).total)
+
+
+def _limit(run: Run, kernel: str, size: str, variant: str) -> str:
+    share = _found(run, kernel, size, variant)[1].percent_of_limit
+    return units.percent(_present(run, share, f"what limits {kernel} by {variant}"))
+
+
+def _loss(run: Run, kernel: str, size: str, variant: str) -> str:
+    loss = _found(run, kernel, size, variant)[1].loss
+    return f"{100 * _present(run, loss, f'what {kernel} loses'):.2g}%"
+
+
+def _instructions(run: Run, kernel: str, size: str, variant: str) -> str:
+    evidence = _found(run, kernel, size, variant)[1].evidence
+    counted = evidence.instructions if evidence else None
+    return units.three_digits(_present(run, counted, f"how many instructions {variant} takes"))
+
+
+def _account(run: Run, kernel: str) -> account.Account:
+    return account.accounts(run, kernel)[0]
+
+
+def _element(run: Run, kernel: str) -> str:
+    return units.seconds(_account(run, kernel).whole.ns * 1e-9)
+
+
+def _part(run: Run, kernel: str, unit: str) -> str:
+    found = _account(run, kernel)
+    for part in found.parts:
+        if part.unit == unit:
+            return units.percent(100 * part.cost.ns / found.whole.ns)
+    raise BadRun(f"{run.source}: the loop of {kernel} has no part {unit!r}")
+
+
+def _residue(run: Run, kernel: str) -> str:
+    found = _account(run, kernel)
+    return units.change(found.residue.ns / found.whole.ns)
+
+
+def _unit(run: Run, name: str) -> str:
+    costs = account.unit_costs(account.measured(run))
+    if name not in costs:
+        raise BadRun(f"{run.source}: has no operation {name!r}, has {', '.join(costs)}")
+    return units.seconds(costs[name].ns * 1e-9)
+
+
+_FORMS: dict[str, Callable[..., str]] = {
+    "time": _time,
+    "ratio": _ratio,
+    "against": _against,
+    "total": _total,
+    "limit": _limit,
+    "loss": _loss,
+    "instructions": _instructions,
+    "element": _element,
+    "part": _part,
+    "residue": _residue,
+    "unit": _unit,
+}
