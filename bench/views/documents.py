@@ -19,7 +19,7 @@ from pathlib import Path
 from bench import gate_ledger, peer_runs, runs
 from bench.peer_runs import PeerRun
 from bench.runs import Run
-from bench.views import claims, limits, matrix, peers, selfcheck
+from bench.views import claims, growth, limits, matrix, peers, selfcheck
 
 
 def _of_run(view: Callable[[Run], str]) -> Callable[[Path], str]:
@@ -33,6 +33,7 @@ def _of_peers(view: Callable[[PeerRun], str]) -> Callable[[Path], str]:
 RENDERERS: dict[str, Callable[[Path], str]] = {
     "matrix": _of_run(matrix.as_markdown),
     "claims": _of_run(claims.as_markdown),
+    "growth": _of_run(growth.as_markdown),
     "machine": _of_run(matrix.machine_line),
     "limits": _of_run(lambda run: limits.as_markdown(run.limits)),
     "shares": _of_run(limits.shares_as_markdown),
