@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_ROUNDING = 1e-9  # what is left of nothing when floats are subtracted, relative
 Points = Sequence[tuple[float, float]]  # (work, seconds), both above zero
 
 
@@ -32,7 +33,8 @@ def overhead(points: Points) -> float | None:
     if second is None:
         return None
     slope = (second[1] - fastest) / (second[0] - first)
-    return min(max(fastest - slope * first, 0.0), fastest, second[1])
+    found = min(fastest - slope * first, fastest, second[1])
+    return found if found > _ROUNDING * fastest else 0.0
 
 
 def power(points: Points) -> Fit | None:
