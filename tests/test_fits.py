@@ -38,6 +38,12 @@ def test_one_size_has_neither_exponent_nor_overhead(points: list[tuple[float, fl
     assert fits.overhead(points) is None
 
 
+def test_the_standard_error_is_that_of_the_textbook() -> None:
+    """log y of 0, 1, 1 at log x of 0, 1, 2: residuals of -1/6, 1/3, -1/6 about a slope of 1/2."""
+    fit = fits.power([(1.0, 1.0), (math.e, math.e), (math.e**2, math.e)])
+    assert fit and fit.exponent == pytest.approx(1 / 2) and fit.error == pytest.approx(12**-0.5)
+
+
 def test_two_points_have_no_standard_error() -> None:
     assert fits.power([(1.0, 1.0), (4.0, 16.0)]) == fits.Fit(2.0, None, 2)
 

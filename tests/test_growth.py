@@ -93,7 +93,7 @@ def test_no_step_where_everything_becomes_faster() -> None:
 
 def test_a_cost_that_told_the_overhead_is_not_shown_as_a_finding() -> None:
     """Two sizes: whatever is left of the first without the overhead equals the second."""
-    found = growth_of({512: 2e-6, 32_768: 64e-6})
+    found = growth_of({512: 6e-7, 32_768: 33e-6})
     assert found.overhead and [point.work for point in found.fitted] == [32_768]
     assert found.steps == []
 

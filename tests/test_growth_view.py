@@ -156,7 +156,7 @@ def test_without_cache_sizes_there_are_no_marks() -> None:
     assert labels(svg_of(both_sides(caches=None))) == []
 
 
-@pytest.mark.parametrize("largest", [4097, 5000, 50_000, 2_000_000])
+@pytest.mark.parametrize("largest", [4097, 50_000, 2_000_000, 5_000_000])
 def test_labels_of_marks_stay_inside(largest: int) -> None:
     svg = svg_of(run_of({1: 1e-7, largest: 1e-3}))
     width = int(svg.get("viewBox", "").split()[2])
@@ -168,6 +168,17 @@ def test_labels_of_marks_stay_inside(largest: int) -> None:
             wide = 7 * len(text.text or "")
             inside = end - wide > left if text.get("text-anchor") == "end" else end + wide < width
             assert inside, text.text
+
+
+@pytest.mark.parametrize("count", range(1, 12))
+def test_the_legend_of_a_marked_chart_ends_where_the_chart_does(count: int) -> None:
+    benchmarks = [case(f"c-t{i}", (n,), 1e-9 * n) for i in range(count) for n in LENGTHS]
+    svg = svg_of(from_json(content(*benchmarks)))
+    legends = next(g for g in svg.iter(f"{SVG}g") if g.get("class") == "legends")
+    top = float(legends.get("transform", "").partition(",")[2].rstrip(")"))
+    bottom = top + max(float(text.get("y", 0)) for text in legends.iter(f"{SVG}text"))
+    height = int(svg.get("viewBox", "").split()[3])
+    assert 10 < height - bottom < 20
 
 
 def test_variants_beside_the_ladder_are_not_drawn() -> None:

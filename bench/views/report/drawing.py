@@ -150,7 +150,7 @@ def _chart(
         truncate_legend=-1,
         legend_at_bottom=True,
         legend_at_bottom_columns=columns,
-        margin_bottom=_MARGIN + missing_rows * row_height,
+        margin_bottom=_MARGIN + missing_rows * row_height or 1,  # pygal takes 0 for not said
         **options,
     )
 
