@@ -39,6 +39,9 @@ def test_many_sizes_are_not_called_few_and_unconfirmed_ones_are_marked() -> None
     assert "Few sizes" not in steady and "~" not in steady
     shaky = growth.as_text(run_of({n: 1e-9 * n for n in LENGTHS}, stable=False))
     assert "~1.000 +- 0.000" in shaky
+    cases = [case("c-avx2", (n,), 1e-9 * n, stable=n > 8) for n in LENGTHS]
+    one_of_many = growth.as_text(from_json(content(*cases)))
+    assert " 1.000 +- 0.000" in one_of_many and "not confirmed" in one_of_many
 
 
 def test_kernels_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:

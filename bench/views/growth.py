@@ -53,7 +53,10 @@ def notes(run: Run, found: Sequence[Growth]) -> list[str]:
             "Few sizes were measured; pytest --benchmark-only --explain measures those between."
         )
     if any(not point.stable for growth in found for point in growth.points):
-        lines.append(f"{UNSTABLE} from a time that was not confirmed.")
+        lines.append(
+            f"{UNSTABLE} from a time that was not confirmed; an exponent: from more such times "
+            "than others."
+        )
     return lines
 
 
@@ -73,7 +76,7 @@ def _overhead(growth: Growth) -> str:
 def _exponent(growth: Growth) -> str:
     if growth.fit is None or growth.fit.error is None:
         return ""
-    unstable = any(not point.stable for point in growth.fitted)
+    unstable = 2 * sum(not point.stable for point in growth.fitted) > len(growth.fitted)
     shown = f"{growth.fit.exponent:.3f} +- {growth.fit.error:.3f}"
     return UNSTABLE * unstable + shown
 

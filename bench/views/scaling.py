@@ -17,7 +17,8 @@ from bench.views.levels import LEVELS, cache_sizes, level_of
 # overhead.
 BEYOND_OVERHEAD = 2
 _FEWEST_FITTED = 3
-_FAIR_PART = 0.25  # of a factor, as its power
+# What rises inside a level is said from a tenth on, where it is this part of the step, as a power.
+_LEAST_RISE, _FAIR_PART = 1.1, 0.25
 _MOST_WORK = 1e30  # of a believable shape
 
 
@@ -78,8 +79,9 @@ class Step:
         """The part of `factor` by which an element costs more already at the largest size in the
         level before, where it is a fair part: the border is then not the whole cause."""
         rise = self.before.largest / self.before.seconds
-        is_fair = self.factor > 1 and rise > self.factor**_FAIR_PART
-        return rise if is_fair and rise - 1 > 2 * (self.before.scatter or 0.0) else None
+        scatter = 2 * (self.before.scatter or 0.0)
+        least = max(_LEAST_RISE, 1 + scatter, self.factor**_FAIR_PART)
+        return rise if self.factor > 1 and rise >= least else None
 
     @property
     def stable(self) -> bool:
