@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import gate_arguments, gate_command, peer_runs, runs
-from bench.views import account, documents, ladder, limits, matrix
+from bench.views import account, documents, growth, ladder, limits, matrix, scaling
 from bench.views import peers as peers_view
 
-OK, BAD_INPUT = 0, 2
+OK, BAD_INPUT, NOT_COMPARABLE = 0, 2, 3
 
 
 class BadRequest(Exception):
@@ -32,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
         return int(options.command(options))
     except (runs.BadRun, documents.BadDocument, BadRequest) as error:
         print(f"bench: {error}", file=sys.stderr)
+    except scaling.NotComparable as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return NOT_COMPARABLE
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
@@ -67,6 +70,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--kernel", metavar="K", help="default: all")
     command.add_argument("--format", choices=sorted(account.FORMATS), default="text")
     command.set_defaults(command=_account)
+    command = commands.add_parser("growth", help="how time grows with size, and where it jumps")
+    command.add_argument("runs", nargs="*", type=Path, metavar="RUN")
+    command.add_argument(
+        "--kernel", nargs="+", action="extend", default=[], metavar="K", help="default: all"
+    )
+    command.add_argument("--format", choices=sorted(growth.FORMATS), default="text")
+    command.add_argument(
+        "--svg", type=Path, metavar="FILE", help="draw one kernel's chart there instead"
+    )
+    command.set_defaults(command=_growth)
 
     command = commands.add_parser("limits", help="what this machine can do at most, measured now")
     command.add_argument("--format", choices=sorted(limits.FORMATS), default="text")
@@ -154,6 +167,37 @@ def _account(options: argparse.Namespace) -> int:
     run = runs.load(options.run or runs.newest())
     print(account.FORMATS[options.format](run, account.accounts(run, options.kernel)))
     return OK
+
+
+def _growth(options: argparse.Namespace) -> int:
+    run = scaling.merged(runs.load_all(options.runs))
+    measured = list(dict.fromkeys(facts.kernel for _, facts in run.ours))
+    if not measured:
+        raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so nothing grows in it")
+    for kernel in options.kernel:
+        if kernel not in measured:
+            raise BadRequest(
+                f"--kernel: got {runs.one_line(kernel)}, needs one of {', '.join(measured)}"
+            )
+    if options.svg is None:
+        print(growth.FORMATS[options.format](run, options.kernel))
+    else:
+        _draw_growth(run, options.kernel, options.svg)
+    return OK
+
+
+def _draw_growth(run: runs.Run, kernels: list[str], path: Path) -> None:
+    from bench.views.report import growth_chart
+
+    if len(kernels) != 1:
+        raise BadRequest(f"--svg: got {len(kernels)} kernels, needs exactly one --kernel")
+    if path.is_dir():
+        raise BadRequest(f"{path}: is a folder, needs the name of a file")
+    drawn = growth_chart(run, kernels[0])
+    if drawn is None:
+        raise BadRequest(f"{run.source}: has {kernels[0]} at one size only, a chart needs two")
+    runs.write_whole(path, drawn)
+    print(path)
 
 
 def _limits(options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -170,6 +170,8 @@ class Run:
     results: tuple[Result, ...]
     limits: tuple[Limit, ...] = ()  # none in runs from before there were any
     ladders: dict[str, tuple[Rung, ...]] = field(default_factory=dict)  # by kernel; the same
+    # Bytes of L1 and L2 (of one core) and L3, in this order; empty in runs that do not say.
+    caches: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -283,6 +285,7 @@ def from_json(content: Any, source: str = "this run") -> Run:
         results=results,
         limits=limits_from_json(machine.get("limits", []), source),
         ladders=_ladders(check, machine.get("ladders")),
+        caches=_caches(check, machine.get("caches")),
     )
 
 
@@ -298,6 +301,14 @@ def _ladders(check: Checker, value: Any) -> dict[str, tuple[Rung, ...]]:
         kernel: tuple(map(rung, check.sequence(rows, where)))
         for kernel, rows in check.optional_mapping(value, where).items()
     }
+
+
+def _caches(check: Checker, value: Any) -> dict[str, int]:
+    if value is None:
+        return {}
+    row, where = check.mapping(value, "machine_info.caches"), "machine_info.caches"
+    levels = ("L1", "L2", "L3")
+    return {level: check.whole(row.get(level), f"{where}.{level}", least=1) for level in levels}
 
 
 def limits_from_json(content: Any, source: str = "this machine") -> tuple[Limit, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import kernels_c
 from bench import registry, rungs
+from bench.measure.caches import read_caches
 
 # The host's name is nobody's business; the rest is the clock speed of the moment.
 _DROPPED = ("node", "cpu.hz_actual", "cpu.hz_actual_friendly", "cpu.hz_advertised")
@@ -42,6 +43,8 @@ def complete(machine_info: dict[str, Any]) -> None:
     }
     machine_info["usable_cores"] = usable_cores()
     machine_info["omp_num_threads"] = os.environ.get("OMP_NUM_THREADS")
+    caches = read_caches()
+    machine_info["caches"] = {"L1": caches.l1, "L2": caches.l2, "L3": caches.l3}
     machine_info["libc"] = " ".join(platform.libc_ver())
 
 

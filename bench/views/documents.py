@@ -6,10 +6,10 @@ A document says where:
     ...whatever stands here is replaced...
     <!-- end -->
 
-The path is relative to the document. A single figure stands within a sentence (bench/views/figures.py
-has the forms):
+The path is relative to the document. A single figure stands within a sentence; figures.py has the
+forms:
 
-    ... <!-- figure: results/reference.json ratio matmul_f32 500 py-loop c-avx2 -->...<!-- end --> ...
+    <!-- figure: results/reference.json ratio matmul_f32 500 py-loop c-avx2 -->...<!-- end -->
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from bench import gate_ledger, peer_runs, runs
 from bench.peer_runs import PeerRun
 from bench.runs import Run
-from bench.views import claims, figures, limits, matrix, peers, selfcheck
+from bench.views import claims, figures, growth, limits, matrix, peers, selfcheck
 
 
 def _of_run(view: Callable[[Run], str]) -> Callable[[Path], str]:
@@ -37,6 +37,7 @@ def _of_peers(view: Callable[[PeerRun], str]) -> Callable[[Path], str]:
 RENDERERS: dict[str, Callable[[Path], str]] = {
     "matrix": _of_run(matrix.as_markdown),
     "claims": _of_run(claims.as_markdown),
+    "growth": _of_run(growth.as_markdown),
     "machine": _of_run(matrix.machine_line),
     "limits": _of_run(lambda run: limits.as_markdown(run.limits)),
     "shares": _of_run(limits.shares_as_markdown),

@@ -31,9 +31,7 @@ def figure(run: Run, words: str) -> str:
     try:
         return form(run, *arguments)
     except TypeError:  # as many words as the form has, or not
-        raise BadRun(
-            f"{run.source}: got figure {words!r}, which has not the words of {name}"
-        ) from None
+        raise BadRun(f"{run.source}: got figure {words!r}, not the words of {name}") from None
 
 
 def _found(run: Run, kernel: str, size: str, variant: str) -> tuple[Result, Facts]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.runs import Run
-from bench.views.report import page
+from bench.views.report import charts, drawing, page
 
 
 def write_report(runs: Sequence[Run], directory: Path) -> list[Path]:
@@ -31,3 +31,11 @@ def write_report(runs: Sequence[Run], directory: Path) -> list[Path]:
         for name in reversed(files):  # the page last: it never speaks of charts not there yet
             os.replace(Path(temporary, name), directory / name)
     return [directory / name for name in files]
+
+
+def growth_chart(run: Run, kernel: str) -> str | None:
+    """One kernel's time against size as an SVG document, the same bytes for the same run; None for
+    fewer than two sizes."""
+    chart = charts.time_against_size(run, kernel)
+    (name,) = page.unique_names([f"growth-{kernel}"])
+    return None if chart is None else drawing.as_svg(chart, name)

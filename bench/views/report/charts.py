@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from bench.runs import Facts, Result, Run
-from bench.views import units
+from bench.views import scaling, units
+from bench.views.levels import cache_sizes
 from bench.views.matrix import Row, rows
 from bench.views.report import drawing
 from bench.views.report.drawing import Chart
+from bench.views.scaling import Growth
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # More lines than this in one chart cannot be told apart.
@@ -90,25 +93,25 @@ def _speedup(row: Row, variant: str) -> float | None:
 
 
 def time_against_size(run: Run, kernel: str) -> Chart | None:
-    """Seconds a call over operations, both logarithmic: a straight line is a constant rate.
+    """Seconds a call over elements (products: multiply-adds), both logarithmic: a straight line is
+    a power, whose exponent is in the legend, and upright marks say which memory holds native data.
 
     None for a single size: all x equal, and no line to draw.
     """
-    measured = [(result, facts) for result, facts in run.ours if facts.kernel == kernel]
-    work = {facts.flops for _, facts in measured if facts.flops}
+    found = [g for g in scaling.growths(run, [kernel]) if g.variant in _variants([run])]
+    work = {point.work for growth in found for point in growth.points}
     if len(work) < 2:
         return None
-    by_variant: dict[str, list[tuple[float, float]]] = {}
-    for result, facts in sorted(measured, key=lambda pair: pair[1].flops):
-        if facts.flops:
-            by_variant.setdefault(facts.variant, []).append((facts.flops, result.minimum))
     x_ticks = drawing.decades(min(work), max(work))
-    times = [seconds for points in by_variant.values() for _, seconds in points]
+    times = [point.seconds for growth in found for point in growth.points]
     y_ticks = drawing.decades(min(times), max(times))
+    legend = {growth.variant: _with_exponent(growth) for growth in found}
+    marks = _level_marks(run, kernel)
     chart = drawing.scatter(
-        list(by_variant),
+        list(legend.values()),
+        marks=len(marks),
         title=f"{kernel}: time against size",
-        x_title="operations (flops)",
+        x_title=f"{found[0].per}s",
         y_title="seconds a call",
         logarithmic=True,
         # pygal drops a label at the very top.
@@ -116,18 +119,39 @@ def time_against_size(run: Run, kernel: str) -> Chart | None:
         xrange=(x_ticks[0], x_ticks[-1]),
         x_labels=x_ticks,
         y_labels=y_ticks,
-        x_value_formatter=_operations,
+        x_value_formatter=_power_of_ten,
         value_formatter=units.seconds,
     )
+    for label, place in marks:
+        drawing.mark(chart, label, place, y_ticks[0], y_ticks[-1])
     colors = drawing.colors_of(_variants([run]))
-    sides = {facts.variant: facts.side for _, facts in measured}
-    for variant in (v for v in colors if v in by_variant):
-        dashed = sides[variant] == "python"
-        drawing.add(chart, variant, by_variant[variant], colors[variant], dashed)
+    for growth in sorted(found, key=lambda g: list(colors).index(g.variant)):
+        variant, points = growth.variant, [(p.work, p.seconds) for p in growth.points]
+        drawing.add(chart, legend[variant], points, colors[variant], variant.startswith("py-"))
     return chart
 
 
-def _operations(value: float) -> str:
+def _with_exponent(growth: Growth) -> str:
+    return f"{growth.variant}, size^{growth.fit.exponent:.2f}" if growth.fit else growth.variant
+
+
+def _level_marks(run: Run, kernel: str) -> list[tuple[str, float]]:
+    """(label, work) where the buffers of one core fill a cache, as far as sizes were measured on
+    both sides of it; between two sizes along the straight line on a logarithmic scale."""
+    measured = [facts for _, facts in run.ours if facts.kernel == kernel]
+    nbytes = {scaling.work(f): f.bytes for f in measured if scaling.has_work(f) and f.bytes}
+    marks = []
+    for level, size in cache_sizes(run).items():
+        for (work, low), (more_work, high) in pairwise(sorted(nbytes.items())):
+            if low <= size < high:
+                part = math.log(size / low) / math.log(high / low)
+                label = f"{level} {units.nbytes(size)}"
+                marks.append((label, work * (more_work / work) ** part))
+                break
+    return marks
+
+
+def _power_of_ten(value: float) -> str:
     """10⁶ for a power of ten, as on the axis; 2.5e+08 otherwise."""
     exponent = round(math.log10(value))
     if math.isclose(value, 10.0**exponent):
@@ -207,9 +231,11 @@ def _minimum(pair: tuple[Result, Facts] | None) -> float | None:
 
 
 def _variants(runs: Iterable[Run]) -> list[str]:
-    """Every variant, those of the newest run first: its order decides the colours."""
+    """Every variant, those of the newest run first: its order decides the colours. Not those that
+    are beside the main ladder: there are more of them than a chart has room for."""
     newest_first = reversed(list(runs))
-    return list(dict.fromkeys(facts.variant for run in newest_first for _, facts in run.ours))
+    shown = (pair for run in newest_first for pair in run.ours if not pair[0].extra.get("aside"))
+    return list(dict.fromkeys(facts.variant for _, facts in shown))
 
 
 def _work(row: Row) -> int:

@@ -37,11 +37,14 @@ PALETTE = (
     "#a8653f",  # brown
     "#6b7fae",  # slate
 )
+_MARK = "#818b98"  # as the major guides
 BACKGROUNDS = ("#ffffff", "#14171a")  # light, dark; chart.css and report.html.j2 say the same
 
 WIDTH = 800
 _MARGIN = 20
 _LEGEND_FONT = 13
+_VALUE_FONT = 11  # pygal puts the text of a point so far to its right
+_RIGHT_PART = 0.7
 _LEGEND_WIDTH = 560  # of the narrowest plot
 _LONGEST_NAME = 60  # letters that fit beside the widest axis
 # What XML 1.0 cannot hold, even escaped (https://www.w3.org/TR/xml/#charsets).
@@ -68,7 +71,7 @@ def bars(names: Sequence[str], groups: int, **options: Any) -> Chart:
 
 
 def scatter(names: Sequence[str], **options: Any) -> Chart:
-    return _chart(pygal.XY, names, height=440, dots_size=3.5, **options)
+    return _chart(pygal.XY, names, height=440, dots_size=3.5, print_labels=True, **options)
 
 
 def lines(names: Sequence[str], **options: Any) -> Chart:
@@ -80,6 +83,15 @@ def add(chart: Chart, name: str, values: Sequence[Any], color: str, dashed: bool
     chart.config.style.colors += (color,)
     stroke = {"width": 2, "dasharray": "7, 4"} if dashed else {"width": 2}
     chart.add(_shortened(printable(name)), list(values), stroke_style=stroke)
+
+
+def mark(chart: Chart, label: str, x: float, low: float, high: float) -> None:
+    """An upright line across a logarithmic scatter, with its label beside its lower end; not in the
+    legend. Say `marks`, how many there will be, when making the chart."""
+    chart.config.style.colors += (_MARK,)
+    labelled = {"value": (x, low * (high / low) ** 0.1), "label": label}
+    stroke = {"width": 1, "dasharray": "2, 3"}
+    chart.add(None, [(x, low), labelled, (x, high)], stroke_style=stroke, dots_size=0)
 
 
 def decades(low: float, high: float) -> list[float]:
@@ -95,11 +107,14 @@ def _shortened(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else "…" + name[1 - _LONGEST_NAME :]
 
 
-def _chart(kind: Any, names: Sequence[str], *, height: int, **options: Any) -> Chart:
+def _chart(
+    kind: Any, names: Sequence[str], *, height: int, marks: int = 0, **options: Any
+) -> Chart:
     columns = _legend_columns(names)
     rows = math.ceil(len(names) / columns)
-    # pygal reserves len(names) // columns rows for the legend: the last one could be cut off.
-    missing_rows = rows - len(names) // columns
+    # pygal reserves as many rows for the legend as its series, marks too, fill: the last one could
+    # be cut off, or be followed by empty ones.
+    missing_rows = rows - (len(names) + marks) // columns
     row_height = round(1.5 * _LEGEND_FONT)
     style = Style(
         font_family=_FONTS,
@@ -110,7 +125,7 @@ def _chart(kind: Any, names: Sequence[str], *, height: int, **options: Any) -> C
         foreground_subtle="#59636e",
         guide_stroke_color="#d1d9e0",
         major_guide_stroke_color="#818b98",
-        value_colors=("#1f2328",) * len(names),
+        value_colors=("#1f2328",) * (len(names) + marks),
         colors=(),
         opacity="1",
         opacity_hover="1",
@@ -120,7 +135,7 @@ def _chart(kind: Any, names: Sequence[str], *, height: int, **options: Any) -> C
         title_font_size=17,
         label_font_size=12,
         major_label_font_size=12,
-        value_font_size=11,
+        value_font_size=_VALUE_FONT,
         legend_font_size=_LEGEND_FONT,
     )
     options["title"] = printable(options["title"])
@@ -135,7 +150,7 @@ def _chart(kind: Any, names: Sequence[str], *, height: int, **options: Any) -> C
         truncate_legend=-1,
         legend_at_bottom=True,
         legend_at_bottom_columns=columns,
-        margin_bottom=_MARGIN + missing_rows * row_height,
+        margin_bottom=_MARGIN + missing_rows * row_height or 1,  # pygal takes 0 for not said
         **options,
     )
 
@@ -157,11 +172,11 @@ def as_svg(chart: Chart, name: str) -> str:
     return str(chart.render(is_unicode=True)) + "\n"
 
 
-def _series_names(chart: Chart) -> list[str]:
+def _series_names(chart: Chart) -> list[str | None]:
     return [options["title"] for _, options in chart.raw_series]
 
 
-def _cleaned(root: Any, title: str, names: list[str]) -> Any:
+def _cleaned(root: Any, title: str, names: list[str | None]) -> Any:
     root.set("role", "img")
     root.set("aria-label", title)
     for parent in list(root.iter()):
@@ -170,6 +185,10 @@ def _cleaned(root: Any, title: str, names: list[str]) -> Any:
                 parent.remove(child)
             elif parent is not root and child.get("id"):
                 del child.attrib["id"]  # would be there once for each chart of the page
+    for text in root.iter("text"):
+        if text.get("class") == "label" and float(text.get("x")) > _RIGHT_PART * WIDTH:
+            text.set("text-anchor", "end")  # to the left of its mark: to the right is no room
+            text.set("x", str(float(text.get("x")) - 2 * _VALUE_FONT))
     for group in root.iter("g"):
         found = re.match(r"series serie-(\d+)", group.get("class", ""))
         if found:
@@ -186,7 +205,7 @@ def _is_unwanted(node: Any) -> bool:
     )
 
 
-def _name_marks(group: Any, name: str) -> None:
+def _name_marks(group: Any, name: str | None) -> None:
     """Each bar and dot says what it is when pointed at: <title>, which needs no script, in place of
     the <desc> elements that pygal's script would read."""
     for mark in group.iter("g"):
@@ -195,9 +214,11 @@ def _name_marks(group: Any, name: str) -> None:
             continue
         for desc in described.values():
             mark.remove(desc)
-        said = [described[what].text for what in ("x_label", "value") if what in described]
+        # What is in no legend has a label instead, on one of its ends.
+        parts = ("label",) if name is None else ("x_label", "value")
+        said = [described[what].text for what in parts if what in described]
         title = mark.makeelement("title", {})
-        title.text = ", ".join([name, *said])
+        title.text = ", ".join([*([name] if name else []), *said])
         mark.insert(0, title)
 
 
