@@ -16,6 +16,7 @@ unit NAME                            one operation of Python
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 
 from bench.runs import BadRun, Facts, Result, Run
 from bench.views import account, units
@@ -24,14 +25,14 @@ from bench.views.factors import ladder
 
 def figure(run: Run, words: str) -> str:
     """The figure that the words name. Raises BadRun: no such form, or not in this run."""
-    name, *arguments = words.split()
+    name, *arguments = words.split() or [""]
     form = _FORMS.get(name)
     if form is None:
         raise BadRun(f"{run.source}: got figure {words!r}, needs one of {', '.join(_FORMS)}")
-    try:
-        return form(run, *arguments)
-    except TypeError:  # as many words as the form has, or not
-        raise BadRun(f"{run.source}: got figure {words!r}, not the words of {name}") from None
+    names = [word for word in signature(form).parameters if word != "run"]
+    if len(arguments) != len(names):
+        raise BadRun(f"{run.source}: got figure {words!r}, needs {name} {' '.join(names).upper()}")
+    return form(run, *arguments)
 
 
 def _found(run: Run, kernel: str, size: str, variant: str) -> tuple[Result, Facts]:

@@ -1,0 +1,185 @@
+"""Where a factor comes from: rungs multiply to the total, and what is not known is not claimed."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import __main__ as command_line
+from bench import registry, rungs
+from bench.runs import BadRun, Run, from_json
+from bench.views import ladder as view
+from bench.views.factors import ladder
+from tests.altered import altered
+from tests.growing import case, content
+
+NAMES = ("py-loop", "py-idiomatic", "c-debug", "c-scalar", "c-avx2", "c-avx2_omp")
+RUNGS = [{"variant": n, "idea": f"idea of {n}", "reason": f"reason of {n}"} for n in NAMES]
+times = st.lists(st.floats(1e-9, 1e3), min_size=2, max_size=len(NAMES))
+
+
+def benchmark(variant: str, seconds: float, size: int = 100, **extra: Any) -> dict[str, Any]:
+    made = case(variant, (size,), seconds)
+    made["extra_info"].update(uncertainty=0.01, **extra)
+    return made
+
+
+def made(*benchmarks: dict[str, Any], **machine: Any) -> Run:
+    return from_json(content(*benchmarks, **{"ladders": {"k": RUNGS}, **machine}))
+
+
+def chain(seconds: list[float], off: float = 1.0, **extra: Any) -> list[dict[str, Any]]:
+    """Rungs with these times; alternating rounds find factors that are `off` times theirs."""
+    found = [benchmark(NAMES[0], seconds[0], **extra)]
+    pairs = zip(pairwise(NAMES), pairwise(seconds), strict=False)
+    for (below, name), (before, now) in pairs:
+        ratio = off * before / now
+        step = {"over": below, "ratio": ratio, "low": ratio, "high": ratio, "pairs": 9}
+        found.append(benchmark(name, now, step=step, **extra))
+    return found
+
+
+@given(times)
+def test_factors_multiply_to_the_total(seconds: list[float]) -> None:
+    found = ladder(made(*chain(seconds)), "k")
+    factors = [rung.factor for rung in found.rungs[1:]]
+    assert found.rungs[0].factor is None and None not in factors
+    assert math.isclose(math.prod(f or 0.0 for f in factors), found.total, rel_tol=1e-9)
+    assert math.isclose(found.total, seconds[0] / seconds[-1], rel_tol=1e-9)
+    assert found.agrees and found.alternated == len(seconds) - 1
+
+
+def test_uncertainties_add_up_as_independent_errors_do() -> None:
+    found = ladder(made(*chain([8.0, 4.0, 1.0])), "k")
+    assert found.uncertainty == pytest.approx(0.01 * math.sqrt(2))
+    assert found.rungs[1].uncertainty == pytest.approx(0.01 * math.sqrt(2))
+    assert found.tolerance == pytest.approx(0.02)
+
+
+def test_alternating_rounds_that_differ_widen_the_rung_and_are_shown() -> None:
+    found = ladder(made(*chain([8.0, 4.0], off=1.5)), "k")
+    assert found.rungs[1].factor == 2.0 and found.rungs[1].alternated == 3.0
+    assert (found.rungs[1].uncertainty or 0) > 0.49
+    assert found.product == pytest.approx(3.0) and found.agrees
+
+
+def test_many_factors_that_are_off_to_the_same_side_do_not_agree() -> None:
+    found = ladder(made(*chain([32.0, 16.0, 8.0, 4.0, 2.0, 1.0], off=1.2)), "k")
+    assert not found.agrees
+    assert "NOT the same" in view.as_text(made(*chain([4.0, 2.0, 1.0], off=1.2)), [found])
+
+
+def test_a_step_over_another_rung_is_not_taken_for_this_one() -> None:
+    run = made(benchmark("py-loop", 8.0), *chain([8.0, 4.0, 1.0])[2:])
+    found = ladder(run, "k")
+    assert [r.rung.variant for r in found.rungs] == ["py-loop", "c-debug"]
+    assert found.rungs[1].alternated is None and found.rungs[1].factor == 8.0
+    assert "py-idiomatic" in [rung.variant for rung in found.missing]
+
+
+def test_a_single_round_has_no_known_uncertainty() -> None:
+    slow, fast = chain([8.0, 1.0])
+    slow["extra_info"]["uncertainty"] = None
+    found = ladder(made(slow, fast), "k")
+    assert found.uncertainty is None and "a single call" in view.title(found)
+
+
+def test_the_largest_size_is_the_default_and_others_can_be_named() -> None:
+    small = [benchmark(n, 1.0 - 0.1 * i, size=7) for i, n in enumerate(NAMES)]
+    run = made(*small, *chain([8.0, 1.0]), benchmark("py-loop", 9.0, size=1000))
+    assert ladder(run, "k").size == "100"  # at 1000 there is one rung only
+    assert ladder(run, "k", "7").size == "7"
+    with pytest.raises(BadRun, match="no ladder of k at '1000', has 100, 7"):
+        ladder(run, "k", "1000")
+    with pytest.raises(BadRun, match="no ladder of 'q', has k"):
+        ladder(run, "q")
+
+
+def test_a_run_of_before_there_were_ladders_says_what_to_do() -> None:
+    run = from_json(content(*chain([8.0, 1.0])))
+    with pytest.raises(BadRun, match="measure again: pytest --benchmark-only"):
+        view.ladders(run)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "needs"),
+    [
+        ("machine_info.ladders", [], "needs an object"),
+        ("machine_info.ladders.k", {}, "needs a list"),
+        ("machine_info.ladders.k.0.idea", 3, "needs text"),
+        ("machine_info.ladders.k.0.reason", "a\nb", "needs printable text"),
+        ("benchmarks.1.extra_info.step", 2, "needs an object"),
+        ("benchmarks.1.extra_info.step.ratio", 0, "needs a number"),
+        ("benchmarks.1.extra_info.step.low", float("nan"), "needs a number"),
+        ("benchmarks.1.extra_info.step.pairs", 0, "needs a whole number"),
+        ("benchmarks.1.extra_info.step.over", "", "needs text"),
+        ("benchmarks.1.extra_info.uncertainty", "small", "needs a number"),
+    ],
+)
+def test_what_a_file_says_of_rungs_is_checked(path: str, value: Any, needs: str) -> None:
+    whole = content(*chain([8.0, 1.0]), ladders={"k": RUNGS})
+    with pytest.raises(BadRun, match=needs):
+        from_json(altered(whole, path, value))
+
+
+def test_formats_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(content(*chain([8.0, 4.0, 1.0]), ladders={"k": RUNGS})))
+    said = {}
+    for form in ("text", "md", "json"):
+        assert command_line.main(["ladder", str(path), "--kernel", "k", "--format", form]) == 0
+        said[form] = capsys.readouterr().out
+    (as_json,) = json.loads(said["json"])
+    assert as_json["total"] == 8.0 and [r["factor"] for r in as_json["rungs"]] == [None, 2.0, 4.0]
+    for rung in as_json["rungs"]:
+        assert rung["reason"] in said["text"] and rung["reason"] in said["md"]
+    assert "8.00x" in said["text"] and "8.00x" in said["md"]
+
+
+@pytest.mark.parametrize("arguments", [["--kernel", "q"], ["--kernel", "k", "--size", "5"]])
+def test_bad_requests_are_one_line(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(content(*chain([8.0, 1.0]), ladders={"k": RUNGS})))
+    assert command_line.main(["ladder", str(path), *arguments]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+# --- The registry's ladders ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", registry.KERNELS)
+def test_every_ladder_goes_from_pythons_loop_to_all_cores(name: str) -> None:
+    kernel = registry.kernel(name)
+    names = [rung.variant for rung in rungs.ladder(kernel)]
+    assert names[:2] == ["py-loop", "py-idiomatic"]
+    assert names.index("c-avx2") < names.index("c-avx2_omp") < names.index("c-avx512_omp")
+    assert len(set(names)) == len(names) and set(names) <= set(kernel.variants)
+
+
+def test_the_product_has_loop_order_tile_and_packing_as_rungs() -> None:
+    names = [rung.variant for rung in rungs.ladder(registry.kernel("matmul_f32"))]
+    order = ["c-scalar_ijk", "c-scalar", "c-autovec", "c-fastmath", "c-avx2_tiled", "c-avx2"]
+    assert [name for name in names if name in order] == order
+    assert rungs.below(registry.kernel("matmul_f32"), "c-scalar")[0] == "c-scalar_ijk"
+
+
+def test_what_is_no_rung_has_nothing_below_it() -> None:
+    assert rungs.below(registry.kernel("relu_f32"), "c-avx512") == ()
+    assert rungs.below(registry.kernel("relu_f32"), "py-loop") == ()
+
+
+def test_a_kernel_of_ones_own_has_a_ladder_too() -> None:
+    from dataclasses import replace
+
+    own = replace(registry.kernel("relu_f32"), name="silu_f32")
+    assert all(rung.idea and rung.reason for rung in rungs.ladder(own))
+    assert [r.variant for r in rungs.ladder(own)][2] == "c-debug"
