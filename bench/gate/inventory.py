@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.gate.errors import GateError
-from bench.gate.pairs import Pair
+from bench.gate.pairs import Pair, tier_of
 from bench.gate.side_pytest import Listed, list_benchmarks
 from bench.gate.sides import Side, end_of, run_group
 from bench.gate_runs import NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE, Unjudged
@@ -113,10 +113,9 @@ def _why_not(
 ) -> tuple[str, str] | None:
     """Why a benchmark that both sides have is not measured; None if it is."""
     if "kernel" in facts:
-        tier = facts["variant"].partition("-")[2]
-        reasons = [of_side[tier] for of_side in unavailable if tier in of_side]
-        is_native = facts["variant"].startswith("c-")
-        return (SKIPPED, reasons[0]) if reasons and is_native else None
+        tier = tier_of(facts["kernel"], facts["variant"])
+        reasons = [of_side[tier] for of_side in unavailable if tier and tier in of_side]
+        return (SKIPPED, reasons[0]) if reasons else None
     if facts["code"] != base_facts["code"]:
         return UNCOMPARABLE, "the test itself differs between the sides"
     seconds = base_facts["seconds"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bench import registry
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -34,9 +36,24 @@ class Pair:
         """Whether it needs more than one core."""
         return self.variant.endswith("_omp")
 
+    @property
+    def tier(self) -> str | None:
+        """Whose native module it is of; None of anything else."""
+        return tier_of(self.kernel, self.variant)
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @staticmethod
     def from_json(content: dict[str, Any]) -> Pair:
         return Pair(**{**content, "sides": tuple(content["sides"])})
+
+
+def tier_of(kernel: str, variant: str) -> str | None:
+    """The tier of a native variant; None of any other."""
+    if not variant.startswith("c-"):
+        return None
+    try:
+        return registry.kernel(kernel).native(variant).tier
+    except ValueError:  # a side's registry has it, this one does not: most are named by their tier
+        return variant.removeprefix("c-")
