@@ -13,7 +13,7 @@ from typing import Any
 
 import kernels_c
 from bench.measure.truth import inverse_ulps, worst_error
-from bench.registry import KERNELS, Bound, Kernel, Layout, Shape, Unit
+from bench.registry import KERNELS, Bound, Kernel, Layout, Native, Shape, Unit
 
 UNARY = tuple(kernel for kernel in KERNELS.values() if kernel.layout is Layout.UNARY)
 QUANTIZE = KERNELS["quantize_f32_i8"]
@@ -22,6 +22,12 @@ MATMUL = KERNELS["matmul_f32"]
 MATMUL_I8 = KERNELS["matmul_i8_i32"]
 # Not a kernel of its own in the registry, but the last link of this one, and its only rounding.
 DEQUANTIZE_BOUNDS = KERNELS["quantized_matmul_f32"].bounds
+
+
+def steps_of(kernel: Kernel) -> list[Native]:
+    """What stands in the kernel's ladder beside the kernel itself."""
+    return [native for _, _, native in kernel.steps]
+
 
 INF, NAN = math.inf, math.nan
 TINIEST = 2.0**-149  # the smallest float32 above 0
