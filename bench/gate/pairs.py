@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench import registry
+from bench.registry import Native
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Pair:
     @property
     def tier(self) -> str | None:
         """Whose native module it is of; None of anything else."""
-        return tier_of(self.kernel, self.variant)
+        native = native_of(self.kernel, self.variant)
+        return native.tier if native else None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,11 +51,11 @@ class Pair:
         return Pair(**{**content, "sides": tuple(content["sides"])})
 
 
-def tier_of(kernel: str, variant: str) -> str | None:
-    """The tier of a native variant; None of any other."""
+def native_of(kernel: str, variant: str) -> Native | None:
+    """What a native variant is; None of any other."""
     if not variant.startswith("c-"):
         return None
     try:
-        return registry.kernel(kernel).native(variant).tier
+        return registry.kernel(kernel).native(variant)
     except ValueError:  # a side's registry has it, this one does not: most are named by their tier
-        return variant.removeprefix("c-")
+        return Native(variant.removeprefix("c-"), kernel)
