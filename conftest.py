@@ -117,11 +117,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse to start on native modules that are older than their sources, or not there at all:
     everything that was asked for would be measured on the wrong code, or skipped."""
     import kernels_c
+    from bench import registry
 
-    specs = [item.callspec for item in session.items if hasattr(item, "callspec")]
-    variants = {spec.params.get("variant") for spec in specs}
-    asked_for = [tier for tier in kernels_c.TIERS if f"c-{tier}" in variants]
-    for tier in () if session.config.option.collectonly else asked_for:
+    asked_for = set()
+    for item in session.items:
+        marker, spec = item.get_closest_marker("kernel"), getattr(item, "callspec", None)
+        variant = spec.params.get("variant", "") if spec else ""
+        if marker and variant.startswith("c-"):
+            asked_for.add(registry.kernel(*marker.args).native(variant).tier)
+    in_order = [tier for tier in kernels_c.TIERS if tier in asked_for]
+    for tier in () if session.config.option.collectonly else in_order:
         reason = kernels_c.why_unusable_build(tier)
         if reason is not None:
             pytest.exit(reason, returncode=2)

@@ -18,8 +18,8 @@ Shape = tuple[int, ...]
 PYTHON_VARIANTS = ("loop", "idiomatic")
 # Test ids, JSON and charts say py-loop, c-avx2, ... ; the prefix is the side.
 SIDES = {"py": "python", "c": "native", "peer": "peer"}
-# The one tier whose contract gives up IEEE rules (NaN, infinity): shown, never the headline.
-RELAXED = ("c-fastmath",)
+# Of the one tier whose contract gives up IEEE rules (NaN, infinity): shown, never the headline.
+RELAXED = ("c-fastmath", "c-fastmath_ijk")
 VARIANTS = tuple(f"py-{v}" for v in PYTHON_VARIANTS) + tuple(f"c-{t}" for t in kernels_c.TIERS)
 
 # Other people's libraries, and which kernels each has in one call or in a composition that its
@@ -249,6 +249,12 @@ _MORE_SQUARES = tuple((n, n, n) for n in (1, 2, 4, 8, 32, 128))
 _VECTORS = ((True, (100,)), (True, (10_000,)), (True, (1_000_000,)))
 _SQUARES = ((True, (16, 16, 16)), (True, (64, 64, 64)), (False, (256,) * 3), (False, (500,) * 3))
 
+
+def _steps(function: str, name: str, *tiers: str) -> tuple[tuple[str, str, Native], ...]:
+    """One function of these tiers, each before the kernel's own of the same tier."""
+    return tuple((f"c-{t}", f"c-{t}_{name}", Native(t, function)) for t in tiers)
+
+
 KERNELS: dict[str, Kernel] = {
     kernel.name: kernel
     for kernel in (
@@ -324,6 +330,10 @@ KERNELS: dict[str, Kernel] = {
             bounds={"python": _GAMMA_K, "portable": _GAMMA_K, "avx2": _GAMMA_K},
             rate="GFLOP/s",
             between=_MORE_SQUARES,
+            steps=(
+                *_steps("matmul_ijk_f32", "ijk", "debug", "scalar", "autovec", "fastmath"),
+                *_steps("matmul_tiled_f32", "tiled", "avx2"),
+            ),
         ),
         Kernel(
             name="quantize_f32_i8",
@@ -356,6 +366,7 @@ KERNELS: dict[str, Kernel] = {
             bounds={"python": _EXACT, "portable": _EXACT, "avx2": _EXACT},
             rate="GOP/s",
             between=_MORE_SQUARES,
+            steps=_steps("matmul_i8_ijk_i32", "ijk", "debug", "scalar", "autovec"),
         ),
         Kernel(
             name="quantized_matmul_f32",

@@ -10,17 +10,13 @@ import pytest
 
 import build_ffi
 import kernels_c
+from tests.native import usable
 
 
 @pytest.fixture(scope="session", params=kernels_c.TIERS)
 def tier(request: pytest.FixtureRequest) -> kernels_c.Tier:
     """Each tier; one that cannot run here is skipped with the reason."""
-    try:
-        return kernels_c.load_tier(request.param)
-    except kernels_c.TierStale:
-        raise
-    except kernels_c.TierUnavailable as reason:
-        pytest.skip(str(reason))
+    return usable(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
+import build_ffi
 import kernels_c
 from bench.measure.truth import inverse_ulps, worst_error
-from bench.registry import KERNELS, Bound, Kernel, Layout, Shape, Unit
+from bench.registry import KERNELS, Bound, Kernel, Layout, Native, Shape, Unit
 
 UNARY = tuple(kernel for kernel in KERNELS.values() if kernel.layout is Layout.UNARY)
 QUANTIZE = KERNELS["quantize_f32_i8"]
@@ -22,6 +25,12 @@ MATMUL = KERNELS["matmul_f32"]
 MATMUL_I8 = KERNELS["matmul_i8_i32"]
 # Not a kernel of its own in the registry, but the last link of this one, and its only rounding.
 DEQUANTIZE_BOUNDS = KERNELS["quantized_matmul_f32"].bounds
+
+
+def steps_of(kernel: Kernel) -> list[Native]:
+    """What stands in the kernel's ladder beside the kernel itself."""
+    return [native for _, _, native in kernel.steps]
+
 
 INF, NAN = math.inf, math.nan
 TINIEST = 2.0**-149  # the smallest float32 above 0
@@ -117,6 +126,67 @@ def named(*names: str) -> dict[str, Any]:
     return {"argnames": "method", "argvalues": [METHODS[c] for c in chosen], "ids": chosen}
 
 
+def usable(name: str) -> kernels_c.Tier:
+    """The tier of that name; one that cannot run here skips the test, with the reason."""
+    try:
+        return kernels_c.load_tier(name)
+    except kernels_c.TierStale:
+        raise
+    except kernels_c.TierUnavailable as reason:
+        pytest.skip(str(reason))
+
+
+@dataclass(frozen=True)
+class Product:
+    """A matrix product: a kernel of kernels.h through its checked method, a step of its ladder,
+    which has none, through the raw library."""
+
+    tier_name: str
+    kernel: Kernel
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.tier_name}-{self.function}"
+
+    @property
+    def tier(self) -> kernels_c.Tier:
+        return kernels_c.load_tier(self.tier_name)
+
+    def into(self, out: Any, a: Any, b: Any, m: int, n: int, k: int) -> None:
+        """out[m, n] = a[m, k] b[k, n], all three of the kernel's types and sizes."""
+        tier = self.tier
+        if self.function == self.kernel.name:
+            method = tier.matmul if self.kernel is MATMUL else tier.matmul_i8
+            method(a, b, out, m, n, k)
+            return
+        in_code, out_code = PRODUCT_CODES[self.kernel.name]
+        buffers = (pointer(tier, c, x) for c, x in ((in_code, a), (in_code, b), (out_code, out)))
+        assert getattr(tier.lib, self.function)(*buffers, m, n, k) == 0
+
+    def __call__(
+        self, a: Sequence[float], b: Sequence[float], m: int, n: int, k: int
+    ) -> list[float]:
+        """Through guarded memory in which out held NaN, or -1, before."""
+        in_code, out_code = PRODUCT_CODES[self.kernel.name]
+        left, right, out = filled(in_code, a), filled(in_code, b), Memory(out_code, m * n)
+        before = bytes(left.raw), bytes(right.raw)
+        self.into(out.view, left.view, right.view, m, n, k)
+        assert out.guards_intact()
+        assert (left.raw, right.raw) == before
+        return out.view.tolist()
+
+
+def products_of(kernel: Kernel) -> list[Product]:
+    """The kernel in every tier, and its steps in every tier of the folder that has them."""
+    folder_of = {name: tier.folder for name, tier in build_ffi.TIERS.items()}
+    steps = {(folder_of[step.tier], step.function) for step in steps_of(kernel)}
+    return [
+        Product(tier, kernel, function)
+        for tier, own in folder_of.items()
+        for function in (kernel.name, *sorted(name for folder, name in steps if folder == own))
+    ]
+
+
 @dataclass(frozen=True)
 class Elementwise:
     """A kernel that treats every element alone, called through the raw library."""
@@ -135,6 +205,7 @@ class Elementwise:
         return out.tobytes()
 
 
+PRODUCT_CODES = {"matmul_f32": ("f", "f"), "matmul_i8_i32": ("b", "i")}  # of a and b, and of out
 _C_TYPES = {"f": "float[]", "b": "int8_t[]", "i": "int32_t[]"}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from kernels_c import Tier
 from tests.fenced import Fence, Mark, exact_product, wide_tiers
-from tests.native import INF, NAN
+from tests.native import INF, MATMUL, NAN, Product
 from tests.test_native_products import judge_f32
 
 Rows = list[list[int]]
@@ -42,8 +42,9 @@ EXTREME = (
 )
 KS = (0, 1, 2, 3, 7, 8, 9, 16, 17, 40)
 INT8_KS = (*range(1, 10), 15, 16, 17, 31, 33, 40)
-IN_CODE = {"matmul_f32": "f", "matmul_i8_i32": "b"}
-OUT_CODE = {"matmul_f32": "f", "matmul_i8_i32": "i"}
+FLOAT = ("matmul_f32", "matmul_tiled_f32")
+IN_CODE = {**dict.fromkeys(FLOAT, "f"), "matmul_i8_i32": "b"}
+OUT_CODE = {**dict.fromkeys(FLOAT, "f"), "matmul_i8_i32": "i"}
 
 
 class Bench:
@@ -118,8 +119,9 @@ def check_that_nothing_leaks(
     """NaN in one row of a, infinity in one column of b: both spread over theirs, and the padding of
     edges carries them nowhere else."""
     ms, ns, ks = map(list, shapes)
-    bench = Bench(tier, "matmul_f32", max(*ms, *ks) * max(*ns, *ks) + 64, mark)
-    for k in ks:
+    size = max(*ms, *ks) * max(*ns, *ks) + 64
+    for kernel, k in product(FLOAT, ks):
+        bench = Bench(tier, kernel, size, mark)
         a, b, truth = whole(SMALL, max(ms), max(ns), k)
         for m, n in product(ms, ns):
             for last in (True, False):
@@ -210,7 +212,8 @@ def rounding(tier: Tier, tile: tuple[int, int], mark: Mark) -> None:
         a, b = (
             array("f", [draw.uniform(-1.0, 1.0) for _ in range(size)]) for size in (m * k, k * n)
         )
-        judge_f32(tier, a, b, shape)
+        for function in FLOAT:
+            judge_f32(Product(tier.name, MATMUL, function), a, b, shape)
 
 
 RUNS = {

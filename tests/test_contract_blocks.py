@@ -16,10 +16,14 @@ import pytest
 import build_ffi
 import kernels_c
 from bench.registry import KERNELS, Bound, Layout, Unit
-from tests.native import DEQUANTIZE_BOUNDS
+from tests.native import DEQUANTIZE_BOUNDS, steps_of
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = sorted({tier.folder for tier in build_ffi.TIERS.values()})
+# By function: those of kernels.h, and those that stand in the steps of the ladder.
+KERNEL_OF = {
+    step.function: kernel for kernel in KERNELS.values() for step in steps_of(kernel)
+} | KERNELS
 NOT_KERNELS = {"cpu_has_avx2_fma", "cpu_has_avx512_vnni", "build_info"}
 
 _DECLARATION = re.compile(r"^[\w ]+[ *](\w+)\(([^)]*)\);$", re.MULTILINE)
@@ -40,9 +44,10 @@ _UNITS = {
 }
 
 
-def declared() -> dict[str, str]:
-    """Every kernel in kernels.h, with its parameters."""
-    found = dict(_DECLARATION.findall(build_ffi.declared_in(build_ffi.NATIVE / build_ffi.HEADER)))
+def declared(folder: str | None = None) -> dict[str, str]:
+    """Every kernel in kernels.h, or of a folder in its steps.h, with its parameters."""
+    header = f"{folder}/steps.h" if folder else build_ffi.HEADER
+    found = dict(_DECLARATION.findall(build_ffi.declared_in(build_ffi.NATIVE / header)))
     return {name: parameters for name, parameters in found.items() if name not in NOT_KERNELS}
 
 
@@ -73,34 +78,34 @@ def limit_at(limit: str, k: int) -> float:
 
 
 def enforced_bound(function: str, folder: str) -> Bound:
-    if function in KERNELS:
-        return KERNELS[function].bounds[folder]
+    if function in KERNEL_OF:
+        return KERNEL_OF[function].bounds[folder]
     assert function == "dequantize_i32_f32", f"{function} is not in the registry"
     return DEQUANTIZE_BOUNDS[folder]
 
 
 each_folder = pytest.mark.parametrize("folder", FOLDERS)
-each_function = pytest.mark.parametrize("function", declared())
+each_implementation = pytest.mark.parametrize(
+    ("folder", "function"), [(f, name) for f in FOLDERS for name in (*declared(), *declared(f))]
+)
 
 
-@each_function
-@each_folder
+@each_implementation
 def test_a_contract_block_stands_above_every_implementation(folder: str, function: str) -> None:
     text = blocks(folder).get(function)
     assert text, f"kernels_c/{folder} has no contract block right above {function}"
     assert "formula " in text
     assert "max error " in text
-    if "const float *" in declared()[function]:
+    if "const float *" in {**declared(), **declared(folder)}[function]:
         assert "NaN, inf " in text
 
 
 @each_folder
 def test_every_contract_block_belongs_to_a_declared_kernel(folder: str) -> None:
-    assert blocks(folder).keys() == declared().keys()
+    assert blocks(folder).keys() == {*declared(), *declared(folder)}
 
 
-@each_function
-@each_folder
+@each_implementation
 def test_the_documented_bound_is_the_one_that_is_enforced(folder: str, function: str) -> None:
     bound = enforced_bound(function, folder)
     limit, unit = documented_bound(blocks(folder)[function])
@@ -113,6 +118,13 @@ def test_the_documented_bound_is_the_one_that_is_enforced(folder: str, function:
 def test_every_kernel_of_the_registry_is_declared() -> None:
     functions = {k.name for k in KERNELS.values() if k.layout is not Layout.QUANTIZED_PRODUCT}
     assert functions <= declared().keys()
+
+
+def test_every_step_of_the_registry_is_declared_and_the_other_way_round() -> None:
+    steps = {
+        (build_ffi.TIERS[s.tier].folder, s.function) for k in KERNELS.values() for s in steps_of(k)
+    }
+    assert steps == {(folder, name) for folder in FOLDERS for name in declared(folder)}
 
 
 @pytest.mark.parametrize("tier", kernels_c.TIERS)

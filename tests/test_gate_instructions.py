@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import ast
 import json
+import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from time import sleep
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import regressions
 from checkout import ROOT, Checkout
 
+import kernels_c
 from bench import registry
 from bench.gate import callgrind, counting, counts, instructions
 from bench.gate.instructions import Case, Count, Counts, counted_shape, judge, judge_counts
+from bench.gate.instructions_side import NotHere, Side
 from bench.gate.pairs import Pair
 from bench.gate_runs import INCONCLUSIVE, PASS, REGRESSED, SKIPPED, UNCOMPARABLE, Judged, Unjudged
+from bench.measure.layouts import make_case
 
 needs_valgrind = pytest.mark.skipif(
     callgrind.why_unavailable() is not None, reason=str(callgrind.why_unavailable())
@@ -101,6 +107,18 @@ def test_a_tier_that_valgrind_cannot_run_is_skipped_with_the_reason(base: list[C
         "valgrind's processor has no AVX-512",
         "tier avx512 is not built",
     )
+
+
+def test_a_function_that_a_checkout_lacks_is_said_to_be_missing(tmp_path: Path) -> None:
+    """As in a base from before the step."""
+    side = Side(ROOT, tmp_path, random.Random(0))
+    older: Any = SimpleNamespace(lib=SimpleNamespace(), ffi=kernels_c.load_tier("scalar").ffi)
+    side._tiers["scalar"] = older
+    case = make_case(registry.kernel("matmul_f32"), (2, 2, 2))
+    with pytest.raises(NotHere, match=r"^not in this checkout: .*'matmul_ijk_f32'$"):
+        side.call(case, "c-scalar_ijk")
+    older.lib.matmul_ijk_f32 = print
+    assert side.call(case, "c-scalar_ijk")[0] is print
 
 
 def counted_in(script: str, tmp_path: Path, **options: object) -> list[callgrind.Counted]:
@@ -325,6 +343,8 @@ def test_what_was_not_counted_is_said() -> None:
         ("matmul_f32", "c-avx2", "256", "168"),
         ("matmul_i8_i32", "c-avx2", "500", "168"),
         ("matmul_f32", "c-scalar", "64", "64"),
+        ("matmul_f32", "c-scalar_ijk", "64", "64"),
+        ("matmul_f32", "c-avx2_tiled", "256", "168"),
     ],
 )
 def test_long_calls_are_counted_at_a_smaller_shape(

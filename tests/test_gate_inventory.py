@@ -10,7 +10,9 @@ import pytest
 
 from bench.gate import inventory
 from bench.gate.errors import GateError
+from bench.gate.identity import same_code
 from bench.gate.inventory import Inventory, match
+from bench.gate.pairs import Pair
 from bench.gate.side_pytest import Listed
 from bench.gate.sides import Side
 from bench.gate_runs import NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE
@@ -147,6 +149,52 @@ def test_a_tier_that_one_side_cannot_run_is_skipped(side: int) -> None:
     assert pairs(found) == {"t.py::b": "t.py::b", "t.py::c": "t.py::c"}
     assert beside(found) == {"t.py::a": SKIPPED}
     assert found.unjudged[0].note == NO_AVX512
+
+
+def test_a_step_of_a_tier_that_cannot_run_is_skipped() -> None:
+    both = {"t.py::a": kernel("c-avx2_tiled", "16", "matmul_f32"), "t.py::b": kernel("c-scalar")}
+    found = matched(both, both, ({"avx2": "needs AVX2"}, {}))
+    assert pairs(found) == {"t.py::b": "t.py::b"}
+    assert [(u.why, u.note) for u in found.unjudged] == [(SKIPPED, "needs AVX2")]
+
+
+def test_a_variant_that_only_the_sides_know_is_taken_by_its_name() -> None:
+    both = {"t.py::a": kernel("c-avx1024"), "t.py::b": kernel("c-avx512", name="silu_f32")}
+    found = matched(both, both, ({}, {"avx1024": "too wide", "avx512": NO_AVX512}))
+    assert [(u.why, u.note) for u in found.unjudged] == [
+        (SKIPPED, "too wide"),
+        (SKIPPED, NO_AVX512),
+    ]
+
+
+def test_a_step_whose_function_one_side_lacks_is_not_compared(tmp_path: Path) -> None:
+    sides = []
+    for label, functions in (("base", b"relu_f32"), ("head", b"relu_f32 matmul_ijk_f32")):
+        (tmp_path / label / "kernels_c").mkdir(parents=True)
+        (tmp_path / label / "kernels_c/_scalar.abi3.so").write_bytes(functions)
+        sides.append(Side(label, f"{label} (1a2b3c4)", tmp_path / label))
+    both = listed(
+        {"t.py::a": kernel("c-scalar_ijk", "16", "matmul_f32"), "t.py::b": kernel("c-scalar")}
+    )
+    found = match(sides, (both, both), ({}, {}))
+    assert pairs(found) == {"t.py::b": "t.py::b"}
+    assert [(u.name, u.why, u.note) for u in found.unjudged] == [
+        ("t.py::a", UNCOMPARABLE, "matmul_ijk_f32 is not in this checkout: base (1a2b3c4)")
+    ]
+    assert pairs(match([sides[1]] * 2, (both, both), ({}, {}))).keys() == both.found.keys()
+
+
+@pytest.mark.parametrize("head_key", ["a", "b"])
+def test_a_step_is_the_same_code_where_its_tier_is(tmp_path: Path, head_key: str) -> None:
+    sides = []
+    for label, key in (("base", "a"), ("head", head_key)):
+        (tmp_path / label / "kernels_c").mkdir(parents=True)
+        module = tmp_path / label / "kernels_c/_scalar.abi3.so"
+        module.write_text(f'"key": "{key * 64}"')
+        sides.append(Side(label, label, tmp_path / label))
+    step = Pair("s", "s", "matmul_f32", "c-scalar_ijk", "16", "16")
+    assert same_code(step, sides) == (head_key == "a")
+    assert not same_code(Pair("f", "f"), sides)
 
 
 @pytest.mark.parametrize("side", [0, 1])

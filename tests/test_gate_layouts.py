@@ -105,6 +105,12 @@ def test_a_control_has_the_base_in_both_places(sides: list[Side], tmp_path: Path
     assert set(drawn(sides, tmp_path, 1, [control])) == {(0, 0, "scalar"), (1, 0, "scalar")}
 
 
+def test_a_step_lies_in_the_module_of_its_tier(sides: list[Side], tmp_path: Path) -> None:
+    step = Pair("s", "s", "matmul_f32", "c-scalar_ijk", "16", "16")
+    modules = drawn(sides, tmp_path, 1, [step])
+    assert set(modules) == {(0, 0, "scalar"), (1, 1, "scalar")}
+
+
 def test_what_was_not_kept_is_loaded_as_it_was_built(sides: list[Side], tmp_path: Path) -> None:
     other = Pair("z", "z", "relu_f32", "c-debug", "100", "100")
     assert drawn(sides, tmp_path, 1, [PYTHON, other]) == {}

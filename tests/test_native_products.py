@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 import random
 from array import array
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -25,10 +24,11 @@ from tests.native import (
     MATMUL,
     MATMUL_I8,
     NAN,
-    Memory,
+    Product,
     bound_of,
-    filled,
     kind,
+    products_of,
+    usable,
 )
 
 # The tile of kernels_c/avx2/gemm.h is 6 x 16, its blocks of k are 256 (float) and 512 (int8).
@@ -42,32 +42,33 @@ BLOCK_SHAPES = [(145, 33, 260), (300, 20, 45), (3, 4099, 30), (7, 4081, 260), (1
 SHAPES = TILE_SHAPES + BLOCK_SHAPES
 
 
+@pytest.fixture(scope="module", params=products_of(MATMUL), ids=str)
+def f32(request: pytest.FixtureRequest) -> Product:
+    """The float product of each tier, and each step of its ladder in every tier that has it."""
+    return usable_product(request.param)
+
+
+@pytest.fixture(scope="module", params=products_of(MATMUL_I8), ids=str)
+def i8(request: pytest.FixtureRequest) -> Product:
+    """The same of int8."""
+    return usable_product(request.param)
+
+
+@pytest.fixture
+def ieee_f32(f32: Product) -> Product:
+    if f32.tier.name == "fastmath":
+        pytest.skip("fastmath gives up the NaN and infinity promises: that is what it shows")
+    return f32
+
+
+def usable_product(product: Product) -> Product:
+    usable(product.tier_name)
+    return product
+
+
 def small_integers(count: int, seed: int, typecode: str = "f") -> array[Any]:
     draw = random.Random(seed)
     return array(typecode, draw.choices(range(-4, 5), k=count))
-
-
-def product_f32(
-    tier: kernels_c.Tier, a: Sequence[float], b: Sequence[float], m: int, n: int, k: int
-) -> list[float]:
-    """Through guarded memory in which out held NaN before."""
-    left, right, out = filled("f", a), filled("f", b), Memory("f", m * n)
-    before = bytes(left.raw), bytes(right.raw)
-    tier.matmul(left.view, right.view, out.view, m, n, k)
-    assert out.guards_intact()
-    assert (left.raw, right.raw) == before
-    return out.view.tolist()
-
-
-def product_i8(
-    tier: kernels_c.Tier, a: Sequence[int], b: Sequence[int], m: int, n: int, k: int
-) -> list[int]:
-    left, right, out = filled("b", a), filled("b", b), Memory("i", m * n)
-    before = bytes(left.raw), bytes(right.raw)
-    tier.matmul_i8(left.view, right.view, out.view, m, n, k)
-    assert out.guards_intact()
-    assert (left.raw, right.raw) == before
-    return out.view.tolist()
 
 
 @cache
@@ -77,33 +78,44 @@ def integer_case(shape: Shape) -> tuple[array[Any], array[Any], list[float]]:
     return a, b, matmul.reference(list(a), list(b), m, n, k)
 
 
-def test_products_of_small_integers_are_exact_at_every_shape(tier: kernels_c.Tier) -> None:
-    """Both kernels; every sum is below 2^24."""
+def test_float_products_of_small_integers_are_exact_at_every_shape(f32: Product) -> None:
+    """Every sum is below 2^24."""
     for shape in SHAPES:
         a, b, expected = integer_case(shape)
-        assert product_f32(tier, a, b, *shape) == expected, shape
-        a, b = array("b", map(int, a)), array("b", map(int, b))
-        assert product_i8(tier, a, b, *shape) == expected, shape
+        assert f32(a, b, *shape) == expected, shape
+
+
+def test_int8_products_of_small_integers_are_exact_at_every_shape(i8: Product) -> None:
+    for shape in SHAPES:
+        a, b, expected = integer_case(shape)
+        assert i8(array("b", map(int, a)), array("b", map(int, b)), *shape) == expected, shape
 
 
 @pytest.mark.parametrize(
-    "kernel",
-    [kernel for kernel in KERNELS.values() if "PRODUCT" in kernel.layout.name],
-    ids=lambda kernel: kernel.name,
+    ("kernel", "variant"),
+    [
+        (kernel, variant)
+        for kernel in KERNELS.values()
+        if "PRODUCT" in kernel.layout.name
+        for variant in kernel.variants
+        if variant.startswith("c-")
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.name,
 )
-def test_the_probes_pass(tier: kernels_c.Tier, kernel: Kernel) -> None:
+def test_the_probes_pass(kernel: Kernel, variant: str) -> None:
+    usable(kernel.native(variant).tier)
     for case in probes(kernel):
-        case.run_and_verify(f"{kernel.name} {tier.name}", case.call(f"c-{tier.name}"))
+        case.run_and_verify(f"{kernel.name} {variant}", case.call(variant))
 
 
 # --- float32 -------------------------------------------------------------------------------------
 
 
-def judge_f32(tier: kernels_c.Tier, a: array[Any], b: array[Any], shape: Shape) -> None:
+def judge_f32(product: Product, a: array[Any], b: array[Any], shape: Shape) -> None:
     """|C - C64| is at most gamma_k |A| |B|, and at most the registry's bound. The products of two
     float32 are exact in double and fsum rounds once, so C64 is the truth."""
     m, n, k = shape
-    result = product_f32(tier, a, b, m, n, k)
+    result = product(a, b, m, n, k)
     truth: list[float] = []
     magnitude: list[float] = []
     for i in range(m):
@@ -117,7 +129,7 @@ def judge_f32(tier: kernels_c.Tier, a: array[Any], b: array[Any], shape: Shape) 
     for got, true, size in zip(result, truth, magnitude, strict=True):
         # Each rounding of a subnormal may be off by half of the smallest step.
         assert abs(got - true) <= gamma * size + k * 2.0**-150, (shape, got, true)
-    bound = bound_of(MATMUL, tier)
+    bound = bound_of(MATMUL, product.tier)
     worst = worst_error(result, truth, inverse_ulps(magnitude))
     at = worst.index
     assert worst.error <= bound.at(shape), (
@@ -130,7 +142,7 @@ RANDOM_SHAPES = [(1, 1, 1), (7, 17, 5), (13, 33, 100), (6, 16, 256), (5, 3, 513)
 
 
 @pytest.mark.parametrize("shape", RANDOM_SHAPES, ids=str)
-def test_float_products_are_within_gamma_k(tier: kernels_c.Tier, shape: Shape) -> None:
+def test_float_products_are_within_gamma_k(f32: Product, shape: Shape) -> None:
     m, n, k = shape
     draw = random.Random(4)
     kinds = {
@@ -142,20 +154,20 @@ def test_float_products_are_within_gamma_k(tier: kernels_c.Tier, shape: Shape) -
     for one in kinds.values():
         a = array("f", [one() for _ in range(m * k)])
         b = array("f", [one() for _ in range(k * n)])
-        judge_f32(tier, a, b, shape)
+        judge_f32(f32, a, b, shape)
 
 
-def test_float_products_that_cancel_are_within_gamma_k(tier: kernels_c.Tier) -> None:
+def test_float_products_that_cancel_are_within_gamma_k(f32: Product) -> None:
     """The two halves of k cancel but for their rounding errors."""
     m, n, half = 7, 17, 150
     draw = random.Random(5)
     rows = [[draw.uniform(-1.0, 1.0) for _ in range(half)] for _ in range(m)]
     a = array("f", [v for row in rows for v in (*row, *[-v for v in row])])
     b_half = [draw.uniform(-1.0, 1.0) for _ in range(half * n)]
-    judge_f32(tier, a, array("f", b_half + b_half), (m, n, 2 * half))
+    judge_f32(f32, a, array("f", b_half + b_half), (m, n, 2 * half))
 
 
-def test_few_terms_whose_roundings_add_up_are_within_the_bound(tier: kernels_c.Tier) -> None:
+def test_few_terms_whose_roundings_add_up_are_within_the_bound(f32: Product) -> None:
     """Where k is small the bound is sharp: sums just below a power of two, whose terms are rounded
     all in one direction; found by searching 60,000 columns of positive numbers."""
     for terms in (
@@ -167,35 +179,35 @@ def test_few_terms_whose_roundings_add_up_are_within_the_bound(tier: kernels_c.T
         },
         {1.3079837560653687: 0.9970945119857788, 1.2457271814346313: 0.4924687445163727},
     ):
-        judge_f32(tier, array("f", terms), array("f", terms.values()), (1, 1, len(terms)))
+        judge_f32(f32, array("f", terms), array("f", terms.values()), (1, 1, len(terms)))
 
 
 @settings(max_examples=60, deadline=None, database=None, derandomize=True)
 @given(data=st.data())
-def test_any_float_product_is_within_gamma_k(tier: kernels_c.Tier, data: st.DataObject) -> None:
+def test_any_float_product_is_within_gamma_k(f32: Product, data: st.DataObject) -> None:
     shape = data.draw(st.tuples(st.integers(0, 8), st.integers(0, 20), st.integers(1, 9)))
     m, n, k = shape
     element = st.floats(-(2.0**60), 2.0**60, width=32)
     a = data.draw(st.lists(element, min_size=m * k, max_size=m * k))
     b = data.draw(st.lists(element, min_size=k * n, max_size=k * n))
-    judge_f32(tier, array("f", a), array("f", b), shape)
+    judge_f32(f32, array("f", a), array("f", b), shape)
 
 
-def test_what_out_held_does_not_matter(tier: kernels_c.Tier) -> None:
+def test_what_out_held_does_not_matter(f32: Product) -> None:
     for shape in ((1, 1, 0), (7, 17, 0), (7, 17, 5), (13, 33, 600), (145, 33, 260)):
         m, n, k = shape
         a, b = small_integers(m * k, 1), small_integers(k * n, 2)
         results = []
         for held in (NAN, -NAN, INF, -INF, 1e30, 0.0):
             out = array("f", [held]) * (m * n)
-            tier.matmul(a, b, out, m, n, k)
+            f32.into(out, a, b, m, n, k)
             results.append(out.tobytes())
         assert len(set(results)) == 1, shape
 
 
 @pytest.mark.parametrize("value", (NAN, INF, -INF))
 def test_nan_and_infinity_propagate_as_in_the_sum_of_products(
-    ieee_tier: kernels_c.Tier, value: float
+    ieee_f32: Product, value: float
 ) -> None:
     """From any place in a or b, in whole tiles and edges, and nowhere else."""
     for m, n, k in ((1, 1, 1), (6, 16, 3), (7, 17, 5), (8, 33, 2)):
@@ -204,7 +216,7 @@ def test_nan_and_infinity_propagate_as_in_the_sum_of_products(
             for place in range(len(matrix)):
                 kept, matrix[place] = matrix[place], value
                 expected = matmul.loop(list(a), list(b), m, n, k)
-                result = product_f32(ieee_tier, a, b, m, n, k)
+                result = ieee_f32(a, b, m, n, k)
                 assert list(map(kind, result)) == list(map(kind, expected)), (m, n, k, place)
                 finite = [
                     pair for pair in zip(result, expected, strict=True) if pair[1] - pair[1] == 0
@@ -213,9 +225,9 @@ def test_nan_and_infinity_propagate_as_in_the_sum_of_products(
                 matrix[place] = kept
 
 
-def test_a_sum_beyond_float32_is_infinite(ieee_tier: kernels_c.Tier) -> None:
+def test_a_sum_beyond_float32_is_infinite(ieee_f32: Product) -> None:
     a, b = array("f", [LARGEST, LARGEST]), array("f", [1.0, -1.0, 1.0, -1.0])
-    assert product_f32(ieee_tier, a, b, 1, 2, 2) == [INF, -INF]
+    assert ieee_f32(a, b, 1, 2, 2) == [INF, -INF]
 
 
 # --- int8 ----------------------------------------------------------------------------------------
@@ -237,22 +249,22 @@ def repeated(fill: int | tuple[int, ...], count: int) -> array[Any]:
 
 
 @pytest.mark.parametrize("fill", FILLS)
-def test_int8_products_of_extremes_are_exact(tier: kernels_c.Tier, fill: str) -> None:
+def test_int8_products_of_extremes_are_exact(i8: Product, fill: str) -> None:
     """Where 16-bit or saturating sums would fail."""
-    assert bound_of(MATMUL_I8, tier).limit == 0
+    assert bound_of(MATMUL_I8, i8.tier).limit == 0
     for m, n, k in ((1, 1, 1), (7, 17, 2), (6, 16, 64), (13, 33, 515), (2, 3, 1025)):
         a, b = repeated(FILLS[fill][0], m * k), repeated(FILLS[fill][1], k * n)
         expected = matmul_i8.reference(list(a), list(b), m, n, k)
-        assert product_i8(tier, a, b, m, n, k) == expected, (m, n, k)
+        assert i8(a, b, m, n, k) == expected, (m, n, k)
 
 
 @pytest.mark.parametrize("k", (65535, 65536, 131070, 131071))
-def test_int8_products_are_exact_up_to_the_largest_k(tier: kernels_c.Tier, k: int) -> None:
+def test_int8_products_are_exact_up_to_the_largest_k(i8: Product, k: int) -> None:
     """131071 * 128^2 is 16384 short of what int32 cannot hold."""
     for fill in FILLS.values():
         for m, n in ((1, 1), (2, 2)):
             a, b = repeated(fill[0], m * k), repeated(fill[1], k * n)
-            assert product_i8(tier, a, b, m, n, k) == exact_product(fill, m, n, k), (fill, m, n)
+            assert i8(a, b, m, n, k) == exact_product(fill, m, n, k), (fill, m, n)
 
 
 @cache
@@ -261,9 +273,9 @@ def exact_product(fill: tuple[Any, ...], m: int, n: int, k: int) -> list[int]:
     return matmul_i8.reference(list(a), list(b), m, n, k)
 
 
-def test_int8_products_of_every_pair_of_values_are_exact(tier: kernels_c.Tier) -> None:
+def test_int8_products_of_every_pair_of_values_are_exact(i8: Product) -> None:
     every = range(-128, 128)
-    result = product_i8(tier, every, every, 256, 256, 1)
+    result = i8(every, every, 256, 256, 1)
     assert result == [x * y for x in every for y in every]
 
 
@@ -273,14 +285,12 @@ def test_int8_products_of_every_pair_of_values_are_exact(tier: kernels_c.Tier) -
     values=st.lists(st.integers(-128, 127), min_size=1, max_size=97),
     seed=st.integers(0, 2**32),
 )
-def test_any_int8_product_is_exact(
-    tier: kernels_c.Tier, shape: Shape, values: list[int], seed: int
-) -> None:
+def test_any_int8_product_is_exact(i8: Product, shape: Shape, values: list[int], seed: int) -> None:
     """Shapes and values are hypothesis's; the seed deals the values into the matrices."""
     m, n, k = shape
     draw = random.Random(seed)
     a, b = draw.choices(values, k=m * k), draw.choices(values, k=k * n)
-    assert product_i8(tier, a, b, m, n, k) == matmul_i8.loop(a, b, m, n, k)
+    assert i8(a, b, m, n, k) == matmul_i8.loop(a, b, m, n, k)
 
 
 # --- float32 through int8 ------------------------------------------------------------------------

@@ -200,6 +200,36 @@ def test_a_kernel_wrong_at_one_size_is_withdrawn_at_all(tmp_path: Path) -> None:
     assert "is already known to be wrong" in run.stdout
 
 
+def test_a_step_wrong_for_a_small_awkward_input_fails_and_the_kernel_does_not(
+    tmp_path: Path,
+) -> None:
+    """Right at 16, where it is measured, and for all but one of the probes."""
+    checkout = Checkout(tmp_path)
+    checkout.replace(
+        "kernels_c/portable/matmul_ijk.cpp", "float total = 0.0f;",
+        "float total = k == 300 ? 1.0f : 0.0f;",
+    )  # fmt: skip
+    checkout.build("--tier", "scalar")
+    run = checkout.pytest(
+        "test_bench_matmul.py", *SHORT, "--benchmark-json=x.json",
+        "-k", "test_matmul[ and (scalar_ijk-16] or scalar-16])",
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert "matmul_f32 c-scalar_ijk probe 13x35x300" in run.stdout
+    saved = [b["name"] for b in checkout.json("x.json")["benchmarks"]]
+    assert saved == ["test_matmul[c-scalar-16]"]
+
+
+def test_a_step_of_a_stale_tier_is_not_measured(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    checkout.replace("kernels_c/portable/matmul_ijk.cpp", "float total = 0.0f;", "float total = 0;")
+    run = checkout.pytest("test_bench_matmul.py", *SHORT, "-k", "c-autovec_ijk-64]")
+    assert run.returncode == 2
+    assert "tier autovec was built before kernels_c/portable/matmul_ijk.cpp changed" in (
+        run.stdout + run.stderr
+    )
+
+
 def test_a_variant_that_raises_at_one_size_is_withdrawn_at_all(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     checkout.replace("kernels_py/relu.py", "[0.0] * len(x)", "[0.0] * min(len(x), 5000)")

@@ -13,11 +13,13 @@ from bench.gate.sides import Side
 def same_code(pair: Pair, sides: Sequence[Side]) -> bool:
     """Whether both sides of a kernel are built from the same sources in the same way, or are the
     same Python. Of any other benchmark that cannot be known."""
-    kind, _, name = pair.variant.partition("-")
-    if kind == "c":
-        keys = [_key(side.module(name)) for side in sides]
-        return keys[0] is not None and keys[0] == keys[1]
-    return kind == "py" and _python(sides[0].root) == _python(sides[1].root)
+    if pair.variant.startswith("py-"):
+        return _python(sides[0].root) == _python(sides[1].root)
+    tier = pair.tier
+    if tier is None:
+        return False
+    keys = [_key(side.module(tier)) for side in sides]
+    return keys[0] is not None and keys[0] == keys[1]
 
 
 def changed_tiers(sides: Sequence[Side]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.gate.errors import GateError
-from bench.gate.pairs import Pair
+from bench.gate.pairs import Pair, native_of
 from bench.gate.side_pytest import Listed, list_benchmarks
 from bench.gate.sides import Side, end_of, run_group
 from bench.gate_runs import NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE, Unjudged
@@ -89,6 +89,7 @@ def match(
         if base_name != name:
             inventory.unjudged.append(Unjudged(name, RENAMED, f"was {base_name}"))
         verdict = _why_not(facts, base.found[base_name], unavailable, longest_call)
+        verdict = verdict or _missing_step(facts, sides)
         if verdict is not None:
             inventory.unjudged.append(Unjudged(name, *verdict))
             continue
@@ -113,10 +114,9 @@ def _why_not(
 ) -> tuple[str, str] | None:
     """Why a benchmark that both sides have is not measured; None if it is."""
     if "kernel" in facts:
-        tier = facts["variant"].partition("-")[2]
-        reasons = [of_side[tier] for of_side in unavailable if tier in of_side]
-        is_native = facts["variant"].startswith("c-")
-        return (SKIPPED, reasons[0]) if reasons and is_native else None
+        native = native_of(facts["kernel"], facts["variant"])
+        reasons = [side[native.tier] for side in unavailable if native and native.tier in side]
+        return (SKIPPED, reasons[0]) if reasons else None
     if facts["code"] != base_facts["code"]:
         return UNCOMPARABLE, "the test itself differs between the sides"
     seconds = base_facts["seconds"]
@@ -125,6 +125,19 @@ def _why_not(
             UNCOMPARABLE,
             f"a call takes {seconds:.2g} s, more than --longest-call {longest_call:g}",
         )
+    return None
+
+
+def _missing_step(facts: Mapping[str, Any], sides: Sequence[Side]) -> tuple[str, str] | None:
+    """Of a kernel's step whose function a side's module does not hold, which of its name it may:
+    one process calls both sides, by what this registry says."""
+    native = native_of(facts.get("kernel", ""), facts.get("variant", ""))
+    if native is None or native.function == facts["kernel"]:
+        return None
+    for side in sides:
+        module = side.module(native.tier)
+        if module is not None and native.function.encode() not in module.read_bytes():
+            return UNCOMPARABLE, f"{native.function} is not in this checkout: {side.name}"
     return None
 
 

@@ -64,9 +64,9 @@ class Layouts:
         """A fresh module for each place, side and tier of the pairs that can be linked; the others
         are loaded as they were built."""
         wanted = {
-            (place, pair.sides[place], pair.variant.partition("-")[2])
+            (place, pair.sides[place], tier)
             for pair in pairs
-            if pair.variant.startswith("c-")
+            if (tier := pair.tier) is not None
             for place in (0, 1)
         }
         modules = sorted(key for key in wanted if self._objects(*key[1:]).is_dir())

@@ -88,7 +88,10 @@ class BothSides:
             self._tiers[key] = tier
         if place and pair.planted is not None:
             tier.lib.planted_share = pair.planted
-        function, args = case.native_call(tier, native.function)
+        try:
+            function, args = case.native_call(tier, native.function)
+        except AttributeError as missing:
+            raise GateError(f"not in this checkout: {missing}") from None
         return Call(tier.build_info()["folder"], function, args, tier.threads)
 
     # --- Before anything is timed ----------------------------------------------------------------

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bench import registry
+from bench.registry import Native
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -34,9 +37,25 @@ class Pair:
         """Whether it needs more than one core."""
         return self.variant.endswith("_omp")
 
+    @property
+    def tier(self) -> str | None:
+        """Whose native module it is of; None of anything else."""
+        native = native_of(self.kernel, self.variant)
+        return native.tier if native else None
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @staticmethod
     def from_json(content: dict[str, Any]) -> Pair:
         return Pair(**{**content, "sides": tuple(content["sides"])})
+
+
+def native_of(kernel: str, variant: str) -> Native | None:
+    """What a native variant is; None of any other."""
+    if not variant.startswith("c-"):
+        return None
+    try:
+        return registry.kernel(kernel).native(variant)
+    except ValueError:  # a side's registry has it, this one does not: most are named by their tier
+        return Native(variant.removeprefix("c-"), kernel)

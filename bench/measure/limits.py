@@ -265,7 +265,8 @@ def probe_tier(variant: str) -> str:
     if side == "peer":
         able = [tier for tier in WIDTHS if kernels_c.why_unavailable(tier) is None]
         return able[-1] if able else WIDTHS[0]
-    return name.removesuffix("_omp") if name.startswith(WIDTHS) else WIDTHS[0]
+    # What follows a width (_omp, _tiled) does not change its registers.
+    return next((width for width in WIDTHS if name.startswith(width)), WIDTHS[0])
 
 
 class Machine:
