@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench import registry
 from bench.gate.errors import GateError
 from bench.gate.pairs import Pair
 from bench.gate.side_pytest import Listed, list_benchmarks
@@ -113,7 +114,7 @@ def _why_not(
 ) -> tuple[str, str] | None:
     """Why a benchmark that both sides have is not measured; None if it is."""
     if "kernel" in facts:
-        tier = facts["variant"].partition("-")[2]
+        tier = _tier(facts["kernel"], facts["variant"])
         reasons = [of_side[tier] for of_side in unavailable if tier in of_side]
         is_native = facts["variant"].startswith("c-")
         return (SKIPPED, reasons[0]) if reasons and is_native else None
@@ -126,6 +127,15 @@ def _why_not(
             f"a call takes {seconds:.2g} s, more than --longest-call {longest_call:g}",
         )
     return None
+
+
+def _tier(kernel: str, variant: str) -> str:
+    """avx2 of c-avx2, and of c-avx2_lists."""
+    name = variant.partition("-")[2]
+    try:
+        return registry.kernel(kernel).native(variant).tier
+    except ValueError:  # Python's; or one that this registry does not know
+        return name
 
 
 def _skipped(sides: Sequence[Side], listed: Sequence[Listed]) -> list[Unjudged]:

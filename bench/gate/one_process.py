@@ -88,8 +88,7 @@ class BothSides:
             self._tiers[key] = tier
         if place and pair.planted is not None:
             tier.lib.planted_share = pair.planted
-        function, args = case.native_call(tier, native.function)
-        return Call(tier.build_info()["folder"], function, args, tier.threads)
+        return case.call_of(tier, native)
 
     # --- Before anything is timed ----------------------------------------------------------------
 
@@ -126,6 +125,8 @@ class BothSides:
                 result = array(case.out_typecode, returned).tobytes()
             else:
                 case.require_memory_intact(pair.name)
+                if call.collect is not None:
+                    call.collect(returned)
                 result = case.output(call)
             known = (call.implementation, hashlib.sha256(result).digest())
             if known not in verified:
