@@ -22,6 +22,12 @@ class Measure(Protocol):
     def __call__(self, kernel: str, variant: str, size: str) -> None: ...
 
 
+class Cross(Protocol):
+    """Verify, then time, one way to cross between Python and native code with n elements."""
+
+    def __call__(self, name: str, binding: str, n: int, element: str | None = None) -> None: ...
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
@@ -108,8 +114,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     import kernels_c
 
     specs = [item.callspec for item in session.items if hasattr(item, "callspec")]
-    variants = {spec.params.get("variant") for spec in specs}
-    asked_for = [tier for tier in kernels_c.TIERS if f"c-{tier}" in variants]
+    variants = {str(spec.params.get("variant")) for spec in specs}
+    crossing = any("cross" in getattr(item, "fixturenames", ()) for item in session.items)
+    native = {"scalar"} if crossing else set()
+    for variant in variants:  # c-avx2, c-avx2_lists
+        native |= {t for t in kernels_c.TIERS if f"{variant}_".startswith(f"c-{t}_")}
+    asked_for = [tier for tier in kernels_c.TIERS if tier in native]
     for tier in () if session.config.option.collectonly else asked_for:
         reason = kernels_c.why_unusable_build(tier)
         if reason is not None:
@@ -127,6 +137,22 @@ def measure(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
         try:
             session.measure(benchmark, kernel, variant, size)
         except (kernels_c.TierUnavailable, PeerUnavailable) as reason:
+            pytest.skip(str(reason))
+
+    return verify_then_time
+
+
+@pytest.fixture
+def cross(benchmark: Any, request: pytest.FixtureRequest) -> Cross:
+    import kernels_c
+    from bench.measure import crossings
+
+    cap = request.config.stash[_SESSION].cap_seconds
+
+    def verify_then_time(name: str, binding: str, n: int, element: str | None = None) -> None:
+        try:
+            crossings.measure(benchmark, cap, name, binding, n, element)
+        except kernels_c.TierUnavailable as reason:
             pytest.skip(str(reason))
 
     return verify_then_time
@@ -183,14 +209,18 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     measured = [b for b in config._benchmarksession.benchmarks if b]  # type: ignore[attr-defined]
     if not measured:
         return
-    from bench import runs
+    from bench import boundary_runs, runs
     from bench.measure import facts
     from bench.measure.derived import add_derived_figures
-    from bench.views import matrix
+    from bench.views import boundary, matrix
 
     benchmarks = [b.as_dict(include_data=False) for b in measured]
     add_derived_figures(benchmarks, config.stash[_SESSION].finished_limits())
     machine = {"tiers": facts.tiers(), **_peer_facts(config)}
     run = runs.from_json({"benchmarks": benchmarks, "machine_info": machine})
-    terminalreporter.section("competency matrix", sep="-")
-    terminalreporter.write_line(matrix.as_text(run))
+    if run.ours:
+        terminalreporter.section("competency matrix", sep="-")
+        terminalreporter.write_line(matrix.as_text(run))
+    if boundary_runs.crossings(run):
+        terminalreporter.section("crossings between Python and native code", sep="-")
+        terminalreporter.write_line(boundary.crossings_as_text(run))

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import gate_arguments, gate_command, peer_runs, runs
-from bench.views import documents, limits, matrix
+from bench import boundary_runs, gate_arguments, gate_command, peer_runs, runs
+from bench.views import boundary, documents, limits, matrix
 from bench.views import peers as peers_view
 
 OK, BAD_INPUT = 0, 2
@@ -54,6 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("run", nargs="?", type=Path, metavar="RUN")
     command.add_argument("--format", choices=sorted(matrix.FORMATS), default="text")
     command.set_defaults(command=_matrix)
+
+    command = commands.add_parser(
+        "boundary", help="what crossing into native code costs, and from which size on it wins"
+    )
+    command.add_argument("runs", nargs="*", type=Path, metavar="RUN")
+    command.add_argument("--format", choices=sorted(boundary.FORMATS), default="text")
+    command.set_defaults(command=_boundary)
 
     command = commands.add_parser("limits", help="what this machine can do at most, measured now")
     command.add_argument("--format", choices=sorted(limits.FORMATS), default="text")
@@ -125,6 +132,11 @@ def _matrix(options: argparse.Namespace) -> int:
     if not run.ours:
         raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so it has no matrix")
     print(matrix.FORMATS[options.format](run))
+    return OK
+
+
+def _boundary(options: argparse.Namespace) -> int:
+    print(boundary.FORMATS[options.format](boundary_runs.merged(runs.load_all(options.runs))))
     return OK
 
 

@@ -35,7 +35,13 @@ def ours(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", files("bench/views"), ids=str)
 def test_views_read_saved_runs_and_nothing_else(path: Path) -> None:
-    saved = ("bench.runs", "bench.peer_runs", "bench.gate_runs", "bench.gate_ledger")
+    saved = (
+        "bench.runs",
+        "bench.peer_runs",
+        "bench.gate_runs",
+        "bench.gate_ledger",
+        "bench.boundary_runs",
+    )
     allowed = (*saved, "bench.views")
     assert all(name == "bench" or name.startswith(allowed) for name in ours(path))
 
@@ -66,7 +72,7 @@ def test_the_python_side_is_standard_library_only(path: Path) -> None:
 
 def test_runs_imports_nothing_of_ours() -> None:
     assert ours(ROOT / "bench/runs.py") == set()
-    for name in ("peer_runs", "gate_runs"):
+    for name in ("peer_runs", "gate_runs", "boundary_runs"):
         assert all(m.startswith("bench.runs") for m in ours(ROOT / f"bench/{name}.py"))
 
 
