@@ -161,8 +161,9 @@ def break_even_notes(run: Run) -> list[str]:
     lines = [
         "The smallest size from which on the native kernel is always faster than the fastest "
         "Python variant, by linear interpolation between the sizes of the run. In brackets the "
-        f"sizes at which the two are about equal: native times {100 * NEAR:.0f} % shorter or longer would "
-        "move it there. at most N: faster at N already, the smallest size that was measured.",
+        f"sizes at which the two are about equal: native times {100 * NEAR:.0f} % shorter or "
+        "longer would move it there. at most N: faster at N already, the smallest size that was "
+        "measured.",
         "pointers: to buffers, made beforehand; checked: the methods of kernels_c, which check the "
         "buffers; lists: copied to buffers and back in every call.",
     ]
