@@ -28,6 +28,12 @@ class Measure(Protocol):
     def __call__(self, kernel: str, variant: str, size: str) -> None: ...
 
 
+class Cross(Protocol):
+    """Verify, then time, one way to cross between Python and native code with n elements."""
+
+    def __call__(self, name: str, binding: str, n: int, element: str | None = None) -> None: ...
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
@@ -125,6 +131,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         variant = spec.params.get("variant", "") if spec else ""
         if marker and variant.startswith("c-"):
             asked_for.add(registry.kernel(*marker.args).native(variant).tier)
+        if "cross" in getattr(item, "fixturenames", ()):
+            asked_for.add("scalar")
     in_order = [tier for tier in kernels_c.TIERS if tier in asked_for]
     for tier in () if session.config.option.collectonly else in_order:
         reason = kernels_c.why_unusable_build(tier)
@@ -154,6 +162,22 @@ def measure_operation(benchmark: Any, request: pytest.FixtureRequest) -> Measure
 
     cap = request.config.stash[_SESSION].cap_seconds
     return lambda operation: operations.measure(benchmark, operation, cap / 2)
+
+
+@pytest.fixture
+def cross(benchmark: Any, request: pytest.FixtureRequest) -> Cross:
+    import kernels_c
+    from bench.measure import crossings
+
+    cap = request.config.stash[_SESSION].cap_seconds
+
+    def verify_then_time(name: str, binding: str, n: int, element: str | None = None) -> None:
+        try:
+            crossings.measure(benchmark, cap, name, binding, n, element)
+        except kernels_c.TierUnavailable as reason:
+            pytest.skip(str(reason))
+
+    return verify_then_time
 
 
 def _peer_facts(config: pytest.Config) -> dict[str, Any]:
@@ -207,14 +231,18 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     measured = [b for b in config._benchmarksession.benchmarks if b]  # type: ignore[attr-defined]
     if not measured:
         return
-    from bench import runs
+    from bench import boundary_runs, runs
     from bench.measure import facts
     from bench.measure.derived import add_derived_figures
-    from bench.views import matrix
+    from bench.views import boundary, matrix
 
     benchmarks = [b.as_dict(include_data=False) for b in measured]
     add_derived_figures(benchmarks, config.stash[_SESSION].finished_limits())
     machine = {"tiers": facts.tiers(), **_peer_facts(config)}
     run = runs.from_json({"benchmarks": benchmarks, "machine_info": machine})
-    terminalreporter.section("competency matrix", sep="-")
-    terminalreporter.write_line(matrix.as_text(run))
+    if run.ours:
+        terminalreporter.section("competency matrix", sep="-")
+        terminalreporter.write_line(matrix.as_text(run))
+    if boundary_runs.crossings(run):
+        terminalreporter.section("crossings between Python and native code", sep="-")
+        terminalreporter.write_line(boundary.crossings_as_text(run))

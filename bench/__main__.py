@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import gate_arguments, gate_command, peer_runs, runs
-from bench.views import account, documents, growth, ladder, limits, matrix, scaling
+from bench import boundary_runs, gate_arguments, gate_command, peer_runs, runs
+from bench.views import account, boundary, documents, growth, ladder, limits, matrix, scaling
 from bench.views import peers as peers_view
 
 OK, BAD_INPUT, NOT_COMPARABLE = 0, 2, 3
@@ -80,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
         "--svg", type=Path, metavar="FILE", help="draw one kernel's chart there instead"
     )
     command.set_defaults(command=_growth)
+    command = commands.add_parser(
+        "boundary", help="what crossing into native code costs, and from which size on it wins"
+    )
+    command.add_argument("runs", nargs="*", type=Path, metavar="RUN")
+    command.add_argument("--format", choices=sorted(boundary.FORMATS), default="text")
+    command.set_defaults(command=_boundary)
 
     command = commands.add_parser("limits", help="what this machine can do at most, measured now")
     command.add_argument("--format", choices=sorted(limits.FORMATS), default="text")
@@ -198,6 +204,11 @@ def _draw_growth(run: runs.Run, kernels: list[str], path: Path) -> None:
         raise BadRequest(f"{run.source}: has {kernels[0]} at one size only, a chart needs two")
     runs.write_whole(path, drawn)
     print(path)
+
+
+def _boundary(options: argparse.Namespace) -> int:
+    print(boundary.FORMATS[options.format](boundary_runs.merged(runs.load_all(options.runs))))
+    return OK
 
 
 def _limits(options: argparse.Namespace) -> int:

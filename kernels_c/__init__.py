@@ -155,8 +155,8 @@ def _changed_file(info: dict[str, Any]) -> str | None:
 class Tier:
     """One build of every kernel. Methods take buffers; `lib` and `ffi` are the raw cffi pair.
 
-    The methods add 1-2 us for their checks; code that calls a kernel in a loop on buffers that it
-    has checked once may use `lib` directly, with the functions of kernels.h.
+    The methods add a few microseconds for their checks; code that calls a kernel in a loop on
+    buffers that it has checked once may use `lib` directly, with the functions of kernels.h.
     """
 
     def __init__(self, name: str, module: Any) -> None:

@@ -1,6 +1,8 @@
 // Whether this CPU may load the tiers built with -mavx2 -mfma, or with AVX-512 besides. Asked through the `scalar` tier, the
-// one module that is safe to import on every x86-64.
+// one module that is safe to import on every x86-64. And a call that does nothing, in every tier.
 #include "kernels.h"
+
+void empty_call(void) {}
 
 int cpu_has_avx2_fma(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -41,6 +41,9 @@ int matmul_i8_i32(const int8_t *a, const int8_t *b, int32_t *out, size_t m, size
 /* out[i] = x[i] * scale: what turns an int8 product back into float */
 void dequantize_i32_f32(const int32_t *x, float *out, size_t n, float scale);
 
+/* nothing: what a call without arguments costs */
+void empty_call(void);
+
 /* 1 if this CPU (and its operating system) can run the AVX2 and FMA tiers, else 0 */
 int cpu_has_avx2_fma(void);
 

@@ -24,7 +24,7 @@ FOLDERS = sorted({tier.folder for tier in build_ffi.TIERS.values()})
 KERNEL_OF = {
     step.function: kernel for kernel in KERNELS.values() for step in steps_of(kernel)
 } | KERNELS
-NOT_KERNELS = {"cpu_has_avx2_fma", "cpu_has_avx512_vnni", "build_info"}
+NOT_KERNELS = {"cpu_has_avx2_fma", "cpu_has_avx512_vnni", "build_info", "empty_call"}
 
 _DECLARATION = re.compile(r"^[\w ]+[ *](\w+)\(([^)]*)\);$", re.MULTILINE)
 # A block comment in column 0 that is followed, with nothing between, by the line of a function.

@@ -142,12 +142,14 @@ def test_a_tier_that_one_side_cannot_run_is_skipped(side: int) -> None:
         "t.py::a": kernel("c-avx512"),
         "t.py::b": kernel("c-avx2"),
         "t.py::c": kernel("py-loop"),
+        "t.py::d": kernel("c-avx512_lists"),
+        "t.py::e": kernel("c-another_tier"),
     }
     unavailable: list[dict[str, str]] = [{}, {}]
     unavailable[side] = {"avx512": NO_AVX512, "loop": "no tier of that name"}
     found = matched(both, both, unavailable)
-    assert pairs(found) == {"t.py::b": "t.py::b", "t.py::c": "t.py::c"}
-    assert beside(found) == {"t.py::a": SKIPPED}
+    assert pairs(found) == {name: name for name in ("t.py::b", "t.py::c", "t.py::e")}
+    assert beside(found) == {"t.py::a": SKIPPED, "t.py::d": SKIPPED}
     assert found.unjudged[0].note == NO_AVX512
 
 

@@ -67,7 +67,7 @@ def test_the_python_side_is_standard_library_only(path: Path) -> None:
 
 def test_runs_imports_nothing_of_ours() -> None:
     assert ours(ROOT / "bench/runs.py") == set()
-    for name in ("peer_runs", "gate_runs"):
+    for name in ("peer_runs", "gate_runs", "boundary_runs"):
         assert all(m.startswith("bench.runs") for m in ours(ROOT / f"bench/{name}.py"))
 
 

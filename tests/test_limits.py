@@ -377,9 +377,10 @@ def test_the_fastest_exact_way_that_a_width_has_bounds_int8_products() -> None:
         ("c-avx512_omp", "avx512"),
         ("c-scalar_ijk", "avx2"),
         ("c-avx2_tiled", "avx2"),
+        ("c-avx2_lists", None),  # most of its time is not the kernel's
     ],
 )
-def test_a_tier_is_judged_by_its_own_registers(variant: str, tier: str) -> None:
+def test_a_tier_is_judged_by_its_own_registers(variant: str, tier: str | None) -> None:
     assert probe_tier(variant) == tier
 
 

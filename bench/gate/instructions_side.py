@@ -53,7 +53,8 @@ class Side:
         try:
             if side == "native":
                 native = case.kernel.native(variant)
-                return case.native_call(self.tier(native.tier), native.function)
+                call = case.call_of(self.tier(native.tier), native)
+                return call.function, call.args
             return getattr(self.module(case.kernel.module), name), case.python_args()
         except (AttributeError, ImportError, ValueError) as missing:
             raise NotHere(f"not in this checkout: {missing}") from None

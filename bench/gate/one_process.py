@@ -89,10 +89,9 @@ class BothSides:
         if place and pair.planted is not None:
             tier.lib.planted_share = pair.planted
         try:
-            function, args = case.native_call(tier, native.function)
+            return case.call_of(tier, native)
         except AttributeError as missing:
             raise GateError(f"not in this checkout: {missing}") from None
-        return Call(tier.build_info()["folder"], function, args, tier.threads)
 
     # --- Before anything is timed ----------------------------------------------------------------
 
@@ -129,6 +128,8 @@ class BothSides:
                 result = array(case.out_typecode, returned).tobytes()
             else:
                 case.require_memory_intact(pair.name)
+                if call.collect is not None:
+                    call.collect(returned)
                 result = case.output(call)
             known = (call.implementation, hashlib.sha256(result).digest())
             if known not in verified:

@@ -17,10 +17,10 @@ from typing import Any
 
 import kernels_c
 from bench import registry
-from bench.measure import peers
+from bench.measure import boundary, peers
 from bench.measure.data import Buffer, values
 from bench.measure.truth import Worst, WrongResult, inverse_ulps, require, worst_error
-from bench.registry import Kernel, Shape, Unit
+from bench.registry import Kernel, Native, Shape, Unit
 
 Numbers = Sequence[float]
 
@@ -29,7 +29,7 @@ Numbers = Sequence[float]
 class Call:
     """What is timed, function(*args), who implements it ("python", "peer" or a folder of
     kernels_c), and over how many threads it spreads. Where a library insists on memory of its own,
-    `collect` copies what it returned to where it is verified."""
+    or the result is a list, `collect` copies what was returned to where it is verified."""
 
     implementation: str
     function: Callable[..., Any]
@@ -98,9 +98,15 @@ class Case(ABC):
         if side == "peer":
             return peers.load_peer(name).call(self, peer_threads)
         native = self.kernel.native(variant)
-        tier = kernels_c.load_tier(native.tier)
+        return self.call_of(kernels_c.load_tier(native.tier), native)
+
+    def call_of(self, tier: kernels_c.Tier, native: Native) -> Call:
+        """The native variant, of this very tier."""
         folder = tier.build_info()["folder"]
-        return Call(folder, *self.native_call(tier, native.function), tier.threads)
+        if native.way is None:
+            return Call(folder, *self.native_call(tier, native.function), tier.threads)
+        function, args, collect = boundary.call(self, tier, native.way)
+        return Call(folder, function, args, tier.threads, collect)
 
     def run_and_verify(self, what: str, call: Call) -> dict[str, float]:
         """Call once; see verify."""

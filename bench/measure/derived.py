@@ -38,7 +38,8 @@ def add_derived_figures(
         if python is not None:
             info["speedup"] = python / seconds
         if limits and info["side"] != "python":
-            own = limits.get(probe_tier(info["variant"]))
+            tier = probe_tier(info["variant"])
+            own = limits.get(tier) if tier is not None else None
             if own is not None:
                 _add_limit(info, seconds, own)
 
@@ -54,7 +55,7 @@ def _add_limit(info: dict[str, Any], seconds: float, limits: Limits) -> None:
 def correct_options(benchmarks: list[dict[str, Any]]) -> None:
     """pytest-benchmark records its own settings; of those only these governed our rounds."""
     for benchmark in benchmarks:
-        if "kernel" in benchmark.get("extra_info", {}):
+        if {"kernel", "crossing"} & benchmark.get("extra_info", {}).keys():
             recorded = benchmark.get("options", {})
             benchmark["options"] = {
                 "timer": "perf_counter",

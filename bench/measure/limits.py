@@ -258,13 +258,16 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def probe_tier(variant: str) -> str:
+def probe_tier(variant: str) -> str | None:
     """Whose probes judge a variant: those of its own registers, avx2 for the portable tiers. A
-    library uses what it finds, so the widest that this machine has."""
+    library uses what it finds, so the widest that this machine has. None where checking and copying
+    are timed too: a ceiling is of kernels."""
     side, name = registry.side_and_name(variant)
     if side == "peer":
         able = [tier for tier in WIDTHS if kernels_c.why_unavailable(tier) is None]
         return able[-1] if able else WIDTHS[0]
+    if name.rpartition("_")[2] in registry.WAYS:
+        return None
     # What follows a width (_omp, _tiled) does not change its registers.
     return next((width for width in WIDTHS if name.startswith(width)), WIDTHS[0])
 
@@ -283,7 +286,9 @@ class Machine:
         """Those that judge the variant, perhaps with nothing measured yet; None where this machine
         cannot run their probes."""
         tier = probe_tier(variant)
-        return self.of_tier(tier) if kernels_c.why_unavailable(tier) is None else None
+        if tier is None or kernels_c.why_unavailable(tier) is not None:
+            return None
+        return self.of_tier(tier)
 
     def of_tier(self, tier: str) -> Limits:
         """Raises kernels_c.TierUnavailable."""

@@ -1,0 +1,127 @@
+"""What saved runs say of the boundary between Python and native code: crossings, from the
+extra_info of their benchmarks, and how long every kernel took at every size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bench.runs import BadRun, Checker, Facts, Result, Run, machine_differences
+
+MOST_ELEMENTS = 10**12
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """One way to cross, for `elements` elements together. Times in seconds a call."""
+
+    name: str  # empty call, list to buffer, ...
+    binding: str  # Python, cffi API, cffi ABI, ctypes
+    elements: int  # 0: none are handed over
+    element: str | None  # float32, int8; None where they are not copied
+    minimum: float
+    median: float
+    stable: bool
+    instructions: float | None  # executed in a call; None: not counted
+
+    @property
+    def seconds_per_element(self) -> float | None:
+        """None where nothing is copied: the time does not grow with the elements."""
+        return self.minimum / self.elements if self.element and self.elements else None
+
+
+def crossings(run: Run) -> tuple[Crossing, ...]:
+    """In the order of measurement. Raises BadRun."""
+    check = Checker(run.source)
+    return tuple(_crossing(check, result) for result in run.results if "crossing" in result.extra)
+
+
+def _crossing(check: Checker, result: Result) -> Crossing:
+    where, extra = f"{result.fullname}: extra_info", result.extra
+    element, instructions = extra.get("element"), extra.get("instructions")
+    elements = check.whole(extra.get("elements"), f"{where}.elements")
+    if elements > MOST_ELEMENTS:
+        raise check.bad(f"{where}.elements", elements, f"at most {MOST_ELEMENTS:g}")
+    if element is not None and elements == 0:
+        raise check.bad(f"{where}.elements", elements, "at least 1 where elements are copied")
+    if instructions is not None:
+        instructions = check.number(instructions, f"{where}.instructions")
+    return Crossing(
+        name=check.text(extra.get("crossing"), f"{where}.crossing"),
+        binding=check.text(extra.get("binding"), f"{where}.binding"),
+        elements=elements,
+        element=None if element is None else check.text(element, f"{where}.element"),
+        minimum=result.minimum,
+        median=result.median,
+        stable=extra.get("stable") is True,
+        instructions=instructions,
+    )
+
+
+def merged(runs: Sequence[Run]) -> Run:
+    """Of several runs of one machine and build, oldest first, one that has every benchmark of any,
+    with the shortest time that it ever took. Raises BadRun."""
+    newest = runs[-1]
+    best: dict[str, Result] = {}
+    for run in runs:
+        differences = machine_differences(newest.machine, run.machine)
+        if differences:
+            raise BadRun(f"{run.source}: is not like {newest.source}: {differences[0]}")
+        for result in run.results:
+            known = best.get(result.fullname)
+            if known is None or result.minimum < known.minimum:
+                best[result.fullname] = result
+    return replace(newest, results=tuple(best.values()))
+
+
+# --- Times that grow -----------------------------------------------------------------------------
+
+# How a size is written, by the dimensions of a shape, and which of such shapes are compared: those
+# that grow in one way only. Time is proportional to size ** power.
+SIZES = {1: ("elements", 1), 2: ("columns", 1), 3: ("side", 3)}
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Seconds of each variant of a kernel, by size."""
+
+    kernel: str
+    counts: str  # what a size counts: elements, columns of one row, the side of square matrices
+    power: int
+    times: dict[str, dict[int, float]]
+
+    @property
+    def python(self) -> dict[int, float]:
+        """Of the fastest Python variant at each size."""
+        sides = [times for variant, times in self.times.items() if variant.startswith("py-")]
+        sizes = sorted({size for times in sides for size in times})
+        return {size: min(times.get(size, math.inf) for times in sides) for size in sizes}
+
+
+def growths(run: Run) -> list[Growth]:
+    """Of every kernel, in the order of measurement. Raises BadRun."""
+    found: dict[str, Growth] = {}
+    for result, facts in run.ours:
+        size = _size(facts)
+        if size is None:
+            continue
+        counts, power = SIZES[len(facts.shape)]
+        growth = found.setdefault(facts.kernel, Growth(facts.kernel, counts, power, {}))
+        if (growth.counts, growth.power) != (counts, power):
+            raise BadRun(
+                f"{run.source}: {result.fullname}: extra_info.shape has {len(facts.shape)} "
+                f"dimensions, needs as many as others of {facts.kernel}"
+            )
+        if facts.side == "python" or not facts.relaxed:
+            growth.times.setdefault(facts.variant, {})[size] = result.minimum
+    return list(found.values())
+
+
+def _size(facts: Facts) -> int | None:
+    """None for a shape that does not grow in the way that is compared, and for an empty one."""
+    *others, last = facts.shape or (0,)
+    if len(facts.shape) not in SIZES or last < 1:
+        return None
+    expected = {2: [1], 3: [last, last]}.get(len(facts.shape), [])
+    return last if others == expected else None

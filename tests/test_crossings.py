@@ -1,0 +1,212 @@
+"""Every way across the boundary gives the right result, and a wrong one is not timed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from array import array
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kernels_c
+from bench import registry
+from bench.gate.instructions_side import Side
+from bench.measure import boundary, crossings
+from bench.measure.cases import Case
+from bench.measure.layouts import make_case
+from bench.measure.truth import WrongResult
+from tests.checkout import ROOT
+
+BENCHMARKS = ROOT / "test_bench_boundary.py"
+SHAPES = {1: ((1,), (67,)), 2: ((1, 1), (5, 67)), 3: ((1, 1, 1), (7, 17, 5))}
+ASKED_FOR = [
+    *(("empty call", binding, 0, None) for binding in ("Python", *crossings.BINDINGS)),
+    *(("ReLU, ready pointers", binding, n, None) for binding in crossings.BINDINGS for n in (1, 9)),
+    ("ReLU, checked method", "cffi API", 1, None),
+    *(
+        (name, binding, 300, element)
+        for name in ("array as buffer", "list to buffer", "buffer to list")
+        for binding in ("Python", "cffi API", "ctypes")
+        for element in ("float32", "int8")
+    ),
+]
+
+
+def way_cases() -> list[tuple[str, str, tuple[int, ...]]]:
+    return [
+        (kernel.name, variant, shape)
+        for kernel in registry.KERNELS.values()
+        for variant in registry.WAY_VARIANTS
+        for shape in SHAPES[len(kernel.sizes[0][1])]
+    ]
+
+
+def case_of(name: str, shape: tuple[int, ...]) -> Case:
+    return make_case(registry.kernel(name), shape)
+
+
+# --- Crossings -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "binding", "n", "element"), ASKED_FOR)
+def test_a_crossing_does_what_it_is_said_to(
+    name: str, binding: str, n: int, element: str | None
+) -> None:
+    crossing = crossings.make_crossing(name, binding, n, element)
+    for _ in range(3):
+        crossings.verify(name, crossing, crossing.function(*crossing.args))
+
+
+def test_the_bindings_compute_the_same_relu() -> None:
+    x = array("f", [-2.0, -0.0, 0.5, float("inf"), float("-inf"), 1e-45, -1e-45])
+    results = set()
+    for name in crossings.BINDINGS:
+        binding = crossings.binding_of(name)
+        out = array("f", [9.0]) * len(x)
+        binding.relu_f32(binding.pointer(x), binding.pointer(out), len(x))
+        results.add(out.tobytes())
+    assert len(results) == 1
+    assert array("f", results.pop()).tolist() == [max(v, 0.0) for v in x]
+
+
+def test_a_wrong_result_is_noticed() -> None:
+    crossing = crossings.make_crossing("list to buffer", "Python", 300, "int8")
+    wrong = crossing.function(*crossing.args)
+    wrong[299] ^= 1
+    with pytest.raises(WrongResult, match="copied wrongly: got"):
+        crossings.verify("copied wrongly", crossing, wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "binding", "message"),
+    [
+        ("nonsense", "ctypes", "there is no crossing 'nonsense'; there are empty call, "),
+        ("empty call", "SWIG", "there is no binding 'SWIG'; the bindings are cffi API, "),
+        ("list to buffer", "cffi ABI", "list to buffer: got 'cffi ABI'"),
+    ],
+)
+def test_what_cannot_be_crossed_is_named(name: str, binding: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        crossings.make_crossing(name, binding, 1)
+
+
+def test_a_fixture_that_keeps_no_times_is_enough(tmp_path: Path) -> None:
+    """The gate's stand-in: every one of them is measured there as any other benchmark is."""
+    result = tmp_path / "listed.json"
+    script = ROOT / "bench/gate/pytest_side.py"
+    command = [str(script), str(os.getpid()), "list", str(result), BENCHMARKS.name]
+    run = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    listed = json.loads(result.read_text(encoding="utf-8"))
+    assert (listed["failed"], listed["skipped"]) == ({}, {})
+    assert len(listed["found"]) == 23
+    assert all(0 < facts["seconds"] < 1 for facts in listed["found"].values())
+
+
+def test_the_facts_are_in_the_saved_run(tmp_path: Path) -> None:
+    saved = tmp_path / "run.json"
+    command = [
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", BENCHMARKS.name, "--benchmark-only",
+        "--benchmark-max-time=0.01", f"--benchmark-json={saved}", "-k", "int8 and Python or empty",
+    ]  # fmt: skip
+    run = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout
+    assert "crossings between Python and native code" in run.stdout
+    assert "competency matrix" not in run.stdout
+    benchmarks = json.loads(saved.read_text(encoding="utf-8"))["benchmarks"]
+    facts = {b["name"]: b["extra_info"] for b in benchmarks}
+    assert len(facts) == 6
+    stable = facts["test_list_to_buffer[Python-int8]"].pop("stable")
+    assert stable in (True, False)
+    assert facts["test_list_to_buffer[Python-int8]"] == {
+        "crossing": "list to buffer", "binding": "Python", "elements": 10_000, "element": "int8",
+    }  # fmt: skip
+    assert {b["options"]["timer"] for b in benchmarks} == {"perf_counter"}
+
+
+# --- Ways ----------------------------------------------------------------------------------------
+
+
+def call_or_skip(case: Case, variant: str) -> Any:
+    try:
+        return case.call(variant)
+    except kernels_c.TierUnavailable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.mark.parametrize(("name", "variant", "shape"), way_cases())
+def test_every_way_gives_a_right_result(name: str, variant: str, shape: tuple[int, ...]) -> None:
+    case = case_of(name, shape)
+    call = call_or_skip(case, variant)
+    assert call.implementation == {"scalar": "portable"}.get(variant[2:].partition("_")[0], "avx2")
+    facts = case.run_and_verify(name, call)
+    direct = case_of(name, shape)
+    by_pointers = direct.call(variant.rpartition("_")[0])
+    assert facts == direct.run_and_verify(name, by_pointers)
+    assert case.output(call) == direct.output(by_pointers)
+
+
+@pytest.mark.parametrize("kernel", registry.KERNELS)
+@pytest.mark.parametrize("change", ["one element", "short", "long", "none", "text"])
+def test_a_wrong_list_is_noticed(kernel: str, change: str) -> None:
+    case = case_of(kernel, SHAPES[len(registry.kernel(kernel).sizes[0][1])][1])
+    call = case.call("c-scalar_lists")
+
+    def wrong(*args: Any) -> Any:
+        result = call.function(*args)
+        if change == "one element":
+            result[3] += 2
+        changed = {"short": result[1:], "long": [*result, 0], "none": None, "text": ["a"]}
+        return changed.get(change, result)
+
+    with pytest.raises(WrongResult):
+        case.run_and_verify(kernel, dataclasses.replace(call, function=wrong))
+
+
+@pytest.mark.parametrize("way", registry.WAYS)
+def test_a_list_that_nothing_came_back_from_is_noticed(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels_c.Tier, "relu", lambda self, x, out: None)
+    case = case_of("relu_f32", (67,))
+    with pytest.raises(WrongResult):
+        case.run_and_verify("relu_f32", case.call(f"c-scalar_{way}"))
+
+
+def test_a_way_that_does_not_exist_is_named() -> None:
+    with pytest.raises(
+        ValueError, match="there is no way 'carrier_pigeon' to a kernel; the ways are checked"
+    ):
+        boundary.call(case_of("relu_f32", (1,)), kernels_c.load_tier("scalar"), "carrier_pigeon")
+
+
+@pytest.mark.parametrize("way", registry.WAYS)
+def test_the_instruction_counter_reaches_a_way_too(way: str) -> None:
+    case = case_of("quantized_matmul_f32", (7, 17, 5))
+    call = case.call(f"c-scalar_{way}")
+
+    class Built(Side):
+        def __init__(self) -> None:
+            """No copies of modules: those of this checkout."""
+
+        def tier(self, name: str) -> kernels_c.Tier:
+            return kernels_c.load_tier(name)
+
+    function, args = Built().call(case, f"c-scalar_{way}")
+    case.run_and_verify(way, dataclasses.replace(call, function=function, args=args))
+
+
+def test_ways_are_timed_only_when_asked_for() -> None:
+    for name in registry.KERNELS:
+        assert not {v for v, _ in registry.cases(name)} & {*registry.WAY_VARIANTS}
+        asked = registry.cases(name, explain=True)
+        assert {v for v, _ in asked} >= {*registry.WAY_VARIANTS}
