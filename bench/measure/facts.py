@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import kernels_c
+from bench.measure import interpreter
 
 # The host's name is nobody's business; the rest is the clock speed of the moment.
 _DROPPED = ("node", "cpu.hz_actual", "cpu.hz_actual_friendly", "cpu.hz_advertised")
@@ -34,6 +35,8 @@ def complete(machine_info: dict[str, Any]) -> None:
         for name in [n for n in holder if n == key or n == f"{key}_friendly"]:
             del holder[name]
     machine_info["tiers"] = tiers()
+    # After the tiers: loading a module can bring the lock of a free-threaded interpreter back.
+    machine_info["interpreter"] = interpreter.describe()
     machine_info["usable_cores"] = usable_cores()
     machine_info["omp_num_threads"] = os.environ.get("OMP_NUM_THREADS")
     machine_info["libc"] = " ".join(platform.libc_ver())

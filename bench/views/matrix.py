@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.runs import Facts, Result, Run
+from bench.runs import Facts, Result, Run, interpreter_label
 from bench.views import units
 
 UNSTABLE = "~"
@@ -142,8 +142,7 @@ def machine_line(run: Run) -> str:
     parts = [
         str(cpu.get("brand_raw") or "unknown CPU") if isinstance(cpu, dict) else "unknown CPU",
         f"{run.machine.get('usable_cores') or '?'} cores",
-        f"{run.machine.get('python_implementation', 'Python')} "
-        f"{run.machine.get('python_version', '')}".strip(),
+        interpreter_label(run),
         *sorted(compilers),
     ]
     if run.when:
