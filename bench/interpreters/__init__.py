@@ -1,1 +1,1 @@
-"""The suite's Python variants on every CPython of the machine: which there are, and a run on each."""
+"""The suite's Python variants on every CPython of the machine: discovery, and a run on each."""

@@ -1,5 +1,5 @@
-"""Which interpreters this machine has. Each is asked what it is, in a process of its own; nothing is
-taken from a file's name."""
+"""Which interpreters this machine has. Each is asked what it is, in a process of its own: nothing
+is taken from the name of a file."""
 
 from __future__ import annotations
 

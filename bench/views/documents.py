@@ -19,7 +19,7 @@ from pathlib import Path
 from bench import gate_ledger, peer_runs, runs
 from bench.peer_runs import PeerRun
 from bench.runs import Run
-from bench.views import claims, limits, matrix, peers, selfcheck
+from bench.views import claims, interpreters, limits, matrix, peers, selfcheck
 
 
 def _of_run(view: Callable[[Run], str]) -> Callable[[Path], str]:
@@ -37,6 +37,7 @@ RENDERERS: dict[str, Callable[[Path], str]] = {
     "limits": _of_run(lambda run: limits.as_markdown(run.limits)),
     "shares": _of_run(limits.shares_as_markdown),
     "peers": _of_peers(peers.as_markdown),
+    "interpreters": lambda path: interpreters.as_markdown(interpreters.load(path)),
     "ledger": lambda path: selfcheck.as_markdown(gate_ledger.load(path)),
 }
 

@@ -165,8 +165,8 @@ def _has_limits(run: Run) -> bool:
 
 def _cells(row: Row, variants: list[str], limited: bool) -> list[str]:
     python, native = row.fastest("python"), row.fastest("native")
-    cells = [row.kernel, row.size, _time(python), _time(row.results.get("py-loop"))]
-    cells += [_time(row.results.get(variant)) for variant in variants]
+    cells = [row.kernel, row.size, time(python), time(row.results.get("py-loop"))]
+    cells += [time(row.results.get(variant)) for variant in variants]
     cells.append(units.factor(row.speedup) if row.speedup else "")
     cells.append(_rate(native[1]) if native else "")
     if limited:
@@ -175,7 +175,8 @@ def _cells(row: Row, variants: list[str], limited: bool) -> list[str]:
     return cells
 
 
-def _time(pair: tuple[Result, Facts] | None) -> str:
+def time(pair: tuple[Result, Facts] | None) -> str:
+    """A minimum, marked where it is not confirmed; "" where there is none."""
     if pair is None:
         return ""
     result, facts = pair
