@@ -18,6 +18,9 @@ from bench.runs import BadRun, Facts, Result, Run, interpreter_label, one_line
 from bench.views import matrix, units
 
 LOOP, CONTROL = "py-loop", "c-scalar"
+# By how much the control may differ before a factor is called in question. Minima repeat within a
+# few percent on a machine that is left alone.
+_LIKE, _QUESTIONABLE = 1.1, "!"
 Pair = tuple[Result, Facts]
 
 
@@ -125,8 +128,12 @@ def _cells(row: Row) -> list[str]:
 
 def _factors(loop: Sequence[float | None], control: Sequence[float | None]) -> list[str]:
     """Of every interpreter but the first, which is 1.00x."""
-    pairs = zip(loop[1:], control[1:], strict=True)
-    return [units.factor(f) if f else "" for pair in pairs for f in pair]
+    cells = []
+    for factor, machine in zip(loop[1:], control[1:], strict=True):
+        mark = "" if machine and 1 / _LIKE <= machine <= _LIKE else _QUESTIONABLE
+        cells += [units.factor(factor) + mark if factor else ""]
+        cells += [units.factor(machine) if machine else ""]
+    return cells
 
 
 def notes(saved: Sequence[Run]) -> list[str]:
@@ -140,7 +147,9 @@ def notes(saved: Sequence[Run]) -> list[str]:
     if len(each) > 1:
         lines.append(
             f"x: how many times as fast as {names[0]} the loop is; x control: how many times as "
-            "fast the control was, which is the machine and no interpreter."
+            "fast the control was, which is the machine and no interpreter. "
+            f"{_QUESTIONABLE} the control differed by more than {_LIKE - 1:.0%}, or is missing: "
+            "measure again when the machine is quiet."
         )
     else:
         lines.append(f"Only {names[0]} was measured: there is nothing to hold it against.")
