@@ -132,8 +132,20 @@ def test_means_and_cells_hold_for_any_times(times: list[tuple[float, float]]) ->
     assert {len(line) for line in cells} == {len(header)}
     all_rows = interpreters.rows(interpreters.of_each(saved))
     for mean, (loop, _) in zip(interpreters.means(all_rows, "loop"), times, strict=True):
-        assert mean is not None
         assert math.isclose(mean, times[0][0] / loop, rel_tol=1e-9)
+    marked = any("!" in cell for line in cells for cell in line)
+    assert len(interpreters.sound(all_rows)) == (0 if marked else len(all_rows))
+
+
+def test_a_loop_that_is_not_confirmed_is_marked_and_out_of_the_mean() -> None:
+    second = run_json("A 2", {"py-loop": 0.02, "c-scalar": 0.001})
+    second["benchmarks"][0]["extra_info"]["stable"] = False
+    _, cells = interpreters.table([run("A 1", 0.04), runs.from_json(second)])
+    assert [line[-2] for line in cells] == ["~2.00x", "2.00x", "2.00x"]
+    assert cells[-1][1] == "of 1"
+    second["benchmarks"][2]["extra_info"]["stable"] = False
+    _, cells = interpreters.table([run("A 1", 0.04), runs.from_json(second)])
+    assert cells[-1] == ["geometric mean", "of 0", *[""] * 8]
 
 
 def test_a_case_that_one_lacks_is_left_empty_and_out_of_the_mean() -> None:

@@ -20,7 +20,7 @@ from bench.views import matrix, units
 LOOP, CONTROL = "py-loop", "c-scalar"
 # By how much the control may differ before a factor is called in question. Minima repeat within a
 # few percent on a machine that is left alone.
-_LIKE, _QUESTIONABLE = 1.1, "!"
+_LIKE, _OTHER_MACHINE = 1.1, "!"
 Pair = tuple[Result, Facts]
 
 
@@ -47,6 +47,19 @@ class Row:
         times = [getattr(column, which) for column in self.columns]
         first = times[0]
         return [first[0].minimum / t[0].minimum if first and t else None for t in times]
+
+    @property
+    def confirmed(self) -> list[bool]:
+        """For each interpreter whether the loops that its factor is of both are."""
+        loops = [column.loop for column in self.columns]
+        stable = [loop is not None and loop[1].stable for loop in loops]
+        return [stable[0] and own for own in stable]
+
+    @property
+    def alike(self) -> list[bool]:
+        """For each interpreter whether its control says that the machine was the first one's."""
+        controls = self.times_as_fast("control")
+        return [c is not None and 1 / _LIKE <= c <= _LIKE for c in controls]
 
 
 def load(path: Path) -> list[Run]:
@@ -88,14 +101,17 @@ def _column(row: matrix.Row | None) -> Column:
     return Column(get(LOOP), row.fastest("python"), get(CONTROL))
 
 
-def means(all_rows: Sequence[Row], which: str) -> list[float | None]:
-    """For each interpreter the geometric mean of times_as_fast over the rows in which all of them
-    have it: a mean over other rows would compare kernels."""
-    factors = [row.times_as_fast(which) for row in all_rows]
-    complete = [[f for f in line if f is not None] for line in factors if None not in line]
+def sound(all_rows: Sequence[Row]) -> list[Row]:
+    """Those in which no factor is called in question: what a mean may be taken of."""
+    return [row for row in all_rows if all(row.confirmed) and all(row.alike)]
+
+
+def means(sound_rows: Sequence[Row], which: str) -> list[float]:
+    """For each interpreter the geometric mean of times_as_fast; none without rows."""
+    factors = [[f for f in row.times_as_fast(which) if f is not None] for row in sound_rows]
     return [
-        math.exp(sum(map(math.log, column)) / len(column)) for column in zip(*complete, strict=True)
-    ] or [None] * (len(all_rows[0].columns) if all_rows else 0)
+        math.exp(sum(map(math.log, column)) / len(column)) for column in zip(*factors, strict=True)
+    ]
 
 
 def table(saved: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
@@ -106,8 +122,12 @@ def table(saved: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
     header += [f"{name} {what}" for name in names for what in ("loop", "fastest", "control")]
     header += [f"{name} x{what}" for name in names[1:] for what in ("", " control")]
     cells = [_cells(row) for row in all_rows]
-    mean = _factors(means(all_rows, "loop"), means(all_rows, "control"))
-    return header, [*cells, ["geometric mean", "", *[""] * (3 * len(each)), *mean]]
+    if len(each) > 1:
+        of = sound(all_rows)
+        both = zip(means(of, "loop")[1:], means(of, "control")[1:], strict=True)
+        mean = [units.factor(f) for pair in both for f in pair] or [""] * 2 * (len(each) - 1)
+        cells.append(["geometric mean", f"of {len(of)}", *[""] * (3 * len(each)), *mean])
+    return header, cells
 
 
 def headings(each: Sequence[Run]) -> list[str]:
@@ -123,16 +143,18 @@ def _cells(row: Row) -> list[str]:
     cells = [row.kernel, row.size]
     for column in row.columns:
         cells += [matrix.time(pair) for pair in (column.loop, column.fastest, column.control)]
-    return cells + _factors(row.times_as_fast("loop"), row.times_as_fast("control"))
+    return cells + _factors(row)
 
 
-def _factors(loop: Sequence[float | None], control: Sequence[float | None]) -> list[str]:
-    """Of every interpreter but the first, which is 1.00x."""
+def _factors(row: Row) -> list[str]:
+    """Of every interpreter but the first, which is 1.00x, with what calls them in question."""
     cells = []
-    for factor, machine in zip(loop[1:], control[1:], strict=True):
-        mark = "" if machine and 1 / _LIKE <= machine <= _LIKE else _QUESTIONABLE
-        cells += [units.factor(factor) + mark if factor else ""]
-        cells += [units.factor(machine) if machine else ""]
+    facts = (row.times_as_fast("loop"), row.times_as_fast("control"), row.confirmed, row.alike)
+    for factor, machine, confirmed, alike in list(zip(*facts, strict=True))[1:]:
+        before = "" if confirmed else matrix.UNSTABLE
+        after = "" if alike else _OTHER_MACHINE
+        cells.append(f"{before}{units.factor(factor)}{after}" if factor else "")
+        cells.append(units.factor(machine) if machine else "")
     return cells
 
 
@@ -145,19 +167,22 @@ def notes(saved: Sequence[Run]) -> list[str]:
         f"{CONTROL}, native code that is compiled alike for each interpreter.",
     ]
     if len(each) > 1:
-        lines.append(
+        lines += [
             f"x: how many times as fast as {names[0]} the loop is; x control: how many times as "
             "fast the control was, which is the machine and no interpreter. "
-            f"{_QUESTIONABLE} the control differed by more than {_LIKE - 1:.0%}, or is missing: "
-            "measure again when the machine is quiet."
-        )
+            f"{_OTHER_MACHINE} the control differed by more than {_LIKE - 1:.0%}, or is missing.",
+            "The geometric mean is over the cases in which no factor is marked; their number "
+            "stands beside it.",
+        ]
     else:
         lines.append(f"Only {names[0]} was measured: there is nothing to hold it against.")
+    if any(not facts.stable for run in each for _, facts in run.ours):
+        lines.append(
+            f"{matrix.UNSTABLE} not confirmed: a single call took too long to repeat, or the "
+            "machine was never quiet for long enough; short calls, as of the control, may then "
+            "have met a quiet moment all the same."
+        )
     lines += [f"{name}: {_build(run)}" for name, run in zip(names, each, strict=True)]
-    unconfirmed = any(not facts.stable for run in each for _, facts in run.ours)
-    lines += (
-        [f"{matrix.UNSTABLE} not confirmed; see the matrix of that run."] if unconfirmed else []
-    )
     left_out = len(saved) - len(each)
     if left_out:
         lines.append(f"Of an interpreter with several runs the newest counts: {left_out} left out.")
@@ -220,6 +245,7 @@ def as_json(saved: Sequence[Run]) -> str:
     """The same figures as numbers, times in seconds, factors against the first interpreter."""
     each = of_each(saved)
     all_rows, names = rows(each), headings(each)
+    of = sound(all_rows)
 
     def minimum(pair: Pair | None) -> float | None:
         return pair[0].minimum if pair else None
@@ -239,12 +265,15 @@ def as_json(saved: Sequence[Run]) -> str:
                     "control_seconds": per_name([minimum(c.control) for c in row.columns]),
                     "loop_times_as_fast": per_name(row.times_as_fast("loop")),
                     "control_times_as_fast": per_name(row.times_as_fast("control")),
+                    "confirmed": per_name(row.confirmed),
+                    "control_alike": per_name(row.alike),
                 }
                 for row in all_rows
             ],
             "geometric_mean": {
-                "loop": per_name(means(all_rows, "loop")),
-                "control": per_name(means(all_rows, "control")),
+                "cases": len(of),
+                "loop": per_name(means(of, "loop")) if of else None,
+                "control": per_name(means(of, "control")) if of else None,
             },
             "warnings": [n.removeprefix("warning: ") for n in notes(saved) if "warning: " in n],
         },
