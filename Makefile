@@ -6,13 +6,16 @@
 #
 # make gate BASE=main: has anything become slower since?
 #
+# make interpreters: the Python variants on every CPython found here, a run on each;
+#   INTERPRETERS="a b" names more of them, ONLY="3.12 3.13" takes a few
+#
 # From the second run on, make bench compares with the one before and draws the last ten.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN_FLAGS = $(if $(QUICK),--quick) $(if $(wildcard .benchmarks/*/*.json),--benchmark-compare)
 
-.PHONY: bench test gate lint build clean
+.PHONY: bench test gate interpreters lint build clean
 
 bench: build
 	$(BIN)/python -m pytest --benchmark-only --benchmark-autosave $(RUN_FLAGS)
@@ -26,6 +29,10 @@ test: build
 
 gate: build
 	$(BIN)/python -m bench gate --base $(or $(BASE),HEAD) $(if $(QUICK),--quick)
+
+interpreters: build
+	INTERPRETERS="$(PYTHON) $(INTERPRETERS)" $(BIN)/python -m bench interpreters \
+	  $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
 lint: build
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -46,4 +53,4 @@ $(VENV)/installed: pyproject.toml setup.py
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info kernels_c/*.so report
+	rm -rf $(VENV) .venv-interpreters build *.egg-info kernels_c/*.so report

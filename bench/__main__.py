@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from bench import boundary_runs, gate_arguments, gate_command, peer_runs, runs
-from bench.views import account, boundary, documents, growth, ladder, limits, matrix, scaling
+from bench.interpreters import command as interpreters_command
+from bench.views import (
+    account,
+    boundary,
+    documents,
+    growth,
+    interpreters,
+    ladder,
+    limits,
+    matrix,
+    scaling,
+)
 from bench.views import peers as peers_view
 
 OK, BAD_INPUT, NOT_COMPARABLE = 0, 2, 3
@@ -53,9 +64,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    command = commands.add_parser("matrix", help="the competency matrix of one run")
-    command.add_argument("run", nargs="?", type=Path, metavar="RUN")
+    command = commands.add_parser(
+        "matrix", help="the competency matrix of one run; or of runs on several interpreters"
+    )
+    command.add_argument("runs", nargs="*", type=Path, metavar="RUN")
     command.add_argument("--format", choices=sorted(matrix.FORMATS), default="text")
+    command.add_argument(
+        "--by",
+        choices=["interpreter"],
+        help="several runs side by side, a group of columns for each; RUN may be their folder",
+    )
     command.set_defaults(command=_matrix)
 
     command = commands.add_parser("ladder", help="where a kernel's factor comes from, rung by rung")
@@ -110,6 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--check", action="store_true", help="change nothing; 2 if one is stale")
     command.set_defaults(command=_render)
     _add_peers(commands)
+    interpreters_command.add_arguments(
+        commands.add_parser("interpreters", help="the Python variants on every CPython found here")
+    )
     gate = commands.add_parser("gate", help="has anything become slower? base against head")
     gate_arguments.add_arguments(gate)
     gate.set_defaults(command=gate_command.run)
@@ -153,7 +174,13 @@ def _folder(name: str) -> Path:
 
 
 def _matrix(options: argparse.Namespace) -> int:
-    run = runs.load(options.run or runs.newest())
+    if options.by is not None:
+        saved = [run for path in options.runs for run in interpreters.load(path)]
+        print(interpreters.FORMATS[options.format](saved or [runs.load(runs.newest())]))
+        return OK
+    if len(options.runs) > 1:
+        raise BadRequest(f"matrix: got {len(options.runs)} runs, needs one, or --by interpreter")
+    run = runs.load(options.runs[0] if options.runs else runs.newest())
     if not run.ours:
         raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so it has no matrix")
     print(matrix.FORMATS[options.format](run))

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,7 @@ COMPARED = (
     "cpu.l2_cache_size",
     "cpu.l3_cache_size",
     "cpu.count",
-    "python_implementation",
-    "python_version",
+    "interpreter",
     "python_compiler",
     "tiers",
 )
@@ -529,6 +529,21 @@ class Checker:
         return value
 
 
+def interpreter_label(run: Run) -> str:
+    """ "CPython 3.12.1", "CPython 3.14.0t", "CPython 3.14.0 JIT"; "unknown Python" where the run
+    does not say."""
+    return _interpreter(run.machine) or "unknown Python"
+
+
+def _interpreter(machine: dict[str, Any]) -> str | None:
+    """Runs from before there was an "interpreter" say which by pytest-benchmark's own facts."""
+    label = _lookup(machine, "interpreter.label")
+    if not isinstance(label, str) or not label:
+        said = (machine.get("python_implementation"), machine.get("python_version"))
+        label = " ".join(str(part) for part in said if part)
+    return one_line(label)[:60] or None
+
+
 # --- Comparing -----------------------------------------------------------------------------------
 
 
@@ -537,7 +552,8 @@ def machine_differences(now: dict[str, Any], then: dict[str, Any]) -> list[str]:
     each."""
     lines = []
     for path in COMPARED:
-        here, there = _lookup(now, path), _lookup(then, path)
+        find = _interpreter if path == "interpreter" else partial(_lookup, path=path)
+        here, there = find(now), find(then)
         if here == there:
             continue
         if path == "tiers" and isinstance(here, dict) and isinstance(there, dict):

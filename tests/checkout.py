@@ -12,7 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 _LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", ".benchmarks", ".peers", ".*_cache", "__pycache__", "build", "*.egg-info",
+    ".git", ".venv*", ".benchmarks", ".peers", ".*_cache", "__pycache__", "build", "*.egg-info",
     "report",
 )  # fmt: skip
 

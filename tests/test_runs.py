@@ -317,3 +317,29 @@ def test_machine_differences_name_what_matters_only() -> None:
     assert "CPU flags differ" in lines
     assert "built differently: avx2" in lines
     assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("machine", "label"),
+    [
+        ({"interpreter": {"label": "CPython 3.14.0t GIL"}}, "CPython 3.14.0t GIL"),
+        ({"interpreter": {"label": 3}, "python_version": "3.11.7"}, "3.11.7"),
+        ({"interpreter": "x"}, "unknown Python"),
+        ({"python_implementation": "CPython", "python_version": "3.11.7"}, "CPython 3.11.7"),
+        ({"interpreter": {"label": "a\nb" + "c" * 100}}, "a\\nb" + "c" * 56),
+        ({}, "unknown Python"),
+    ],
+)
+def test_a_run_says_which_interpreter_it_is_of(machine: dict[str, Any], label: str) -> None:
+    assert runs.interpreter_label(runs.from_json({**GOOD, "machine_info": machine})) == label
+
+
+def test_runs_with_and_without_the_lock_are_not_alike() -> None:
+    """A run from before interpreters were described is like one of the same version after."""
+    old = {"python_implementation": "CPython", "python_version": "3.14.0"}
+    new = {**old, "interpreter": {"label": "CPython 3.14.0"}}
+    free = {**old, "interpreter": {"label": "CPython 3.14.0t"}}
+    assert runs.machine_differences(new, old) == []
+    assert runs.machine_differences(free, old) == [
+        "interpreter: CPython 3.14.0 before, CPython 3.14.0t now"
+    ]

@@ -10,6 +10,7 @@ from typing import Any
 
 import kernels_c
 from bench import registry, rungs
+from bench.measure import interpreter
 from bench.measure.caches import read_caches
 
 # The host's name is nobody's business; the rest is the clock speed of the moment.
@@ -41,6 +42,8 @@ def complete(machine_info: dict[str, Any]) -> None:
         name: [asdict(rung) for rung in rungs.ladder(kernel)]
         for name, kernel in registry.KERNELS.items()
     }
+    # After the tiers: loading a module can bring the lock of a free-threaded interpreter back.
+    machine_info["interpreter"] = interpreter.describe()
     machine_info["usable_cores"] = usable_cores()
     machine_info["omp_num_threads"] = os.environ.get("OMP_NUM_THREADS")
     caches = read_caches()

@@ -23,7 +23,17 @@ from pathlib import Path
 from bench import gate_ledger, peer_runs, runs
 from bench.peer_runs import PeerRun
 from bench.runs import Run
-from bench.views import boundary, claims, figures, growth, limits, matrix, peers, selfcheck
+from bench.views import (
+    boundary,
+    claims,
+    figures,
+    growth,
+    interpreters,
+    limits,
+    matrix,
+    peers,
+    selfcheck,
+)
 
 
 def _of_run(view: Callable[[Run], str]) -> Callable[[Path], str]:
@@ -44,6 +54,7 @@ RENDERERS: dict[str, Callable[[Path], str]] = {
     "peers": _of_peers(peers.as_markdown),
     "crossings": _of_run(boundary.crossings_as_markdown),
     "break-even": _of_run(boundary.break_even_as_markdown),
+    "interpreters": lambda path: interpreters.as_markdown(interpreters.load(path)),
     "ledger": lambda path: selfcheck.as_markdown(gate_ledger.load(path)),
 }
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.runs import Facts, Result, Run
+from bench.runs import Facts, Result, Run, interpreter_label
 from bench.views import units
 
 UNSTABLE = "~"
@@ -144,8 +144,7 @@ def machine_line(run: Run) -> str:
     parts = [
         str(cpu.get("brand_raw") or "unknown CPU") if isinstance(cpu, dict) else "unknown CPU",
         f"{run.machine.get('usable_cores') or '?'} cores",
-        f"{run.machine.get('python_implementation', 'Python')} "
-        f"{run.machine.get('python_version', '')}".strip(),
+        interpreter_label(run),
         *sorted(compilers),
     ]
     if run.when:
@@ -169,8 +168,8 @@ def _has_limits(run: Run) -> bool:
 
 def _cells(row: Row, variants: list[str], limited: bool) -> list[str]:
     python, native = row.fastest("python"), row.fastest("native")
-    cells = [row.kernel, row.size, _time(python), _time(row.results.get("py-loop"))]
-    cells += [_time(row.results.get(variant)) for variant in variants]
+    cells = [row.kernel, row.size, time(python), time(row.results.get("py-loop"))]
+    cells += [time(row.results.get(variant)) for variant in variants]
     cells.append(units.factor(row.speedup) if row.speedup else "")
     cells.append(_rate(native[1]) if native else "")
     if limited:
@@ -179,7 +178,8 @@ def _cells(row: Row, variants: list[str], limited: bool) -> list[str]:
     return cells
 
 
-def _time(pair: tuple[Result, Facts] | None) -> str:
+def time(pair: tuple[Result, Facts] | None) -> str:
+    """A minimum, marked where it is not confirmed; "" where there is none."""
     if pair is None:
         return ""
     result, facts = pair

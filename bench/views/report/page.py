@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.runs import Result, Run, machine_differences
+from bench.runs import Result, Run, interpreter_label, machine_differences
 from bench.views import matrix, units
 from bench.views.report import charts, comparison, drawing
 from bench.views.report.drawing import Chart
@@ -94,11 +94,10 @@ def measured_on(run: Run) -> list[tuple[str, str]]:
     cpu = _mapping(machine.get("cpu"))
     tiers = [_mapping(tier) for tier in _mapping(machine.get("tiers")).values()]
     compilers = dict.fromkeys(str(tier["compiler"]) for tier in tiers if tier.get("compiler"))
-    python = [machine.get("python_implementation"), machine.get("python_version")]
     facts = [
         ("CPU", cpu.get("brand_raw")),
         ("Cores used", machine.get("usable_cores") or cpu.get("count")),
-        ("Python", " ".join(str(part) for part in python if part)),
+        ("Python", interpreter_label(run)),
         ("Compiler", ", ".join(compilers)),
         ("Date", run.when.strftime("%Y-%m-%d %H:%M") if run.when else None),
         ("Commit", run.commit + (" with uncommitted changes" if run.dirty else "")),

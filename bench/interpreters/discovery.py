@@ -1,0 +1,254 @@
+"""Which interpreters this machine has. Each is asked what it is, in a process of its own: nothing
+is taken from the name of a file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import bench.measure.interpreter as description
+from bench.runs import one_line
+
+OLDEST = (3, 10)
+_SECONDS = 20.0  # a cold start from a slow disk takes some of them
+_NAMES = re.compile(r"python3(\.\d+t?)?")
+# What decides how an interpreter runs comes from us, the same for all of them.
+_OURS = ("PYTHON", "PYTEST", "COV_", "VIRTUAL_ENV", "CONDA_", "__PYVENV")
+
+# Old interpreters must be able to parse it. `storage` is pytest-benchmark's folder for its runs.
+_QUESTION = """
+import sys
+sys.path = [path for path in sys.path if path]  # not what lies in the current folder
+import json, os, platform
+base = getattr(sys, "base_prefix", sys.prefix)
+said = {
+    "implementation": platform.python_implementation(),
+    "version": platform.python_version(),
+    "executable": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
+    "prefix": os.path.realpath(base),
+    "storage": "-".join([
+        platform.system(), platform.python_implementation(),
+        ".".join(platform.python_version_tuple()[:2]), platform.architecture()[0],
+    ]),
+}
+if said["implementation"] == "CPython" and sys.version_info >= OLDEST:
+    import runpy
+    said.update(runpy.run_path(sys.argv[1])["describe"]())
+print(json.dumps(said))
+""".replace("OLDEST", repr(OLDEST))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to run an interpreter: with the lock or without, compiling or not.
+
+    label         what a run of it will say: "CPython 3.14.0t GIL"
+    name          of its files: "cpython-3.14.0t-gil"
+    environment   variables that bring it about
+    """
+
+    label: str
+    name: str
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A CPython that the suite can run on.
+
+    number    "-2" for the second one of the same label
+    storage   folder of its runs in pytest-benchmark's storage: "Linux-CPython-3.14-64bit"
+    said      what describe() says in it
+    """
+
+    executable: Path
+    number: str
+    storage: str
+    said: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """Of the build, whatever its state."""
+        return description.label({**self.said, "gil": False, "jit": None})
+
+    @property
+    def name(self) -> str:
+        """Of its folder: "cpython-3.14.0t"."""
+        return _slug(self.label) + self.number
+
+    @property
+    def settings(self) -> list[Setting]:
+        """How it is measured: a free-threaded one without the lock and with it, one with a JIT
+        compiler with that on and off; any other as it is."""
+        locks: list[tuple[bool, dict[str, str]]] = [(True, {})]
+        if self.said["free_threaded"]:
+            locks = [(False, {"PYTHON_GIL": "0"}), (True, {"PYTHON_GIL": "1"})]
+        compilers: list[tuple[bool | None, dict[str, str]]] = [(None, {})]
+        if self.said["jit"] is not None:
+            compilers = [(True, {"PYTHON_JIT": "1"}), (False, {"PYTHON_JIT": "0"})]
+        found = []
+        for (gil, lock), (jit, compiler) in product(locks, compilers):
+            label = description.label({**self.said, "gil": gil, "jit": jit})
+            found.append(Setting(label, _slug(label) + self.number, {**lock, **compiler}))
+        return found
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What looked like an interpreter, and why nothing is measured on it."""
+
+    what: str
+    reason: str
+
+
+def find(environment: Mapping[str, str] = os.environ) -> tuple[list[Interpreter], list[Skipped]]:
+    """Those of this machine, the oldest version first, and what is none for us."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    skipped: dict[str, Skipped] = {}
+    asked: set[str] = set()
+    for what, path in _candidates(environment):
+        if path is None:
+            skipped[what] = Skipped(what, "there is no such command")
+            continue
+        real = os.path.realpath(path)
+        if not Path(real).name.startswith("python"):  # one program that goes by what it is called
+            real = str(path)
+        if real in asked:
+            continue
+        asked.add(real)
+        answer = _ask(real)
+        said = answer if isinstance(answer, dict) else None
+        reason = answer if isinstance(answer, str) else _why_not(answer)
+        if said is None or reason is not None:
+            key = said["executable"] if said else real
+            skipped.setdefault(key, Skipped(one_line(what), str(reason)))
+        else:
+            # The environment of a virtual one is left: it is the interpreter beneath that counts.
+            found.setdefault((said["executable"], said["prefix"]), said)
+    return _named(list(found.values())), list(skipped.values())
+
+
+def clean_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Without what tells an interpreter or pytest to behave otherwise, or in which environment."""
+    kept = {name: v for name, v in environment.items() if not name.startswith(_OURS)}
+    return {**kept, "PYTHONNOUSERSITE": "1"}
+
+
+def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, Path | None]]:
+    """(what it is called, where it is), perhaps several times; None: named, and not there."""
+    search = environment.get("PATH", os.defpath)
+    for name in environment.get("INTERPRETERS", "").split():
+        where = shutil.which(Path(name).expanduser(), path=search)
+        yield name, None if where is None else Path(where)
+    yield "this one", Path(sys.executable)
+    home = Path(environment.get("HOME") or "~").expanduser()
+    pyenv = Path(environment.get("PYENV_ROOT") or home / ".pyenv")
+    folders = [Path(entry) for entry in search.split(os.pathsep) if entry]
+    for folder in [*folders, Path("/usr/local/bin"), Path("/usr/bin")]:
+        if folder.resolve() != (pyenv / "shims").resolve():  # scripts; what they start comes below
+            yield from _interpreters_in(folder)
+    uv = environment.get("UV_PYTHON_INSTALL_DIR") or home / ".local/share/uv/python"
+    for folder in (pyenv / "versions", Path(uv)):
+        for version in _entries(folder):
+            yield from _interpreters_in(version / "bin")
+    conda = [home / name for name in ("miniconda3", "anaconda3", "miniforge3", "mambaforge")]
+    named = [Path(environment[name]) for name in ("CONDA_PREFIX",) if environment.get(name)]
+    for root in [*named, *conda, Path("/opt/conda"), Path("/opt/miniconda3")]:
+        for prefix in [root, *_entries(root / "envs")]:
+            yield from _interpreters_in(prefix / "bin")
+
+
+def _interpreters_in(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in _entries(folder):
+        if _NAMES.fullmatch(path.name) and path.is_file() and os.access(path, os.X_OK):
+            yield str(path), path
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _ask(executable: str) -> dict[str, Any] | str:
+    """What it says it is, or one sentence on why it does not."""
+    command = [executable, "-E", "-s", "-c", _QUESTION, description.__file__]
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="backslashreplace",
+            env=clean_environment(),
+            start_new_session=True,  # so that what a wrapper has started can be ended with it
+        )
+    except OSError as error:
+        return f"cannot be started ({error.strerror or error})"
+    try:
+        out, complaint = process.communicate(timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"did not say what it is within {_SECONDS:g} s"
+    finally:
+        with contextlib.suppress(OSError):  # it has ended, and left nobody behind
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode != 0:
+        last = complaint.strip().rpartition("\n")[2] or f"exit code {process.returncode}"
+        return f"cannot say what it is ({one_line(last)[:120]})"
+    try:
+        said = json.loads(out.strip().rpartition("\n")[2])
+    except ValueError:
+        said = None
+    needs = ("implementation", "version", "executable", "prefix", "storage")
+    if not isinstance(said, dict) or not all(isinstance(said.get(name), str) for name in needs):
+        return "does not answer as a Python would"
+    return said
+
+
+def _why_not(said: Mapping[str, Any]) -> str | None:
+    """None where the suite can run on it, else why not, and what would do."""
+    oldest = ".".join(map(str, OLDEST))
+    name = f"{one_line(said['implementation'])} {one_line(said['version'])}"
+    if said["implementation"] != "CPython":
+        return f"is {name}, needs CPython {oldest} or newer"
+    version = _version(said["version"])
+    if version[:2] < OLDEST:
+        return f"is {name}, needs CPython {oldest} or newer"
+    if not {"label", "free_threaded", "gil", "jit", "debug"} <= said.keys():
+        return "does not answer as a Python would"
+    if said["free_threaded"] and version[:2] < (3, 14):
+        return f"is {name}t, and cffi supports free-threaded builds from 3.14 on: install 3.14t"
+    return None
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", text)[:3]))
+
+
+def _named(found: list[dict[str, Any]]) -> list[Interpreter]:
+    """In order of version; those of one label are numbered."""
+    order = sorted(found, key=lambda s: (_version(s["version"]), s["label"], s["executable"]))
+    interpreters: list[Interpreter] = []
+    for said in order:
+        one = Interpreter(Path(said["executable"]), "", said["storage"], said)
+        before = sum(other.label == one.label for other in interpreters)
+        interpreters.append(replace(one, number=f"-{before + 1}") if before else one)
+    return interpreters
+
+
+def _slug(label: str) -> str:
+    return re.sub(r"[^a-z0-9.+]+", "-", label.lower())
