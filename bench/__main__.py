@@ -13,15 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import boundary_runs, gate_arguments, gate_command, peer_runs, runs
+from bench import explain_command, gate_arguments, gate_command, peer_runs, runs
+from bench.explain_command import BadRequest
 from bench.interpreters import command as interpreters_command
 from bench.views import (
-    account,
-    boundary,
     documents,
-    growth,
     interpreters,
-    ladder,
     limits,
     matrix,
     scaling,
@@ -29,10 +26,6 @@ from bench.views import (
 from bench.views import peers as peers_view
 
 OK, BAD_INPUT, NOT_COMPARABLE = 0, 2, 3
-
-
-class BadRequest(Exception):
-    """What was asked for cannot be done; the message says why, in one line."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,34 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=_matrix)
 
-    command = commands.add_parser("ladder", help="where a kernel's factor comes from, rung by rung")
-    command.add_argument("runs", nargs="*", type=Path, metavar="RUN")
-    command.add_argument("--kernel", metavar="K", help="default: all")
-    command.add_argument("--size", metavar="S", help="default: the largest that was measured")
-    command.add_argument("--format", choices=sorted(ladder.FORMATS), default="text")
-    command.set_defaults(command=_ladder)
-
-    command = commands.add_parser("account", help="what an element costs in Python, part by part")
-    command.add_argument("run", nargs="?", type=Path, metavar="RUN")
-    command.add_argument("--kernel", metavar="K", help="default: all")
-    command.add_argument("--format", choices=sorted(account.FORMATS), default="text")
-    command.set_defaults(command=_account)
-    command = commands.add_parser("growth", help="how time grows with size, and where it jumps")
-    command.add_argument("runs", nargs="*", type=Path, metavar="RUN")
-    command.add_argument(
-        "--kernel", nargs="+", action="extend", default=[], metavar="K", help="default: all"
-    )
-    command.add_argument("--format", choices=sorted(growth.FORMATS), default="text")
-    command.add_argument(
-        "--svg", type=Path, metavar="FILE", help="draw one kernel's chart there instead"
-    )
-    command.set_defaults(command=_growth)
-    command = commands.add_parser(
-        "boundary", help="what crossing into native code costs, and from which size on it wins"
-    )
-    command.add_argument("runs", nargs="*", type=Path, metavar="RUN")
-    command.add_argument("--format", choices=sorted(boundary.FORMATS), default="text")
-    command.set_defaults(command=_boundary)
+    explain_command.add_commands(commands)
 
     command = commands.add_parser("limits", help="what this machine can do at most, measured now")
     command.add_argument("--format", choices=sorted(limits.FORMATS), default="text")
@@ -184,57 +150,6 @@ def _matrix(options: argparse.Namespace) -> int:
     if not run.ours:
         raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so it has no matrix")
     print(matrix.FORMATS[options.format](run))
-    return OK
-
-
-def _ladder(options: argparse.Namespace) -> int:
-    drawn = []
-    for run in runs.load_all(options.runs):
-        found = ladder.ladders(run, options.kernel, options.size)
-        drawn.append(ladder.FORMATS[options.format](run, found))
-    print("\n".join(drawn))
-    return OK
-
-
-def _account(options: argparse.Namespace) -> int:
-    run = runs.load(options.run or runs.newest())
-    print(account.FORMATS[options.format](run, account.accounts(run, options.kernel)))
-    return OK
-
-
-def _growth(options: argparse.Namespace) -> int:
-    run = scaling.merged(runs.load_all(options.runs))
-    measured = list(dict.fromkeys(facts.kernel for _, facts in run.ours))
-    if not measured:
-        raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so nothing grows in it")
-    for kernel in options.kernel:
-        if kernel not in measured:
-            raise BadRequest(
-                f"--kernel: got {runs.one_line(kernel)}, needs one of {', '.join(measured)}"
-            )
-    if options.svg is None:
-        print(growth.FORMATS[options.format](run, options.kernel))
-    else:
-        _draw_growth(run, options.kernel, options.svg)
-    return OK
-
-
-def _draw_growth(run: runs.Run, kernels: list[str], path: Path) -> None:
-    from bench.views.report import growth_chart
-
-    if len(kernels) != 1:
-        raise BadRequest(f"--svg: got {len(kernels)} kernels, needs exactly one --kernel")
-    if path.is_dir():
-        raise BadRequest(f"{path}: is a folder, needs the name of a file")
-    drawn = growth_chart(run, kernels[0])
-    if drawn is None:
-        raise BadRequest(f"{run.source}: has {kernels[0]} at one size only, a chart needs two")
-    runs.write_whole(path, drawn)
-    print(path)
-
-
-def _boundary(options: argparse.Namespace) -> int:
-    print(boundary.FORMATS[options.format](boundary_runs.merged(runs.load_all(options.runs))))
     return OK
 
 

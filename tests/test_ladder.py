@@ -73,7 +73,7 @@ def test_alternating_rounds_that_differ_widen_the_rung_and_are_shown() -> None:
 def test_many_factors_that_are_off_to_the_same_side_do_not_agree() -> None:
     found = ladder(made(*chain([32.0, 16.0, 8.0, 4.0, 2.0, 1.0], off=1.2)), "k")
     assert not found.agrees
-    assert "NOT the same" in view.as_text(made(*chain([4.0, 2.0, 1.0], off=1.2)), [found])
+    assert "NOT the same" in view.as_text([(made(*chain([4.0, 2.0, 1.0], off=1.2)), found)])
 
 
 def test_a_step_over_another_rung_is_not_taken_for_this_one() -> None:

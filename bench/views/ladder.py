@@ -12,6 +12,8 @@ from bench.views.factors import Climbed, Ladder, kernels, ladder
 # What an int8 product replaces: the trap is that it may not be faster.
 INSTEAD_OF = {"matmul_i8_i32": "matmul_f32", "quantized_matmul_f32": "matmul_f32"}
 
+Found = Sequence[tuple[Run, Ladder]]
+
 _HEADER = ["rung", "changes", "time", "factor", "+-", "so far"]
 
 
@@ -104,12 +106,12 @@ def notes(found: Ladder, run: Run) -> list[str]:
     return lines + [f"not in this run: {rung.variant} ({rung.idea})" for rung in found.missing]
 
 
-def how_to_read(run: Run) -> list[str]:
+def how_to_read(found: Found) -> list[str]:
     lines = [
         "factor: how many times as fast as the rung before; so far: as the first. +-: how far the "
         "two minima repeat, and how far alternating rounds of the two differ from them."
     ]
-    if any(facts.evidence for _, facts in run.ours):
+    if any(rung.facts.evidence for _, one in found for rung in one.rungs):
         lines.append(
             "instr, B beyond L1: executed, and fetched into a simulated first-level cache, for one "
             "element (products: one multiply-add)."
@@ -120,9 +122,9 @@ def how_to_read(run: Run) -> list[str]:
 # --- The three formats ---------------------------------------------------------------------------
 
 
-def as_text(run: Run, found: Sequence[Ladder]) -> str:
+def as_text(found: Found) -> str:
     blocks = []
-    for one in found:
+    for run, one in found:
         header, lines = cells(one, run)
         figures = [[line[0], *line[2:-2]] for line in lines]
         drawn = _columns([[header[0], *header[2:-2]], *figures])
@@ -133,8 +135,14 @@ def as_text(run: Run, found: Sequence[Ladder]) -> str:
             rows.append(f"{left}  {text}")
             if evidence_line:
                 rows.append(f"{'':{len(left)}}    {evidence_line}")
-        blocks.append("\n".join([title(one), "", *rows, "", *notes(one, run)]))
-    return "\n\n\n".join([*blocks, "\n".join(how_to_read(run))])
+        blocks.append("\n".join([_heading(found, run, one), "", *rows, "", *notes(one, run)]))
+    return "\n\n\n".join([*blocks, "\n".join(how_to_read(found))])
+
+
+def _heading(found: Found, run: Run, one: Ladder) -> str:
+    """The title, with the run where there are several."""
+    several = len({run.source for run, _ in found}) > 1
+    return f"{run.source}: {title(one)}" if several else title(one)
 
 
 def _columns(rows: list[list[str]]) -> list[str]:
@@ -149,17 +157,17 @@ def _columns(rows: list[list[str]]) -> list[str]:
     ]
 
 
-def as_markdown(run: Run, found: Sequence[Ladder]) -> str:
+def as_markdown(found: Found) -> str:
     blocks = []
-    for one in found:
+    for run, one in found:
         header, lines = cells(one, run)
         table = matrix.markdown_table(header, lines, notes(one, run), texts=2)
-        blocks.append(f"**{units.escaped(title(one))}**\n\n{table}")
-    return "\n\n".join([*blocks, "  \n".join(map(units.escaped, how_to_read(run)))])
+        blocks.append(f"**{units.escaped(_heading(found, run, one))}**\n\n{table}")
+    return "\n\n".join([*blocks, "  \n".join(map(units.escaped, how_to_read(found)))])
 
 
-def as_json(run: Run, found: Sequence[Ladder]) -> str:
-    return json.dumps([_as_object(run, one) for one in found], indent=2)
+def as_json(found: Found) -> str:
+    return json.dumps([_as_object(run, one) for run, one in found], indent=2)
 
 
 def _as_object(run: Run, found: Ladder) -> dict[str, object]:
@@ -198,7 +206,7 @@ def _as_object(run: Run, found: Ladder) -> dict[str, object]:
     }
 
 
-FORMATS: dict[str, Callable[[Run, Sequence[Ladder]], str]] = {
+FORMATS: dict[str, Callable[[Found], str]] = {
     "text": as_text,
     "md": as_markdown,
     "json": as_json,
