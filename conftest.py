@@ -68,6 +68,9 @@ def pytest_configure(config: pytest.Config) -> None:
     share = QUICK_SHARE if config.getoption("quick") else 1.0
     cap = share * float(config.getoption("benchmark_max_time"))
     config.stash[_SESSION] = Session(cap, config.getoption("peer_threads"))
+    config.addinivalue_line(
+        "markers", "interpreter: times the interpreter and no code of ours; the gate leaves it out"
+    )
     config.addinivalue_line("markers", "operation: run the test for every operation of Python")
     config.addinivalue_line(
         "markers", "kernel(name): run the test for every variant and size of that registry row"

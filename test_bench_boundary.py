@@ -7,6 +7,7 @@ NATIVE = ("cffi API", "cffi ABI", "ctypes")
 HOLDERS = ("Python", "cffi API", "ctypes")
 
 
+@pytest.mark.interpreter
 @pytest.mark.parametrize("binding", ("Python", *NATIVE))
 def test_empty_call(cross, binding):
     cross("empty call", binding, 0)
@@ -21,17 +22,20 @@ def test_checked_method(cross):
     cross("ReLU, checked method", "cffi API", 1)
 
 
+@pytest.mark.interpreter
 @pytest.mark.parametrize("binding", HOLDERS)
 def test_buffer(cross, binding):
     cross("array as buffer", binding, 1)
 
 
+@pytest.mark.interpreter
 @pytest.mark.parametrize("element", ("float32", "int8"))
 @pytest.mark.parametrize("binding", HOLDERS)
 def test_list_to_buffer(cross, binding, element):
     cross("list to buffer", binding, 10_000, element)
 
 
+@pytest.mark.interpreter
 @pytest.mark.parametrize("element", ("float32", "int8"))
 @pytest.mark.parametrize("binding", HOLDERS)
 def test_buffer_to_list(cross, binding, element):

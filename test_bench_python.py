@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.mark.interpreter
 @pytest.mark.operation
 def test_operation(measure_operation, operation):
     measure_operation(operation)

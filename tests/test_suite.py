@@ -225,9 +225,8 @@ def test_a_step_of_a_stale_tier_is_not_measured(tmp_path: Path) -> None:
     checkout.replace("kernels_c/portable/matmul_ijk.cpp", "float total = 0.0f;", "float total = 0;")
     run = checkout.pytest("test_bench_matmul.py", *SHORT, "-k", "c-autovec_ijk-64]")
     assert run.returncode == 2
-    assert "tier autovec was built before kernels_c/portable/matmul_ijk.cpp changed" in (
-        run.stdout + run.stderr
-    )
+    # Whether the CPU can run it is asked through the scalar tier, which is stale, too.
+    assert "was built before kernels_c/portable/matmul_ijk.cpp changed" in run.stdout + run.stderr
 
 
 def test_a_variant_that_raises_at_one_size_is_withdrawn_at_all(tmp_path: Path) -> None:

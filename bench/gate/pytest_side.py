@@ -37,6 +37,8 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+# Marks benchmarks of the interpreter alone: no change of the checkout can slow them down.
+INTERPRETER = "interpreter"
 _PLAIN = (str, int, float, bool, type(None))
 _LONGEST_REASON = 300
 # Of a round: calls before it that are not timed, as the other process has just used the caches.
@@ -305,6 +307,7 @@ def run_pytest(plugin: Any, arguments: list[str]) -> int:
     # An editable install of the checkout would answer for modules that this side does not have.
     sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", "")]
     options = ["-q", "-p", "no:cacheprovider", "--benchmark-only", "--rootdir", root]
+    options += ["-m", f"not {INTERPRETER}"]
     return int(pytest.main([*options, *arguments], plugins=[plugin]))
 
 
