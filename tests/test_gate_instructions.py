@@ -14,10 +14,11 @@ import regressions
 from checkout import ROOT, Checkout
 
 from bench import registry
-from bench.gate import callgrind, counting, counts, instructions
+from bench.gate import counts, instructions
 from bench.gate.instructions import Case, Count, Counts, counted_shape, judge, judge_counts
 from bench.gate.pairs import Pair
 from bench.gate_runs import INCONCLUSIVE, PASS, REGRESSED, SKIPPED, UNCOMPARABLE, Judged, Unjudged
+from bench.measure import callgrind, counting
 
 needs_valgrind = pytest.mark.skipif(
     callgrind.why_unavailable() is not None, reason=str(callgrind.why_unavailable())

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import registry
-from bench.gate import callgrind
 from bench.gate_runs import INCONCLUSIVE, PASS, REGRESSED, SKIPPED, UNCOMPARABLE, Judged, Unjudged
+from bench.measure import callgrind
 from bench.registry import Kernel, Layout, Shape
 
 Case = tuple[str, str, str]  # kernel, variant, size

@@ -17,10 +17,10 @@ from typing import Any
 
 import kernels_c
 from bench import registry
-from bench.gate.counting import WARM_CALLS, counted
 from bench.gate.loading import load_python_copy, load_tier_copy
 from bench.measure import data
 from bench.measure.cases import Case
+from bench.measure.counting import WARM_CALLS, counted
 from bench.measure.layouts import make_case
 
 # Fewer distinct values than are timed: drawing a quarter of a million takes seconds under valgrind,
