@@ -5,6 +5,7 @@ AT&T syntax, x86-64.
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 import subprocess
@@ -31,7 +32,9 @@ class DisassemblyFailed(RuntimeError):
 
 
 def why_unavailable() -> str | None:
-    """None where there is an objdump, else the reason, with the command that helps."""
+    """None where machine code can be read, else the reason, with the command that helps."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return f"machine code is read for x86-64 only, and this is {platform.machine()}"
     if shutil.which("objdump") is None:
         return (
             "objdump was not found; install it (Debian, Ubuntu: apt-get install binutils; "
