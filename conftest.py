@@ -219,6 +219,7 @@ def pytest_benchmark_compare_machine_info(
 
 def pytest_benchmark_update_json(config: Any, benchmarks: Any, output_json: dict[str, Any]) -> None:
     from bench.measure.derived import add_derived_figures, correct_options
+    from bench.measure.evidence import add_evidence
 
     limits = config.stash[_SESSION].finished_limits()
     if limits:
@@ -226,6 +227,9 @@ def pytest_benchmark_update_json(config: Any, benchmarks: Any, output_json: dict
         output_json["machine_info"]["limits"] = rows
     add_derived_figures(output_json["benchmarks"], limits)
     correct_options(output_json["benchmarks"])
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    say = print if terminal is None else terminal.write_line
+    add_evidence(output_json, config.getoption("explain"), say)  # all timing is done
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables

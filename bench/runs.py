@@ -472,14 +472,24 @@ def _evidence(check: Checker, fullname: str, value: Any) -> Evidence | None:
     def optional(read: Callable[..., Any], name: str) -> Any:
         return None if row.get(name) is None else read(row[name], f"{where}.{name}")
 
+    per, bits, fma = (row.get(name) for name in ("per", "vector_bits", "fma"))
+    if per not in ("element", "multiply-add"):
+        raise check.bad(f"{where}.per", per, '"element" or "multiply-add"')
+    if isinstance(bits, (bool, float)) or bits not in (None, 0, 128, 256, 512):
+        raise check.bad(f"{where}.vector_bits", bits, "0, 128, 256 or 512")
+    if not (fma is None or isinstance(fma, bool)):
+        raise check.bad(f"{where}.fma", fma, "true or false")
+    size = optional(check.text, "size")
+    if size is None and row.get("instructions") is not None:
+        raise check.bad(f"{where}.size", size, "the size at which instructions were counted")
     calls = check.sequence(row.get("math_calls", []), f"{where}.math_calls")
     return Evidence(
         instructions=optional(check.number, "instructions"),
         l1_bytes=optional(check.number, "l1_bytes"),
-        per=check.text(row.get("per"), f"{where}.per"),
-        size=optional(check.text, "size"),
-        vector_bits=optional(check.whole, "vector_bits"),
-        fma=None if row.get("fma") is None else row["fma"] is True,
+        per=per,
+        size=size,
+        vector_bits=bits,
+        fma=fma,
         math_calls=tuple(check.text(name, f"{where}.math_calls") for name in calls),
     )
 

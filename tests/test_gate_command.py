@@ -19,7 +19,7 @@ import pytest
 
 from bench import gate_arguments, gate_runs
 from bench.__main__ import main
-from bench.gate import callgrind
+from bench.measure import callgrind
 from tests.gate_project import Project
 from tests.test_gate_saved import OTHER, SLOW, benchmark, run, usual, written
 

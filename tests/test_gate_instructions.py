@@ -18,11 +18,12 @@ from checkout import ROOT, Checkout
 
 import kernels_c
 from bench import registry
-from bench.gate import callgrind, counting, counts, instructions
+from bench.gate import counts, instructions
 from bench.gate.instructions import Case, Count, Counts, counted_shape, judge, judge_counts
 from bench.gate.instructions_side import NotHere, Side
 from bench.gate.pairs import Pair
 from bench.gate_runs import INCONCLUSIVE, PASS, REGRESSED, SKIPPED, UNCOMPARABLE, Judged, Unjudged
+from bench.measure import callgrind, counting
 from bench.measure.layouts import make_case
 
 needs_valgrind = pytest.mark.skipif(

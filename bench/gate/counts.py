@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from time import monotonic
 
-from bench.gate import callgrind, counting, instructions
+from bench.gate import instructions
 from bench.gate.errors import GateError
 from bench.gate.instructions import Count, Counts
 from bench.gate.pairs import Pair
@@ -19,6 +19,7 @@ from bench.gate.side_pytest import command_of
 from bench.gate.sides import Side
 from bench.gate.timing import Settings, inventory_of, sampler_for
 from bench.gate_runs import INCONCLUSIVE, INSTRUCTIONS, UNCOMPARABLE, Gate, Judged, Unjudged
+from bench.measure import callgrind, counting
 from bench.measure.facts import cpu_name, usable_cores
 
 _JOBS = 2  # processes at once: counts do not depend on what else runs

@@ -7,9 +7,7 @@ caches, the width of vectors. Only alternating rounds see that.
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import registry
-from bench.gate import callgrind
 from bench.gate_runs import INCONCLUSIVE, PASS, REGRESSED, SKIPPED, UNCOMPARABLE, Judged, Unjudged
+from bench.measure.counted_calls import count_in_child
 from bench.registry import Kernel, Layout, Shape
 
 Case = tuple[str, str, str]  # kernel, variant, size
@@ -39,9 +37,6 @@ _WHIM = 5.0
 _MOST_PYTHON_ELEMENTS = 16**3
 _MOST_FLOPS = {"portable": 1_200_000, "avx2": 10_000_000}
 _PORTABLE = ("debug", "scalar", "autovec", "fastmath")
-
-# What native blocking and streaming are chosen by; valgrind's processor describes its own caches.
-_CACHES = {"BAREMETAL_CACHES": "32768,1048576,33554432"}
 # Far beyond what a run takes: a kernel that hangs must not hang the gate.
 _TIMEOUT = 900.0
 
@@ -95,7 +90,7 @@ def count_kernels(
            the size of the environment, the path, and where libraries and modules lie
     cache  simulate caches as well, at three times the time
 
-    Raises callgrind.CountingFailed.
+    Raises bench.measure.callgrind.CountingFailed.
     """
     to_count: dict[Case, Case] = {}
     for kernel_name, variant, size in cases:
@@ -108,27 +103,16 @@ def count_kernels(
         distinct.reverse()
     found: dict[Case, Count | str] = {}
     with tempfile.TemporaryDirectory(prefix="baremetal-counts-" + "x" * (7 * turn)) as folder:
-        wanted, answers = Path(folder, "cases.json"), Path(folder, "answers.json")
-        wanted.write_text(json.dumps(distinct), encoding="utf-8")
-        command = [
-            sys.executable, "-m", "bench.gate.instructions_side",
-            str(root), folder, str(turn), str(wanted), str(answers),
-        ]  # fmt: skip
-        environment = {"PYTHONPATH": str(harness), "TURN": "x" * (24 + 1000 * turn), **_CACHES}
-        counts = callgrind.count(
-            command, Path(folder), environment=environment, cache=cache, seconds=_TIMEOUT
+        child = ["bench.gate.instructions_side", str(root), folder, str(turn)]
+        environment = {"PYTHONPATH": str(harness), "TURN": "x" * (24 + 1000 * turn)}
+        answers = count_in_child(
+            child, distinct, Path(folder), environment=environment, cache=cache, seconds=_TIMEOUT
         )
-        try:
-            reasons = json.loads(answers.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise callgrind.CountingFailed("the counted process left no answers") from None
-    by_number = {int(c.label): c for c in counts}
-    for number, (case, reason) in enumerate(zip(distinct, reasons, strict=True)):
-        if reason is not None:
-            found[case] = str(reason)
-            continue
-        c = by_number[number]
-        found[case] = Count(c.instructions, case[2], c.d1_misses, c.ll_misses)
+    for case, answer in zip(distinct, answers, strict=True):
+        if isinstance(answer, str):
+            found[case] = answer
+        else:
+            found[case] = Count(answer.instructions, case[2], answer.d1_misses, answer.ll_misses)
     return {case: found[counted] for case, counted in to_count.items()}
 
 

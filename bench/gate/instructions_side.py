@@ -1,40 +1,22 @@
 """One side's kernels, each called where callgrind counts: what instructions.py runs under valgrind.
 
-    python -m bench.gate.instructions_side ROOT SCRATCH SEED CASES ANSWERS
+    python -m bench.gate.instructions_side ROOT SCRATCH SEED WANTED ANSWERS
 
-CASES is a file with a JSON list of [kernel, variant, size]; ANSWERS is written: why a case was not
-counted, as a JSON list of texts and nulls. A case's label is its number.
+WANTED is a file with a JSON list of [kernel, variant, size]; ANSWERS as counted_child.py writes it.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import kernels_c
 from bench import registry
-from bench.gate.counting import WARM_CALLS, counted
 from bench.gate.loading import load_python_copy, load_tier_copy
-from bench.measure import data
 from bench.measure.cases import Case
-from bench.measure.layouts import make_case
-
-# Fewer distinct values than are timed: drawing a quarter of a million takes seconds under valgrind,
-# and counts depend on the values only where a kernel branches.
-data.BLOCK = 4093
-
-# Native code does not change as it runs: once to map its pages, once to find its caches and memory.
-_NATIVE_WARM_CALLS = 2
-
-Called = tuple[Callable[..., Any], tuple[Any, ...]]
-
-
-class NotHere(Exception):
-    """This side, or valgrind's processor, lacks what the case needs; the message is the reason."""
+from bench.measure.counted_child import Called, Cases, NotHere, answer
 
 
 class Side:
@@ -79,24 +61,16 @@ class Side:
         return self._modules[name]
 
 
-def main(root: str, scratch: str, seed: str, cases: str, answers: str) -> None:
+def main(root: str, scratch: str, seed: str, wanted: str, answers: str) -> None:
     sys.dont_write_bytecode = True  # in a checkout that may be the user's
     side = Side(Path(root), Path(scratch), random.Random(int(seed)))
-    made: dict[tuple[str, str], Case] = {}  # variants share their input
-    why_not: list[str | None] = []
-    wanted = json.loads(Path(cases).read_text(encoding="utf-8"))
-    for number, (kernel_name, variant, size) in enumerate(wanted):
-        kernel = registry.kernel(kernel_name)
-        if (kernel_name, size) not in made:
-            made[kernel_name, size] = make_case(kernel, kernel.shape_named(size))
-        try:
-            function, args = side.call(made[kernel_name, size], variant)
-            warm = WARM_CALLS if variant.startswith("py-") else _NATIVE_WARM_CALLS
-            counted(function, args, str(number), warm)
-            why_not.append(None)
-        except NotHere as reason:
-            why_not.append(str(reason))
-    Path(answers).write_text(json.dumps(why_not), encoding="utf-8")
+    cases = Cases()
+
+    def called(item: list[str]) -> tuple[Called, bool]:
+        kernel, variant, size = item
+        return side.call(cases.at(kernel, size), variant), not variant.startswith("py-")
+
+    answer(wanted, answers, called)
 
 
 if __name__ == "__main__":

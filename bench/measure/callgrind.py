@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from operator import sub
 from pathlib import Path
 
-from bench.gate.counting import BEGIN, END, FAILED, LOG, PAIRS
+from bench.measure.counting import BEGIN, END, FAILED, LOG, PAIRS
 
 _ALIASES = ("", "__")  # valgrind may know a function by the C library's own name for it
 # What an allocator does depends on everything allocated before: whether a growing list is extended
