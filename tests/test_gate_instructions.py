@@ -113,7 +113,10 @@ def test_a_tier_that_valgrind_cannot_run_is_skipped_with_the_reason(base: list[C
 def test_a_function_that_a_checkout_lacks_is_said_to_be_missing(tmp_path: Path) -> None:
     """As in a base from before the step."""
     side = Side(ROOT, tmp_path, random.Random(0))
-    older: Any = SimpleNamespace(lib=SimpleNamespace(), ffi=kernels_c.load_tier("scalar").ffi)
+    now = kernels_c.load_tier("scalar")
+    older: Any = SimpleNamespace(
+        lib=SimpleNamespace(), ffi=now.ffi, build_info=now.build_info, threads=1
+    )
     side._tiers["scalar"] = older
     case = make_case(registry.kernel("matmul_f32"), (2, 2, 2))
     with pytest.raises(NotHere, match=r"^not in this checkout: .*'matmul_ijk_f32'$"):

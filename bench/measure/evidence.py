@@ -73,11 +73,29 @@ def add_evidence(run: dict[str, Any], counting: bool, say: Callable[[str], None]
         collected = Collected(unavailable=[f"collecting evidence failed: {error!r}"])
     for case, row in collected.rows.items():
         cases[case]["evidence"] = row
+    if counting:
+        collected.unavailable += _count_operations(run["benchmarks"])
     if collected.unavailable:
         run["machine_info"]["evidence_unavailable"] = collected.unavailable
         if counting:
             for reason in collected.unavailable:
                 say(f"evidence: {reason}")
+
+
+def _count_operations(benchmarks: list[dict[str, Any]]) -> list[str]:
+    """The instructions of Python's operations into their extra_info; why not, if not."""
+    infos = {
+        b["extra_info"]["operation"]: b["extra_info"]
+        for b in benchmarks
+        if "operation" in b.get("extra_info", {})
+    }
+    calls = {name: ("kernels_py.operations", "perform", [name]) for name in infos}
+    try:
+        for name, instructions in instructions_of_calls(calls).items():
+            infos[name]["instructions"] = instructions
+    except (CountingFailed, KeyboardInterrupt) as reason:
+        return [f"Python's operations were not counted: {reason}"]
+    return []
 
 
 def collect(
