@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from bench import boundary_runs, runs
-from bench.views import account, boundary, growth, interpreters, ladder, ladder_by, scaling
+from bench.views import (
+    account,
+    account_by,
+    boundary,
+    growth,
+    interpreters,
+    ladder,
+    ladder_by,
+    scaling,
+)
 
 OK = 0
 
@@ -30,8 +39,9 @@ def add_commands(commands: Any) -> None:
     command.set_defaults(command=_ladder)
 
     command = commands.add_parser("account", help="what an element costs in Python, part by part")
-    command.add_argument("run", nargs="?", type=Path, metavar="RUN")
+    command.add_argument("runs", nargs="*", type=Path, metavar="RUN")
     command.add_argument("--kernel", metavar="K", help="default: all")
+    command.add_argument("--by", choices=["interpreter"], help="several runs side by side")
     command.add_argument("--format", choices=sorted(account.FORMATS), default="text")
     command.set_defaults(command=_account)
     command = commands.add_parser("growth", help="how time grows with size, and where it jumps")
@@ -55,8 +65,7 @@ def add_commands(commands: Any) -> None:
 def _ladder(options: argparse.Namespace) -> int:
     kernel, size = options.kernel, options.size
     if options.by is not None:
-        paths = options.runs or [runs.newest()]
-        saved = [run for path in paths for run in interpreters.load(path)]
+        saved = _of_interpreters(options.runs)
         print(ladder_by.FORMATS[options.format](ladder_by.tables(saved, kernel, size)))
         return OK
     saved = runs.load_all(options.runs)
@@ -66,9 +75,19 @@ def _ladder(options: argparse.Namespace) -> int:
 
 
 def _account(options: argparse.Namespace) -> int:
-    run = runs.load(options.run or runs.newest())
+    if options.by is not None:
+        print(account_by.FORMATS[options.format](_of_interpreters(options.runs)))
+        return OK
+    if len(options.runs) > 1:
+        raise BadRequest(f"account: got {len(options.runs)} runs, needs one, or --by interpreter")
+    run = runs.load(options.runs[0] if options.runs else runs.newest())
     print(account.FORMATS[options.format](run, account.accounts(run, options.kernel)))
     return OK
+
+
+def _of_interpreters(paths: list[Path]) -> list[runs.Run]:
+    """The runs, or those in the folders, that are named; the newest one otherwise."""
+    return [run for path in paths or [runs.newest()] for run in interpreters.load(path)]
 
 
 def _growth(options: argparse.Namespace) -> int:

@@ -6,8 +6,8 @@ A document says where:
     ...whatever stands here is replaced...
     <!-- end -->
 
-The path is relative to the document. A single figure stands within a sentence; figures.py has the
-forms:
+The path is relative to the document; some tables want to know more: a kernel, its size. A single
+figure stands within a sentence; figures.py has the forms:
 
     <!-- figure: results/reference.json ratio matmul_f32 500 py-loop c-avx2 -->...<!-- end -->
 """
@@ -18,17 +18,21 @@ import os
 import re
 from collections.abc import Callable
 from functools import cache
+from inspect import signature
 from pathlib import Path
 
 from bench import gate_ledger, peer_runs, runs
 from bench.peer_runs import PeerRun
 from bench.runs import Run
 from bench.views import (
+    account,
+    account_by,
     boundary,
     claims,
     figures,
     growth,
     interpreters,
+    ladder,
     limits,
     matrix,
     peers,
@@ -44,10 +48,25 @@ def _of_peers(view: Callable[[PeerRun], str]) -> Callable[[Path], str]:
     return lambda path: view(peer_runs.load(path))
 
 
-RENDERERS: dict[str, Callable[[Path], str]] = {
+def _ladder(path: Path, kernel: str, size: str | None = None) -> str:
+    run = runs.load(path)
+    return ladder.as_markdown([(run, one) for one in ladder.ladders(run, kernel, size)])
+
+
+def _account(path: Path, *kernels: str) -> str:
+    run = runs.load(path)
+    every = account.accounts(run)
+    return account.as_markdown(run, [a for a in every if not kernels or a.kernel in kernels])
+
+
+# By name: what is made of a file, and of the words after it.
+RENDERERS: dict[str, Callable[..., str]] = {
     "matrix": _of_run(matrix.as_markdown),
     "claims": _of_run(claims.as_markdown),
-    "growth": _of_run(growth.as_markdown),
+    "ladder": _ladder,
+    "account": _account,
+    "account-by-interpreter": lambda path: account_by.as_markdown(interpreters.load(path)),
+    "growth": lambda path, *kernels: growth.as_markdown(runs.load(path), kernels),
     "machine": _of_run(matrix.machine_line),
     "limits": _of_run(lambda run: limits.as_markdown(run.limits)),
     "shares": _of_run(limits.shares_as_markdown),
@@ -59,7 +78,7 @@ RENDERERS: dict[str, Callable[[Path], str]] = {
 }
 
 _FIGURE = re.compile(r"(<!-- figure: (\S+) ([^>]*?) -->)([^<]*)(<!-- end -->)")
-_BLOCK = re.compile(r"(<!-- render: (\S+) (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- render: (\S+) (\S+)((?: [\w-]+)*) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 class BadDocument(Exception):
@@ -95,10 +114,15 @@ def rendered(text: str, path: Path) -> str:
             )
 
     def block(match: re.Match[str]) -> str:
-        opening, name, run, _, closing = match.groups()
+        opening, name, run, words, _, closing = match.groups()
         if name not in RENDERERS:
             raise BadDocument(f"{path}: got render: {name}, needs one of {', '.join(RENDERERS)}")
-        return f"{opening}{RENDERERS[name](path.parent / run)}\n{closing}"
+        renderer, arguments = RENDERERS[name], (path.parent / run, *words.split())
+        try:
+            signature(renderer).bind(*arguments)
+        except TypeError as error:
+            raise BadDocument(f"{path}: got render: {name}{words}: {error}") from None
+        return f"{opening}{renderer(*arguments)}\n{closing}"
 
     def single(match: re.Match[str]) -> str:
         opening, run, words, _, closing = match.groups()
