@@ -299,6 +299,7 @@ def test_a_run_of_another_kind_than_asked_for_is_not_saved(
         (["--only", "3.99t"], "there is no interpreter '3.99t'"),
         (["--only", "3.9"], "there is no interpreter '3.9'"),
         (["-o", "taken"], "taken: is no folder"),
+        (["-o", "/proc/nowhere", "--only", "3.99"], "/proc/nowhere: "),
     ],
 )
 def test_bad_requests(
@@ -324,6 +325,9 @@ def test_the_list_names_what_can_be_chosen(
     fake(machine / "python3.98", "echo hello")
     assert command_line.main(["interpreters", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert command_line.main(["interpreters", "--list", "--only", "3.99"]) == 0
+    (only,) = capsys.readouterr().out.splitlines()
+    assert only in lines
     assert f"cpython-3.99.0: CPython 3.99.0, {machine}/python3.99 (GCC 15)" in lines
     assert f"skipped: {machine}/python3.98: does not answer as a Python would" in lines
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         names = ", ".join(setting.name for one in found for setting in one.settings) or "none"
         return _refuse(f"--only: there is no interpreter {unknown[0]!r}; found: {names}")
     if options.list:
-        print("\n".join(listing(found, skipped)))
+        print("\n".join(listing(chosen, [] if options.only else skipped)))
         return OK
     if options.output is not None and options.output.exists() and not options.output.is_dir():
         return _refuse(f"{options.output}: is no folder, needs one for the runs")
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         return _refuse("no CPython 3.10 or newer was found; name one in INTERPRETERS")
     saved: list[Path] = []
     try:
-        with _asked_to_end():
+        with _asked_to_end(), _writable(options.output or runs.STORAGE):
             _measure(chosen, options, saved)
     except KeyboardInterrupt:
         return _refuse(f"interrupted; {len(saved)} of {len(chosen)} runs were saved")
@@ -80,16 +81,13 @@ def run(options: argparse.Namespace) -> int:
     return OK
 
 
-def listing(found: list[Interpreter], skipped: list[Skipped]) -> list[str]:
+def listing(chosen: list[tuple[Interpreter, Setting]], skipped: Sequence[Skipped]) -> list[str]:
     """A line for each, what is skipped last."""
     lines = []
-    for interpreter in found:
+    for interpreter, setting in chosen:
         said = interpreter.said
         built = ", ".join([runs.one_line(said.get("compiler")), *said.get("configured", ())])
-        lines += [
-            f"{setting.name}: {setting.label}, {interpreter.executable} ({built})"
-            for setting in interpreter.settings
-        ]
+        lines.append(f"{setting.name}: {setting.label}, {interpreter.executable} ({built})")
     return lines + [f"skipped: {one.what}: {one.reason}" for one in skipped]
 
 
@@ -157,6 +155,22 @@ def _asked_to_end() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Where runs go is there before minutes are spent on them, and gone again if none came. Raises
+    OSError."""
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        yield
+    finally:
+        if made:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
 
 
 def _show(saved: list[Path]) -> None:
