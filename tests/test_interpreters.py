@@ -28,7 +28,7 @@ PLAIN = {"free_threaded": False, "gil": True, "jit": None, "debug": False, "comp
 def said(version: str, executable: Path, **more: Any) -> dict[str, Any]:
     """What an interpreter of that version answers."""
     facts = {"implementation": "CPython", "version": version, **PLAIN, **more}
-    where = {"executable": str(executable), "prefix": "/nowhere", "storage": "Fake-CPython-3.99"}
+    where = {"executable": str(executable), "prefix": "/nowhere"}
     return {**facts, **where, "label": description.label(facts)}
 
 
@@ -210,15 +210,13 @@ def test_both_ways_of_a_free_threaded_one_are_measured_and_saved(
     assert shown.err.count("installing") == 1
 
 
-def test_without_a_folder_runs_are_numbered_where_pytest_benchmark_keeps_them(
+def test_without_a_folder_no_run_becomes_the_newest_of_pytest_benchmark(
     machine: Path, tmp_path: Path
 ) -> None:
-    earlier = tmp_path / ".benchmarks/Linux-CPython-3.11-64bit/0041_reference.json"
-    earlier.parent.mkdir(parents=True)
-    earlier.write_text("{}")
     fake(machine / "python3.99", said("3.99.0", machine / "python3.99"), measuring(tmp_path))
     assert command_line.main(["interpreters", "--only", "cpython-3.99.0"]) == 0
-    assert (tmp_path / ".benchmarks/Fake-CPython-3.99/0042_cpython-3.99.0.json").is_file()
+    assert (tmp_path / ".interpreters/cpython-3.99.0.json").is_file()
+    assert not (tmp_path / ".benchmarks").exists()
 
 
 def test_an_environment_is_made_once_and_again_when_it_was_not_finished(

@@ -20,6 +20,8 @@ from bench.interpreters.discovery import Interpreter, Setting, Skipped, find
 
 OK, BAD_INPUT = 0, 2
 WORK = Path(".venv-interpreters")
+# Not pytest-benchmark's storage, whose newest run is what others are compared with.
+STORAGE = Path(".interpreters")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -38,7 +40,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="save there, as NAME.json; default: in .benchmarks, as pytest-benchmark does",
+        default=STORAGE,
+        help=f"save there, as NAME.json; default: {STORAGE}",
     )
     command.set_defaults(command=run)
 
@@ -63,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     if options.list:
         print("\n".join(listing(chosen, [] if options.only else skipped)))
         return OK
-    if options.output is not None and options.output.exists() and not options.output.is_dir():
+    if options.output.exists() and not options.output.is_dir():
         return _refuse(f"{options.output}: is no folder, needs one for the runs")
     if not (running.ROOT / "conftest.py").is_file():
         return _refuse(f"{running.ROOT}: is no checkout of the suite, needs one to copy")
@@ -71,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
         return _refuse("no CPython 3.10 or newer was found; name one in INTERPRETERS")
     saved: list[Path] = []
     try:
-        with _asked_to_end(), _writable(options.output or runs.STORAGE):
+        with _asked_to_end(), _writable(options.output):
             _measure(chosen, options, saved)
     except KeyboardInterrupt:
         return _refuse(f"interrupted; {len(saved)} of {len(chosen)} runs were saved")
@@ -124,7 +127,7 @@ def _measure(
             except running.Failed as reason:
                 console.print(f"{setting.label}: {reason}", markup=False, soft_wrap=True)
                 continue
-        path = running.save(content, setting.name, interpreter.storage, options.output)
+        path = running.save(content, setting.name, options.output)
         console.print(f"{setting.label}: saved {path}", markup=False, soft_wrap=True)
         saved.append(path)
 

@@ -26,7 +26,7 @@ _NAMES = re.compile(r"python3(\.\d+t?)?")
 # What decides how an interpreter runs comes from us, the same for all of them.
 _OURS = ("PYTHON", "PYTEST", "COV_", "VIRTUAL_ENV", "CONDA_", "__PYVENV")
 
-# Old interpreters must be able to parse it. `storage` is pytest-benchmark's folder for its runs.
+# Old interpreters must be able to parse it.
 _QUESTION = """
 import sys
 sys.path = [path for path in sys.path if path]  # not what lies in the current folder
@@ -37,10 +37,6 @@ said = {
     "version": platform.python_version(),
     "executable": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
     "prefix": os.path.realpath(base),
-    "storage": "-".join([
-        platform.system(), platform.python_implementation(),
-        ".".join(platform.python_version_tuple()[:2]), platform.architecture()[0],
-    ]),
 }
 if said["implementation"] == "CPython" and sys.version_info >= OLDEST:
     import runpy
@@ -67,14 +63,12 @@ class Setting:
 class Interpreter:
     """A CPython that the suite can run on.
 
-    number    "-2" for the second one of the same label
-    storage   folder of its runs in pytest-benchmark's storage: "Linux-CPython-3.14-64bit"
-    said      what describe() says in it
+    number   "-2" for the second one of the same label
+    said     what describe() says in it
     """
 
     executable: Path
     number: str
-    storage: str
     said: Mapping[str, Any]
 
     @property
@@ -213,7 +207,7 @@ def _ask(executable: str) -> dict[str, Any] | str:
         said = json.loads(out.strip().rpartition("\n")[2])
     except ValueError:
         said = None
-    needs = ("implementation", "version", "executable", "prefix", "storage")
+    needs = ("implementation", "version", "executable", "prefix")
     if not isinstance(said, dict) or not all(isinstance(said.get(name), str) for name in needs):
         return "does not answer as a Python would"
     return said
@@ -244,7 +238,7 @@ def _named(found: list[dict[str, Any]]) -> list[Interpreter]:
     order = sorted(found, key=lambda s: (_version(s["version"]), s["label"], s["executable"]))
     interpreters: list[Interpreter] = []
     for said in order:
-        one = Interpreter(Path(said["executable"]), "", said["storage"], said)
+        one = Interpreter(Path(said["executable"]), "", said)
         before = sum(other.label == one.label for other in interpreters)
         interpreters.append(replace(one, number=f"-{before + 1}") if before else one)
     return interpreters

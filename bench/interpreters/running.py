@@ -172,14 +172,9 @@ def copy_checkout(target: Path) -> None:
     fresh.rename(target)
 
 
-def save(content: dict[str, Any], name: str, storage: str, folder: Path | None) -> Path:
-    """FOLDER/NAME.json; without a folder as pytest-benchmark saves, numbered, in its storage. On
-    one line, which makes a third of the size."""
-    if folder is not None:
-        path = folder / f"{name}.json"
-    else:
-        numbers = [int(p.name[:4]) for p in runs.STORAGE.glob("*/[0-9][0-9][0-9][0-9]_*.json")]
-        path = runs.STORAGE / storage / f"{max(numbers, default=0) + 1:04}_{name}.json"
+def save(content: dict[str, Any], name: str, folder: Path) -> Path:
+    """FOLDER/NAME.json, on one line, which makes a third of the size."""
+    path = folder / f"{name}.json"
     runs.write_whole(path, json.dumps(content, separators=(",", ":")) + "\n")
     return path
 

@@ -9,7 +9,7 @@ from bench.runs import Run, interpreter_label
 from bench.views import account, matrix
 
 _NOTE = (
-    "Nanoseconds for one, beyond the dispatch of its bytecodes. Below: the loop of each kernel for one "
+    "Nanoseconds for one, beyond the dispatch of its bytecodes. Below: each kernel's loop for one "
     "element (products: one multiply-add), and what of it the operations leave unexplained."
 )
 
