@@ -69,8 +69,9 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Step:
-    """How many times as fast a benchmark is as the variant `over`, on the same data: the median
-    over `pairs` of alternating rounds, and the interval that holds it 95 % of the time."""
+    """How many times as fast a benchmark is as the variant `over`, on the same data: the ratio of
+    their minima over `pairs` of alternating rounds, and the least and the largest such ratio of a
+    quarter of them."""
 
     over: str
     ratio: float

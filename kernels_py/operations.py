@@ -27,6 +27,7 @@ class Operation(NamedTuple):
     what: str
     statement: str = ""
     setup: tuple[str, ...] = ()
+    first: int = _FIRST  # of the indices
 
 
 _TWO_FLOATS = ("a{k} = FLOATS[{k}]", "b{k} = FLOATS[{k} + 10]")
@@ -34,7 +35,8 @@ _A_FLOAT = ("a{k} = FLOATS[{k}]",)
 _A_LIST = ("x{k} = LISTS[{k}]",)
 
 OPERATIONS = {
-    "step": Operation("a step of the loop"),
+    "step": Operation("a step of the loop, to an int that is made anew"),
+    "step_known": Operation("a step of the loop, to an int that exists already", first=0),
     "name": Operation("load a local name, store another", "w{k} = a{k}", _A_FLOAT),
     "read": Operation("read an element of a list", "v{k} = x{k}[i]", _A_LIST),
     "read_array": Operation(
@@ -100,9 +102,10 @@ def _surroundings() -> dict[str, Any]:
 def function(name: str) -> Callable[[], None]:
     """The function that does the operation of that name. Raises KeyError."""
     operation = OPERATIONS[name]
+    first = operation.first
     setup = [line for part in operation.setup for line in _repeated(f" {part}")]
     body = _repeated(f"   {operation.statement or 'pass'}")
-    loops = [f" for _ in range({_TURNS}):", f"  for i in range({_FIRST}, {_FIRST + _LENGTH}):"]
+    loops = [f" for _ in range({_TURNS}):", f"  for i in range({first}, {first + _LENGTH}):"]
     source = "\n".join(["def repeated():", *setup, *loops, *body])
     names = dict(_surroundings())
     exec(compile(source, f"<operation {name}>", "exec"), names)

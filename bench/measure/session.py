@@ -10,7 +10,7 @@ from bench.measure import bytecodes, peers
 from bench.measure.cases import Call, Case
 from bench.measure.layouts import make_case, probes
 from bench.measure.limits import Limits, Machine
-from bench.measure.paired import FEWEST, Pairing, Timed, estimate
+from bench.measure.paired import Pairing, Timed
 from bench.measure.roofline import ceilings
 from bench.measure.timing import Rounds
 from bench.measure.truth import WrongResult
@@ -26,6 +26,7 @@ _SLOW_SECONDS = 8.0  # no further round when the case has taken this long
 # than this.
 _STEP_SHARE = 0.2
 _STEP_SECONDS = 0.06
+_STRETCHES = 4
 
 
 class Session:
@@ -135,8 +136,9 @@ class Session:
 
     def _step(self, benchmark: Any, kernel: Kernel, variant: str, call: Call) -> None:
         """How many times as fast this is as the nearest rung of the ladder below that was verified
-        on the same case, by rounds of the two in alternation. Not where calls are too long for
-        that, nor for several threads, whose rounds would have to be longer still (paired.py)."""
+        on the same case: the ratio of their minima over rounds in alternation, which meet the same
+        machine. Not where calls are too long for that, nor for several threads, whose rounds would
+        have to be longer still (paired.py)."""
         seconds = benchmark.stats.stats.min
         self._verified[variant] = call, seconds
         lower = next((v for v in rungs.below(kernel, variant) if v in self._verified), None)
@@ -145,17 +147,21 @@ class Session:
         other, other_seconds = self._verified[lower]
         if call.threads + other.threads > 2 or seconds + other_seconds > _STEP_SECONDS:
             return
-        pairing = Pairing(Timed(call.function, call.args), Timed(other.function, other.args))
-        left = _STEP_SHARE * self.cap_seconds
-        while left > 0 or len(pairing.ratios) < FEWEST:
-            left -= pairing.take(max(left, 0.0))
-        found = estimate(pairing.ratios)
+        this, below = Timed(call.function, call.args), Timed(other.function, other.args)
+        stretches = [Pairing(this, below) for _ in range(_STRETCHES)]
+        for stretch in stretches:
+            stretch.take(_STEP_SHARE * self.cap_seconds / _STRETCHES)
+        ratios = [s.second_minimum / s.first_minimum for s in stretches]
+        slow, fast = (
+            min(s.second_minimum for s in stretches),
+            min(s.first_minimum for s in stretches),
+        )
         benchmark.extra_info["step"] = {
             "over": lower,
-            "ratio": found.ratio,
-            "low": found.low,
-            "high": found.high,
-            "pairs": len(pairing.ratios),
+            "ratio": slow / fast,
+            "low": min(ratios),
+            "high": max(ratios),
+            "pairs": sum(len(s.ratios) for s in stretches),
         }
 
     def _bytecodes(self, kernel: Kernel) -> dict[str, float]:

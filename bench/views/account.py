@@ -18,11 +18,12 @@ from bench.views import matrix, units
 
 # What is measured by itself and needed for an account.
 _NEEDED = (
-    "step", "name", "read", "write", "compare", "multiply", "negate", "keep", "multiply_int",
-    "add_int", "global", "attribute", "call", "fabs",
+    "step", "step_known", "name", "read", "write", "compare", "multiply", "negate", "keep",
+    "multiply_int", "add_int", "global", "attribute", "call", "fabs",
 )  # fmt: skip
-_PRODUCTS = ("matmul_f32", "matmul_i8_i32")
+_PRODUCTS = ("matmul_f32", "matmul_i8_i32", "quantized_matmul_f32")
 _ENOUGH = 5000  # elements
+_SMALL_INTS = 257  # from 0 on, which CPython keeps; the innermost loop goes over the last dimension
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,17 @@ def _units(
         cost = ((of_step(operation) or 0.0) - empty_cost) / operation.repeats
         return cost, (operation.bytecodes - empty.bytecodes) / operation.repeats
 
-    single = {name: alone(operation) for name, operation in found.items() if name != "step"}
+    steps = ("step", "step_known")
+    single = {name: alone(operation) for name, operation in found.items() if name not in steps}
     dispatch = min(cost / bytecodes for cost, bytecodes in single.values())
     work = {name: cost - bytecodes * dispatch for name, (cost, bytecodes) in single.items()}
     made = min(max(0.0, work["negate"] - work["keep"]), work["multiply"])
     return {
         "dispatch": dispatch,
-        "step": max(0.0, empty_cost - empty.bytecodes * dispatch),
+        **{
+            name: max(0.0, (of_step(found[name]) or 0.0) - found[name].bytecodes * dispatch)
+            for name in steps
+        },
         **{name: work[name] for name in ("read", "write", "compare", "global", "attribute")},
         "object": made,
         "arithmetic": work["multiply"] - made,
@@ -160,7 +165,7 @@ def accounts(run: Run, kernel: str | None = None) -> list[Account]:
         counts = executed(run, result)
         if counts is None or (kernel is not None and facts.kernel != kernel):
             continue
-        # The smallest size beyond the overhead of a call, and beyond the ints that exist already.
+        # The smallest size beyond the overhead of a call.
         best = loops.get(facts.kernel)
         if best is None or _preferred(facts) < _preferred(best[1]):
             loops[facts.kernel] = result, facts, counts
@@ -185,12 +190,14 @@ def _account(
     result: Result, facts: Facts, counts: Mapping[str, float], cost_of: Mapping[str, Cost]
 ) -> Account:
     calls = {name: n for name, n in counts.items() if name.partition(".")[2] in cost_of}
+    known = min(1.0, _SMALL_INTS / max(1, facts.shape[-1]))
     made_by_calls = sum(n for name, n in calls.items() if name.startswith("math."))
     ints = counts.get("ints", 0.0)
     floats = max(0.0, counts.get("arithmetic", 0.0) - ints)
     rows = [
         ("bytecodes dispatched", counts.get("total", 0.0), "dispatch"),
-        ("steps of the loop: next int, and its object", counts.get("step", 0.0), "step"),
+        ("steps of the loop, a new int each", counts.get("step", 0.0) * (1 - known), "step"),
+        ("steps over ints that exist", counts.get("step", 0.0) * known, "step_known"),
         ("elements read from a list", counts.get("read", 0.0), "read"),
         ("elements written to a list", counts.get("write", 0.0), "write"),
         ("comparisons and jumps", counts.get("compare", 0.0), "compare"),

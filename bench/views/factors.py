@@ -50,32 +50,27 @@ class Ladder:
 
     @property
     def uncertainty(self) -> float | None:
-        """Of the total, as a share of it, by how far the lowest and the highest rung's minima
-        repeat; None where one of them is a single round."""
-        return _together(self.rungs[0].facts.uncertainty, self.rungs[-1].facts.uncertainty)
+        """Of the total, as a share of it: by how far the lowest and the highest rung's minima
+        repeat, or by how far the two ways to measure the rungs are apart, whichever is more. None
+        where an end is a single round."""
+        ends = _together(self.rungs[0].facts.uncertainty, self.rungs[-1].facts.uncertainty)
+        return None if ends is None else max(ends, self.apart)
+
+    @property
+    def apart(self) -> float:
+        """By what share product and total differ, whichever is the larger."""
+        return math.exp(abs(math.log(self.product / self.total))) - 1
 
     @property
     def product(self) -> float:
         """Of the rungs' factors, each from alternating rounds where there were any: measured apart
-        from the total, and to be equal to it."""
+        from the total."""
         return math.prod(r.alternated or r.factor or 1.0 for r in self.rungs)
 
     @property
     def alternated(self) -> int:
         """How many factors of the product are from alternating rounds."""
         return sum(r.alternated is not None for r in self.rungs)
-
-    @property
-    def tolerance(self) -> float:
-        """By what share product and total may differ: the uncertainty of those factors that were
-        measured twice. The others are the same on both sides."""
-        twice = [r.uncertainty for r in self.rungs if r.alternated is not None]
-        return _together(*twice) or 0.0
-
-    @property
-    def agrees(self) -> bool:
-        """Whether product and total are the same within the tolerance."""
-        return abs(math.log(self.product / self.total)) <= math.log1p(self.tolerance) + 1e-9
 
 
 def _together(*shares: float | None) -> float | None:

@@ -85,18 +85,17 @@ def notes(found: Ladder, run: Run) -> list[str]:
     first, last = found.rungs[0], found.rungs[-1]
     lines = [
         f"total: {units.seconds(first.result.minimum)} / {units.seconds(last.result.minimum)} = "
-        f"{units.factor(found.total)}, both minima of one run."
+        f"{units.factor(found.total)}, and so is the product of the factors: all are of one run's "
+        "minima."
     ]
     if found.alternated:
-        verdict = "the same within" if found.agrees else "NOT the same within"
         apart = units.change(found.product / found.total - 1)
         lines.append(
-            f"product of the rungs: {units.factor(found.product)} ({apart}), {found.alternated} of "
-            f"{len(found.rungs) - 1} measured apart, in alternating rounds: {verdict} their "
-            f"uncertainty of {units.percent(100 * found.tolerance)}."
+            f"measured once more, {found.alternated} of {len(found.rungs) - 1} factors in "
+            f"alternating rounds, the product is {units.factor(found.product)} ({apart})."
         )
     else:
-        lines.append("product of the rungs: the same; their calls are too long to be alternated.")
+        lines.append("none was measured once more: their calls are too long to alternate.")
     losses = [c.facts.loss for c in found.rungs if c.facts.loss is not None]
     if losses:
         lines.append(
@@ -109,7 +108,8 @@ def notes(found: Ladder, run: Run) -> list[str]:
 def how_to_read(found: Found) -> list[str]:
     lines = [
         "factor: how many times as fast as the rung before; so far: as the first. +-: how far the "
-        "two minima repeat, and how far alternating rounds of the two differ from them."
+        "two minima repeat, and how far their ratio differs from that of alternating rounds; of the "
+        "total: how far its ends repeat, or the two products differ, whichever is more."
     ]
     if any(rung.facts.evidence for _, one in found for rung in one.rungs):
         lines.append(
@@ -179,8 +179,7 @@ def _as_object(run: Run, found: Ladder) -> dict[str, object]:
         "uncertainty": found.uncertainty,
         "product": found.product,
         "alternated_rungs": found.alternated,
-        "tolerance": found.tolerance,
-        "agrees": found.agrees,
+        "apart": found.apart,
         "rungs": [
             {
                 "variant": climbed.rung.variant,
