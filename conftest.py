@@ -63,11 +63,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    from bench.measure.session import Session
+    from bench.measure.session import SLOW_SECONDS, Session
 
     share = QUICK_SHARE if config.getoption("quick") else 1.0
     cap = share * float(config.getoption("benchmark_max_time"))
-    config.stash[_SESSION] = Session(cap, config.getoption("peer_threads"))
+    # A single call of a slow loop does not say how it repeats; an explanation wants to know.
+    slow = (2 if config.getoption("explain") else 1) * SLOW_SECONDS
+    config.stash[_SESSION] = Session(cap, config.getoption("peer_threads"), slow)
     config.addinivalue_line(
         "markers", "interpreter: times the interpreter and no code of ours; the gate leaves it out"
     )

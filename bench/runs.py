@@ -6,22 +6,27 @@ foreign ones have times only, and every view that needs no more takes them too.
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from bench.checking import BadRun, Checker, one_line, read_json, when, write_whole
+from bench.schema import Evidence, Facts, Limit, Result, Run, Rung, Step
+
+# Who reads a run needs no other door.
+__all__ = [
+    "BadRun", "Checker", "Evidence", "Facts", "Limit", "Result", "Run", "Rung", "Step",
+    "from_json", "interpreter_label", "limits_from_json", "load", "load_all", "machine_differences",
+    "newest", "one_line", "read_json", "when", "write_whole",
+]  # fmt: skip
 
 STORAGE = Path(".benchmarks")
 
 # What a believable figure lies between. A time outside is a broken file, and would break what is
 # computed from it.
 _SHORTEST, _LONGEST = 1e-12, 1e9  # seconds a call
-_LARGEST = 1e30
 _SMALLEST_RATE = 1e-9  # a second
 _SMALLEST_RATIO = 1e-12
 _ROUNDING = 1e-9  # by how much a mean of equal times may miss them
@@ -40,156 +45,6 @@ COMPARED = (
 )
 
 
-class BadRun(Exception):
-    """A run that cannot be used; the message names the file, what is wrong and where."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What tools have seen of a benchmark's code; None where they could not look.
-
-    instructions  executed for one element of the result's work (Evidence.per), at `size`
-    l1_bytes      that come from beyond a simulated first-level cache, for the same
-    per           what an element is: "element", or "multiply-add" for products
-    size          at which they were counted; may be smaller than the benchmark's
-    vector_bits   the widest registers with packed floating-point or integer arithmetic in the
-                  function and what it calls within its module: 0 (none), 128, 256, 512
-    fma           whether fused multiply-adds are in there
-    math_calls    functions of other libraries that it calls: tanhf, _ZGVdN8v_expf, ...
-    """
-
-    instructions: float | None
-    l1_bytes: float | None
-    per: str
-    size: str | None
-    vector_bits: int | None
-    fma: bool | None
-    math_calls: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Step:
-    """How many times as fast a benchmark is as the variant `over`, on the same data: the ratio of
-    their minima over `pairs` of alternating rounds, and the least and the largest such ratio of a
-    quarter of them."""
-
-    over: str
-    ratio: float
-    low: float
-    high: float
-    pairs: int
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One rung of a kernel's ladder: what the variant changes over the rung before, and why that
-    matters."""
-
-    variant: str
-    idea: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What extra_info says of a benchmark of this suite; see the registry for kernel and units."""
-
-    kernel: str
-    variant: str  # py-loop, c-avx2, peer-numpy
-    side: str  # python, native, peer
-    size: str
-    shape: tuple[int, ...]
-    flops: int
-    bytes: int
-    rate: str  # "GB/s", "GFLOP/s" or "GOP/s": the one that states the kernel's limit
-    relaxed: bool  # built with relaxed IEEE rules: shown, never the headline
-    max_error_ulp: float
-    error_unit: str
-    stable: bool
-    uncertainty: float | None  # of the minimum, as a share of it; None: a single round
-    aside: bool  # explains something, and stands in no matrix
-    step: Step | None  # None: not measured, or not a rung of the ladder
-    gflops: float
-    gbps: float
-    speedup: float | None  # None: no Python variant of this case in the run
-    loss: float | None  # relative Frobenius error, where something was quantised
-    bound: str | None  # what it cannot be faster than: "compute", "L1", "L2", "L3" or "DRAM"
-    percent_of_limit: float | None  # how much of that it reaches; both None without limits
-    threads: int | None  # None: Python, or a run from before this was recorded
-    evidence: Evidence | None  # None: nothing was counted or disassembled
-
-
-@dataclass(frozen=True)
-class Result:
-    """One benchmark of a run. Times in seconds a call.
-
-    params    what it was parametrised with; None: with nothing
-    options   pytest-benchmark's, as they governed its rounds; None: not recorded
-    extra     extra_info, as it stands in the file
-    """
-
-    fullname: str
-    group: str
-    minimum: float
-    median: float
-    iqr: float
-    rounds: int
-    facts: Facts | None
-    params: dict[str, Any] | None = None
-    options: dict[str, Any] | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def spread(self) -> float:
-        """Interquartile range over the median."""
-        return self.iqr / self.median
-
-
-@dataclass(frozen=True)
-class Limit:
-    """One of the machine's ceilings, as measured in the run."""
-
-    # fma, madd_i16, dot_i8, clock, call, or read, update, copy, stream (non-temporal stores)
-    name: str
-    level: str | None  # L1, L2, L3, DRAM; None where no memory is involved
-    cores: int
-    working_set: int | None  # bytes that stood for the level, of all cores together
-    per_second: float
-    unit: str  # what is counted: FLOP, OP, cycle, call, B
-    tier: str  # whose registers; avx2 in runs from before there were wider ones
-
-
-@dataclass(frozen=True)
-class Run:
-    """A saved run, in the order in which it was measured."""
-
-    source: str
-    when: datetime | None
-    commit: str
-    dirty: bool
-    machine: dict[str, Any]
-    results: tuple[Result, ...]
-    limits: tuple[Limit, ...] = ()  # none in runs from before there were any
-    ladders: dict[str, tuple[Rung, ...]] = field(default_factory=dict)  # by kernel; the same
-    # Bytes of L1 and L2 (of one core) and L3, in this order; empty in runs that do not say.
-    caches: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def label(self) -> str:
-        """Short name: when, and at which commit."""
-        when = self.when.strftime("%Y-%m-%d %H:%M") if self.when else "now"
-        commit = self.commit[:7] + ("+" if self.dirty else "")
-        return f"{when} {commit}".strip()
-
-    @property
-    def ours(self) -> list[tuple[Result, Facts]]:
-        """The results that carry this suite's facts."""
-        return [(result, result.facts) for result in self.results if result.facts is not None]
-
-    def by_fullname(self) -> dict[str, Result]:
-        return {result.fullname: result for result in self.results}
-
-
 # --- Reading -------------------------------------------------------------------------------------
 
 
@@ -206,55 +61,6 @@ def newest(storage: Path = STORAGE) -> Path:
 def load(path: Path) -> Run:
     """Read and check one file. Raises BadRun."""
     return from_json(read_json(path, "pytest-benchmark JSON"), one_line(path))
-
-
-def one_line(text: object) -> str:
-    """Whatever a file holds or is called, fit for a message: control characters and lone surrogates
-    are spelled out."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text)
-    )
-
-
-def read_json(path: Path, needs: str) -> Any:
-    """The file, parsed. Raises BadRun; `needs` names what it should have been."""
-    name = one_line(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadRun(f"{name}: cannot be read ({error.strerror or error})") from None
-    except UnicodeDecodeError:
-        raise BadRun(f"{name}: not a text file, needs {needs}") from None
-    try:
-        return json.loads(text, object_pairs_hook=_object)
-    except json.JSONDecodeError as error:
-        what = "is empty" if not text.strip() else f"is not JSON (line {error.lineno}: {error.msg})"
-        raise BadRun(f"{name}: {what}, needs {needs}") from None
-    except ValueError as error:  # a name twice; an integer of more digits than Python will read
-        raise BadRun(f"{name}: is not JSON ({one_line(error)}), needs {needs}") from None
-    except RecursionError:
-        raise BadRun(f"{name}: is nested too deeply for {needs}") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, whose names must differ: json would keep the last one and drop the others."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice[:60]!r} appears twice in one object")
-    return found
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def load_all(paths: Iterable[Path]) -> list[Run]:
@@ -331,19 +137,6 @@ def _limit(check: Checker, value: Any) -> Limit:
         unit=check.text(row.get("unit"), f"{where} unit"),
         tier=check.text(row.get("tier", "avx2"), f"{where} tier"),
     )
-
-
-def when(check: Checker, value: Any) -> datetime | None:
-    """The moment that a file's "datetime" says; None where it says none."""
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(check.text(value, "datetime"))
-    except ValueError:
-        moment = None
-    if moment is None or not 1970 <= moment.year < 9999:
-        raise check.bad("datetime", value, "an ISO 8601 date from 1970 on")
-    return moment
 
 
 def _result(check: Checker, value: Any) -> Result:
@@ -493,51 +286,6 @@ def _evidence(check: Checker, fullname: str, value: Any) -> Evidence | None:
         fma=fma,
         math_calls=tuple(check.text(name, f"{where}.math_calls") for name in calls),
     )
-
-
-@dataclass(frozen=True)
-class Checker:
-    """Turns a value into the type it must have, or says where it stands and what it should be."""
-
-    source: str
-
-    def bad(self, where: str, value: Any, needs: str) -> BadRun:
-        try:
-            shown = "nothing" if value is None else json.dumps(value, default=str)[:60]
-        except ValueError:  # an integer of more digits than Python will print
-            shown = "a huge number"
-        return BadRun(f"{self.source}: {where} is {shown}, needs {needs}")
-
-    def mapping(self, value: Any, where: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise self.bad(where, value, "an object")
-        return value
-
-    def optional_mapping(self, value: Any, where: str) -> dict[str, Any]:
-        return {} if value is None else self.mapping(value, where)
-
-    def sequence(self, value: Any, where: str) -> list[Any]:
-        if not isinstance(value, list):
-            raise self.bad(where, value, "a list")
-        return value
-
-    def text(self, value: Any, where: str) -> str:
-        if not isinstance(value, str) or not value:
-            raise self.bad(where, value, "text")
-        if not value.isprintable():  # control characters, lone surrogates
-            raise self.bad(where, value, "printable text")
-        return value
-
-    def number(self, value: Any, where: str, least: float = 0.0, most: float = _LARGEST) -> float:
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not least <= value <= most:  # NaN is not in between either
-            raise self.bad(where, value, f"a number from {least:g} to {most:g}")
-        return float(value)
-
-    def whole(self, value: Any, where: str, least: int = 0) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LARGEST:
-            raise self.bad(where, value, f"a whole number from {least} to {_LARGEST:g}")
-        return value
 
 
 def interpreter_label(run: Run) -> str:

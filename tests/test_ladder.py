@@ -94,11 +94,18 @@ def test_a_step_over_another_rung_is_not_taken_for_this_one() -> None:
     assert "py-idiomatic" in [rung.variant for rung in found.missing]
 
 
-def test_a_single_round_has_no_known_uncertainty() -> None:
+def test_a_single_round_is_as_uncertain_as_the_variants_other_sizes_and_marked() -> None:
     slow, fast = chain([8.0, 1.0])
     slow["extra_info"]["uncertainty"] = None
-    found = ladder(made(slow, fast), "k")
-    assert found.uncertainty is None and "a single call" in view.title(found)
+    alone = ladder(made(slow, fast), "k")
+    assert alone.uncertainty is None and alone.rungs[0].single
+    assert "+- unknown?" in view.title(alone)
+    others = [benchmark("py-loop", 1e-3 * size, size=size) for size in (7, 8)]
+    others[1]["extra_info"]["uncertainty"] = 0.2
+    found = ladder(made(*others, slow, fast), "k", "100")
+    assert found.uncertainty == pytest.approx(math.hypot(0.2, 0.01))
+    assert "+-20%?" in view.title(found)
+    assert "a single call does not say" in view.as_text([(made(slow, fast), found)])
 
 
 def test_the_largest_size_is_the_default_and_others_can_be_named() -> None:

@@ -39,7 +39,7 @@ _NO_KIND = ("JUMP_BACKWARD", "JUMP_ABSOLUTE", "POP_JUMP", "PRECALL", "PUSH_NULL"
 
 # How many of a loop's arithmetic bytecodes for each multiply-add work on ints, not floats: those
 # of a[i * k + p] and b[p * n + j], and an int8 product's own two.
-INTEGER_ARITHMETIC = {"matmul_f32": 4, "matmul_i8_i32": 6, "quantized_matmul_f32": 6}
+INTEGER_ARITHMETIC = {"matmul_f32": 4, "matmul_i8_i32": 6}
 
 _KERNELS = str(Path(registry.__file__).resolve().parent.parent / "kernels_py")
 _SMALL = 500  # elements, or multiply-adds of each of 16 sums / 8; and twice as many

@@ -14,17 +14,18 @@ from bench.measure.paired import Pairing, Timed
 from bench.measure.roofline import ceilings
 from bench.measure.timing import Rounds
 from bench.measure.truth import WrongResult
-from bench.registry import Kernel
+from bench.registry import Kernel, Layout
 
 # Of a case's cap, at a size that the default run leaves out (--explain): there are twice as many of
 # those, and what is asked of them is a line through all.
 _SHARE_BETWEEN = 1 / 3
 # A Python call that lasts about a second is verified on its first round, and few follow.
 _SLOW_ROUNDS = 3
-_SLOW_SECONDS = 8.0  # no further round when the case has taken this long
-# Two rungs of the ladder alternate for this share of the cap, unless one call of each takes longer
-# than this.
+SLOW_SECONDS = 8.0  # no further round when the case has taken this long
+# Two rungs of the ladder alternate for this share of the cap, or until there are so many pairs, the
+# cap at most; not at all if one call of each takes longer than this.
 _STEP_SHARE = 0.2
+_STEP_PAIRS = 12
 _STEP_SECONDS = 0.06
 _STRETCHES = 4
 
@@ -32,8 +33,11 @@ _STRETCHES = 4
 class Session:
     """What the benchmarks of one pytest run share: the newest case, and what has failed."""
 
-    def __init__(self, cap_seconds: float, peer_threads: int = 1) -> None:
+    def __init__(
+        self, cap_seconds: float, peer_threads: int = 1, slow_seconds: float = SLOW_SECONDS
+    ) -> None:
         self.cap_seconds = cap_seconds  # a case that takes longer ends unconfirmed
+        self.slow_seconds = slow_seconds
         self.peer_threads = peer_threads
         self.refused_peers: dict[str, str] = {}  # "torch relu_f32 100": why it was not timed
         self._case: Case | None = None
@@ -69,7 +73,8 @@ class Session:
             self._require_no_failure(name, variant)
             self._probe(kernel, variant, call.implementation)
             self._verify_and_time(benchmark, case, call, f"{name} {variant} {size}", limits)
-            if variant == "py-loop":
+            if variant == "py-loop" and kernel.layout is not Layout.QUANTIZED_PRODUCT:
+                # Of a chain of kernels each does its share of them, which depends on the shape.
                 benchmark.extra_info["bytecodes"] = self._bytecodes(kernel)
             if not benchmark.disabled:
                 self._step(benchmark, kernel, variant, call)
@@ -117,7 +122,9 @@ class Session:
             returned = benchmark.pedantic(call.function, call.args)
             facts = case.verify(what, call, returned)
             if not benchmark.disabled:
-                for seconds in rounds.few(_SLOW_ROUNDS, _SLOW_SECONDS, benchmark.stats.stats.data):
+                for seconds in rounds.few(
+                    _SLOW_ROUNDS, self.slow_seconds, benchmark.stats.stats.data
+                ):
                     benchmark.stats.update(seconds)
         else:
             facts = case.run_and_verify(what, call)
@@ -149,16 +156,14 @@ class Session:
             return
         this, below = Timed(call.function, call.args), Timed(other.function, other.args)
         stretches = [Pairing(this, below) for _ in range(_STRETCHES)]
+        enough = min(_STEP_PAIRS * (seconds + other_seconds), self.cap_seconds)
         for stretch in stretches:
-            stretch.take(_STEP_SHARE * self.cap_seconds / _STRETCHES)
+            stretch.take(max(_STEP_SHARE * self.cap_seconds, enough) / _STRETCHES)
         ratios = [s.second_minimum / s.first_minimum for s in stretches]
-        slow, fast = (
-            min(s.second_minimum for s in stretches),
-            min(s.first_minimum for s in stretches),
-        )
+        best = min(s.first_minimum for s in stretches)
         benchmark.extra_info["step"] = {
             "over": lower,
-            "ratio": slow / fast,
+            "ratio": min(s.second_minimum for s in stretches) / best,
             "low": min(ratios),
             "high": max(ratios),
             "pairs": sum(len(s.ratios) for s in stretches),

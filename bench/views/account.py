@@ -21,7 +21,7 @@ _NEEDED = (
     "step", "step_known", "name", "read", "write", "compare", "multiply", "negate", "keep",
     "multiply_int", "add_int", "global", "attribute", "call", "fabs",
 )  # fmt: skip
-_PRODUCTS = ("matmul_f32", "matmul_i8_i32", "quantized_matmul_f32")
+_PRODUCTS = ("matmul_f32", "matmul_i8_i32")
 _ENOUGH = 5000  # elements
 _SMALL_INTS = 257  # from 0 on, which CPython keeps; the innermost loop goes over the last dimension
 
@@ -263,8 +263,14 @@ def notes(run: Run, found: list[Account]) -> list[str]:
         f"{100 * worst.residue.ns / worst.whole.ns:+.0f}% ({worst.kernel}).",
     ]
     single = measured(run)
+    empty = single["step"].seconds
+    if "call_python" in single:
+        call = single["call_python"]
+        lines.append(
+            "Calling a Python function that returns its argument takes "
+            f"{units.seconds((call.seconds - empty) / call.repeats)}."
+        )
     if "read_array" in single:
-        empty = single["step"].seconds
         reads = [single[name] for name in ("read_array", "read")]
         times = [(read.seconds - empty) / read.repeats for read in reads]
         lines.append(

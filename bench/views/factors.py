@@ -22,13 +22,18 @@ class Climbed:
 
     factor       how many times as fast as the rung below; None for the lowest
     so_far       how many times as fast as the lowest
-    uncertainty  of the factor, as a share of it; None where a case had a single round
+    repeats      by what share of itself the own minimum may be wrong. A single round does not
+                 say; then it is the most that the variant's other sizes say. None if none does
+    single       whether that is so
+    uncertainty  of the factor, as a share of it; None where repeats is, here or below
     alternated   the factor as alternating rounds of the two have it; None where there were none
     """
 
     rung: Rung
     result: Result
     facts: Facts
+    repeats: float | None
+    single: bool
     factor: float | None
     so_far: float
     uncertainty: float | None
@@ -52,8 +57,8 @@ class Ladder:
     def uncertainty(self) -> float | None:
         """Of the total, as a share of it: by how far the lowest and the highest rung's minima
         repeat, or by how far the two ways to measure the rungs are apart, whichever is more. None
-        where an end is a single round."""
-        ends = _together(self.rungs[0].facts.uncertainty, self.rungs[-1].facts.uncertainty)
+        where nothing says how an end repeats."""
+        ends = _together(self.rungs[0].repeats, self.rungs[-1].repeats)
         return None if ends is None else max(ends, self.apart)
 
     @property
@@ -125,31 +130,47 @@ def ladder(run: Run, kernel: str, size: str | None = None) -> Ladder:
     return Ladder(
         kernel=kernel,
         size=chosen,
-        rungs=tuple(_climbed(rungs, found)),
+        rungs=tuple(_climbed(rungs, found, _most_uncertain(run, kernel))),
         missing=tuple(rung for rung in rungs if rung.variant not in found),
     )
 
 
-def _climbed(rungs: Iterable[Rung], found: dict[str, tuple[Result, Facts]]) -> Iterator[Climbed]:
-    lowest: float | None = None
-    below: tuple[Result, Facts] | None = None
+def _most_uncertain(run: Run, kernel: str) -> dict[str, float]:
+    """For each variant of a kernel, the most that any size says of how its minimum repeats."""
+    most: dict[str, float] = {}
+    for _, facts in run.ours:
+        if facts.kernel == kernel and facts.uncertainty is not None:
+            most[facts.variant] = max(facts.uncertainty, most.get(facts.variant, 0.0))
+    return most
+
+
+def _climbed(
+    rungs: Iterable[Rung], found: dict[str, tuple[Result, Facts]], elsewhere: dict[str, float]
+) -> Iterator[Climbed]:
+    below: Climbed | None = None
+    lowest = 0.0
     for rung in rungs:
         if rung.variant not in found:
             continue
         result, facts = found[rung.variant]
-        if lowest is None or below is None:
+        single = facts.uncertainty is None
+        repeats = elsewhere.get(rung.variant) if single else facts.uncertainty
+        factor = alternated = uncertainty = None
+        if below is None:
             lowest = result.minimum
-            yield Climbed(rung, result, facts, None, 1.0, None, None)
         else:
-            factor = below[0].minimum / result.minimum
-            step = facts.step
-            alternated = step.ratio if step and step.over == below[1].variant else None
-            shares = [below[1].uncertainty, facts.uncertainty]
-            if alternated is not None:  # two ways to measure the same: what they differ by counts
+            factor = below.result.minimum / result.minimum
+            shares = [below.repeats, repeats]
+            if facts.step is not None and facts.step.over == below.rung.variant:
+                alternated = facts.step.ratio
+                # Two ways to measure the same: what they differ by counts.
                 shares.append(math.exp(abs(math.log(alternated / factor))) - 1)
-            so_far = lowest / result.minimum
-            yield Climbed(rung, result, facts, factor, so_far, _together(*shares), alternated)
-        below = result, facts
+            uncertainty = _together(*shares)
+        below = Climbed(
+            rung, result, facts, repeats, single, factor, lowest / result.minimum, uncertainty,
+            alternated,
+        )  # fmt: skip
+        yield below
 
 
 def _has(names: list[str]) -> str:

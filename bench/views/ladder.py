@@ -25,7 +25,8 @@ def ladders(run: Run, kernel: str | None = None, size: str | None = None) -> lis
 
 def title(found: Ladder) -> str:
     first, last = found.rungs[0].rung.variant, found.rungs[-1].rung.variant
-    total = f"{units.factor(found.total)} {_share(found.uncertainty)}"
+    single = found.rungs[0].single or found.rungs[-1].single
+    total = f"{units.factor(found.total)} {_share(found.uncertainty)}{'?' * single}"
     return f"{found.kernel}, {found.size}: {total} from {first} to {last}"
 
 
@@ -51,7 +52,9 @@ def _figures(climbed: Climbed) -> list[str]:
         climbed.rung.idea,
         ("" if facts.stable else matrix.UNSTABLE) + units.seconds(climbed.result.minimum),
         "" if climbed.factor is None else units.factor(climbed.factor),
-        "" if climbed.factor is None else _share(climbed.uncertainty).removeprefix("+-"),
+        ""
+        if climbed.factor is None
+        else _share(climbed.uncertainty).removeprefix("+-") + "?" * climbed.single,
         units.factor(climbed.so_far),
     ]
 
@@ -63,7 +66,7 @@ def _times(run: Run, kernel: str, size: str) -> dict[str, float]:
 
 def _share(uncertainty: float | None) -> str:
     if uncertainty is None:
-        return "+-? (a single call)"
+        return "+- unknown"
     return f"+-{units.percent(100 * uncertainty) if uncertainty else '0%'}"
 
 
@@ -96,6 +99,11 @@ def notes(found: Ladder, run: Run) -> list[str]:
         )
     else:
         lines.append("none was measured once more: their calls are too long to alternate.")
+    if any(rung.single for rung in found.rungs):
+        lines.append(
+            "?: a single call does not say how it repeats; taken is the most that this variant's "
+            "other sizes say."
+        )
     losses = [c.facts.loss for c in found.rungs if c.facts.loss is not None]
     if losses:
         lines.append(
@@ -108,8 +116,8 @@ def notes(found: Ladder, run: Run) -> list[str]:
 def how_to_read(found: Found) -> list[str]:
     lines = [
         "factor: how many times as fast as the rung before; so far: as the first. +-: how far the "
-        "two minima repeat, and how far their ratio differs from that of alternating rounds; of the "
-        "total: how far its ends repeat, or the two products differ, whichever is more."
+        "two minima repeat, and how far their ratio differs from that of alternating rounds; of "
+        "the total: how far its ends repeat, or the two products differ, whichever is more."
     ]
     if any(rung.facts.evidence for _, one in found for rung in one.rungs):
         lines.append(
