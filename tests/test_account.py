@@ -257,3 +257,30 @@ def test_a_figure_is_what_its_words_say(words: str, shown: str) -> None:
 def test_a_figure_that_is_not_there_is_a_bad_request(words: str) -> None:
     with pytest.raises(BadRun):
         figures.figure(made(NS), words)
+
+
+def test_accounts_of_interpreters_stand_side_by_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, ns in (("3.98.0", 100.0), ("3.99.0", 50.0)):
+        loop = case("py-loop", (10_000,), ns * 1e-9 * 10_000)
+        loop["extra_info"]["bytecodes"] = COUNTS
+        said = {"label": f"CPython {name}", "version": name, "free_threaded": False, "gil": True}
+        whole = content(
+            loop, *(operation(n, t) for n, t in NS.items()),
+            interpreter={**said, "jit": False, "debug": False},
+        )  # fmt: skip
+        (tmp_path / f"{name}.json").write_text(json.dumps(whole))
+    arguments = ["account", str(tmp_path), "--by", "interpreter"]
+    assert command_line.main([*arguments, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {label: one["accounts"][0]["whole"]["ns"] for label, one in found.items()} == {
+        "CPython 3.98.0": pytest.approx(100.0), "CPython 3.99.0": pytest.approx(50.0),
+    }  # fmt: skip
+    for form in ("text", "md"):
+        assert command_line.main([*arguments, "--format", form]) == 0
+        shown = capsys.readouterr().out
+        assert "100.0" in shown and "50.0" in shown and "residue" in shown
+    paths = sorted(map(str, tmp_path.iterdir()))
+    assert command_line.main(["account", *paths]) == 2
+    assert "needs one, or --by interpreter" in capsys.readouterr().err

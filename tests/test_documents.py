@@ -130,3 +130,39 @@ def test_files_named_in_code_spans_exist(document: Path) -> None:
             continue
         places = (ROOT, ROOT / "kernels_c", ROOT / "kernels_c/avx2")
         assert any((place / span).exists() for place in places), span
+
+
+@pytest.mark.parametrize(
+    ("block", "needs"),
+    [
+        ("<!-- render: ladder run.json -->\n<!-- end -->", "missing a required argument: 'kernel'"),
+        ("<!-- render: matrix run.json relu_f32 -->\n<!-- end -->", "too many positional"),
+        ("<!-- render: ladder run.json silu_f32 -->\n<!-- end -->", "no ladder of 'silu_f32'"),
+        ("a <!-- figure: run.json speed relu_f32 -->1<!-- end -->", "needs one of time, ratio"),
+        ("a <!-- figure: run.json total relu_f32 -->1<!-- end -->", "needs total KERNEL SIZE"),
+        ("a <!-- figure: run.json total relu_f32 100 -->1", "1 blocks <!-- figure: opened, 0"),
+        ("a <!-- figure: none.json total relu_f32 100 -->1<!-- end -->", "cannot be read"),
+    ],
+)
+def test_blocks_and_figures_that_cannot_be_followed_are_one_line(
+    block: str, needs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.json").write_bytes(REFERENCE.read_bytes())
+    document = tmp_path / "page.md"
+    text = f"<!-- render: machine run.json -->\n<!-- end -->\n{block}\n"
+    document.write_text(text, encoding="utf-8")
+    assert command_line.main(["render", str(document)]) == 2
+    said = capsys.readouterr().err
+    assert needs in said and said.count("\n") == 1
+    assert document.read_text(encoding="utf-8") == text
+
+
+def test_a_figure_within_a_sentence_is_brought_up_to_date(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes(REFERENCE.read_bytes())
+    document = tmp_path / "page.md"
+    figure = "<!-- figure: run.json ratio relu_f32 100 py-loop py-loop -->{}<!-- end -->"
+    around = "<!-- render: machine run.json -->\n{}<!-- end -->\n"
+    document.write_text(around.format("") + f"It is {figure.format('9x')} as fast.\n")
+    assert documents.render(document)
+    assert f"It is {figure.format('1.00x')} as fast." in document.read_text(encoding="utf-8")
+    assert not documents.render(document, check=True)

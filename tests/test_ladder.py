@@ -200,3 +200,56 @@ def test_a_kernel_of_ones_own_has_a_ladder_too() -> None:
     own = replace(registry.kernel("relu_f32"), name="silu_f32")
     assert all(rung.idea and rung.reason for rung in rungs.ladder(own))
     assert [r.variant for r in rungs.ladder(own)][2] == "c-debug"
+
+
+# --- Several interpreters ------------------------------------------------------------------------
+
+
+def of_interpreter(label: str, *benchmarks: dict[str, Any]) -> dict[str, Any]:
+    said = {"label": label, "version": "3.99.0", "free_threaded": False, "gil": True}
+    return content(
+        *benchmarks, ladders={"k": RUNGS}, interpreter={**said, "jit": False, "debug": False}
+    )
+
+
+def test_ladders_of_interpreters_stand_side_by_side_at_the_largest_common_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    larger = [benchmark(NAMES[0], 80.0, size=1000), benchmark(NAMES[1], 10.0, size=1000)]
+    saved = {
+        "CPython 3.98.0": of_interpreter("CPython 3.98.0", *chain([8.0, 4.0, 1.0])),
+        "CPython 3.99.0": of_interpreter("CPython 3.99.0", *chain([6.0, 1.5]), *larger),
+    }
+    for label, whole in saved.items():
+        (tmp_path / f"{label[8:]}.json").write_text(json.dumps(whole))
+    arguments = ["ladder", str(tmp_path), "--by", "interpreter"]
+    assert command_line.main([*arguments, "--format", "json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["kernel"], found["size"]) == ("k", "100")
+    factors = {
+        label: [rung["factor"] for rung in climbed]
+        for label, climbed in found["interpreters"].items()
+    }
+    assert factors == {"CPython 3.98.0": [None, 2.0, 4.0], "CPython 3.99.0": [None, 4.0]}
+    for form in ("text", "md"):
+        assert command_line.main([*arguments, "--format", form]) == 0
+        said = capsys.readouterr().out
+        assert "8.00x" in said and "idea of c-debug" in said
+    assert command_line.main([*arguments, "--kernel", "q"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_several_runs_are_explained_one_after_the_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [tmp_path / name for name in ("a.json", "b.json")]
+    for path, seconds in zip(paths, ([8.0, 1.0], [6.0, 1.0]), strict=True):
+        path.write_text(json.dumps(content(*chain(seconds), ladders={"k": RUNGS})))
+    assert command_line.main(["ladder", *map(str, paths), "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["run"], one["total"]) for one in found] == [
+        (str(paths[0]), 8.0), (str(paths[1]), 6.0),
+    ]  # fmt: skip
+    assert command_line.main(["ladder", *map(str, paths)]) == 0
+    said = capsys.readouterr().out
+    assert all(f"{path}: k, 100" in said for path in paths)

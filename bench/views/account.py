@@ -262,6 +262,17 @@ def notes(run: Run, found: list[Account]) -> list[str]:
         "overlap, mispredicted branches, data beyond the first-level cache. Largest here: "
         f"{100 * worst.residue.ns / worst.whole.ns:+.0f}% ({worst.kernel}).",
     ]
+    shares = {
+        account.kernel: (account.residue.instructions or 0.0) / account.whole.instructions
+        for account in found
+        if account.whole.instructions and account.residue.instructions is not None
+    }
+    if shares:
+        most = max(shares, key=lambda kernel: abs(shares[kernel]))
+        lines.append(
+            "In instructions nothing overlaps and nothing waits, and the largest residue is "
+            f"{100 * shares[most]:+.0f}% ({most})."
+        )
     single = measured(run)
     empty = single["step"].seconds
     if "call_python" in single:
