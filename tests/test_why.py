@@ -23,7 +23,7 @@ EXPLAINED = ROOT / "results/explained.json"
 
 # Names that have a digit in them and are no figures.
 _NAMES = re.compile(
-    r"(AVX-?\d+|\w+_f32|\b\d+ bits|float\d+|int\d+|L\d|CPython \d\.\d+|\bi \* k \+ p|IEEE \d+|-O\d|-m\w+\d|VNNI)"
+    r"(AVX-?\d+|\w+_f32|\b\d+ bits|float\d+|int\d+|L\d|CPython \d\.\d+|IEEE \d+|-O\d|-m\w+\d)"
 )
 _RENDERED = re.compile(
     r"<!-- render: .*?<!-- end -->|<!-- figure: [^>]*-->[^<]*<!-- end -->", re.DOTALL
