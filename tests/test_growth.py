@@ -132,9 +132,11 @@ def test_the_level_is_that_of_what_is_touched(
 
 
 def test_cache_sizes_of_an_old_run_come_from_its_limits() -> None:
-    old = from_json(json.loads(REFERENCE.read_text(encoding="utf-8")))
+    saved = json.loads(REFERENCE.read_text(encoding="utf-8"))
+    told = saved["machine_info"].pop("caches")
+    old = from_json(saved)
     assert not old.caches
-    assert levels.cache_sizes(old) == {"L1": 48 * 2**10, "L2": 2**20, "L3": 32 * 2**20}
+    assert levels.cache_sizes(old) == told
 
 
 def test_without_cache_sizes_there_is_no_level() -> None:

@@ -22,7 +22,7 @@ from tests.growing import case, content
 
 NAMES = ("py-loop", "py-idiomatic", "c-debug", "c-scalar", "c-avx2", "c-avx2_omp")
 RUNGS = [{"variant": n, "idea": f"idea of {n}", "reason": f"reason of {n}"} for n in NAMES]
-times = st.lists(st.floats(1e-9, 1e3), min_size=2, max_size=len(NAMES))
+times = st.lists(st.floats(1e-6, 1e3), min_size=2, max_size=len(NAMES))
 
 
 def benchmark(variant: str, seconds: float, size: int = 100, **extra: Any) -> dict[str, Any]:
