@@ -160,6 +160,14 @@ class Lister:
 
         session.Session.measure = record
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        alone = [item for item in items if item.get_closest_marker(INTERPRETER)]
+        config.hook.pytest_deselected(items=alone)
+        items[:] = [item for item in items if item not in alone]
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self._item = item
@@ -307,7 +315,6 @@ def run_pytest(plugin: Any, arguments: list[str]) -> int:
     # An editable install of the checkout would answer for modules that this side does not have.
     sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", "")]
     options = ["-q", "-p", "no:cacheprovider", "--benchmark-only", "--rootdir", root]
-    options += ["-m", f"not {INTERPRETER}"]
     return int(pytest.main([*options, *arguments], plugins=[plugin]))
 
 
