@@ -76,6 +76,8 @@ def _ladder(options: argparse.Namespace) -> int:
 
 def _account(options: argparse.Namespace) -> int:
     if options.by is not None:
+        if options.kernel is not None:
+            raise BadRequest("account: --kernel does not go with --by interpreter, which has all")
         print(account_by.FORMATS[options.format](_of_interpreters(options.runs)))
         return OK
     if len(options.runs) > 1:

@@ -1,7 +1,8 @@
 """The ladder: in what order variants build on each other, what each changes, and why that matters.
 
-A run saves its ladders, so that a view needs nothing but the run. Every rung changes one thing over
-the one before it; where a machine lacks a rung, the next is compared with what came before that.
+A run saves its ladders, so that a view needs nothing but the run. Every rung changes one idea over
+the one before it, and says what else had to change with it; where a run lacks a rung, the next is
+compared with what came before that.
 """
 
 from __future__ import annotations
@@ -20,31 +21,34 @@ class Rung:
     reason: str
 
 
+_COMPILED = (
+    "compiled, -O0; float32 for double",
+    "no bytecode to dispatch, no number in an object",
+)
+_BY_HAND = "hand-written AVX2, IEEE rules kept"
+
 # Idea and reason of every kernel's rungs, unless it has its own below. c-avx512 is none: its
 # registers are the idea of c-avx512_omp.
 _GENERAL = {
     "py-loop": ("Python, index by index", "where the ladder stands"),
     "py-idiomatic": ("idiomatic Python", "builtins and comprehensions, no indices"),
-    "c-debug": ("compiled, -O0", "no bytecode to dispatch, no number in an object"),
+    "c-debug": _COMPILED,
     "c-scalar": ("optimiser, -O2", "variables in registers instead of on the stack"),
     "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", "eight elements at once where it can"),
     "c-fastmath": ("relaxed maths, -ffast-math", "sums may be reordered, libm may be vector libm"),
-    "c-avx2": ("hand-written AVX2", "written for the registers"),
+    "c-avx2": (_BY_HAND, "written for the registers"),
     "c-avx2_omp": ("all cores", "the work is split; small calls stay on one core"),
     "c-avx512_omp": ("registers of 512 bits", "the same text, twice as many lanes"),
 }
-_SCALAR_CALLS = "scalar libm is called for each element: what is around the call cannot be wide"
+_SCALAR_CALLS = "scalar libm is called for each element: a loop with the call in it cannot be wide"
 _VECTOR_LIBM = "the call goes to libm's vector form, where the compiler has one"
 _POLYNOMIAL = "a polynomial instead of the call: no table, no branch, nothing leaves the registers"
 _GELU = {
     "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", _SCALAR_CALLS),
     "c-fastmath": ("relaxed maths, -ffast-math", _VECTOR_LIBM),
-    "c-avx2": ("hand-written AVX2", _POLYNOMIAL),
+    "c-avx2": (_BY_HAND, _POLYNOMIAL),
 }
-_SAME_LOOPS = (
-    "compiled, -O0, same loop order",
-    "Python's three loops: no bytecode, no number in an object",
-)
+_SAME_LOOPS = "no bytecode, no number in an object; but the sum is no longer in C already"
 _OTHER_ORDER = (
     "loop order i, p, j",
     "b is read along its rows, not down its columns; no sum waits for the one before",
@@ -55,20 +59,30 @@ _BYTES = ("registers of 512 bits, VNNI", "bytes are multiplied as they are, in t
 _OWN: dict[str, dict[str, tuple[str, str] | None]] = {
     "relu_f32": {
         "py-idiomatic": ("idiomatic Python", "no index object, no store for each element"),
-        "c-scalar": ("optimiser, -O2", "registers, not the stack; signs are still branched on"),
+        "c-scalar": (
+            "optimiser, -O2",
+            "registers, not the stack; a branch on the sign may be left",
+        ),
         "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", "a maximum of eight: no branch is left"),
-        "c-fastmath": ("relaxed maths, -ffast-math", "no sum and no libm: nothing to relax"),
-        "c-avx2": ("hand-written AVX2", "unrolled; past the caches, stores that stream"),
+        "c-fastmath": (
+            "relaxed maths, -ffast-math",
+            "no sum, no libm: only NaN and -0.0 need no care",
+        ),
+        "c-avx2": (_BY_HAND, "unrolled; past the caches, stores that stream"),
     },
     "softmax_f32": {
         "py-idiomatic": ("idiomatic Python", "max and sum run in C; exp is a local name"),
         "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", _SCALAR_CALLS),
-        "c-fastmath": ("relaxed maths, -ffast-math", _VECTOR_LIBM),
-        "c-avx2": ("hand-written AVX2", "exp is a polynomial, and summed in the same pass"),
+        "c-fastmath": (
+            "relaxed maths, -ffast-math",
+            "expf in libm's vector form; maximum and sum in any order",
+        ),
+        "c-avx2": (_BY_HAND, "exp is a polynomial, and summed in the same pass"),
     },
     "gelu_tanh_f32": {
-        "py-idiomatic": ("idiomatic Python", "exp instead of tanh, no index"),
+        "py-idiomatic": ("idiomatic Python, by exp", "exp instead of tanh, no index"),
         **_GELU,
+        "c-debug": ("compiled, -O0; by tanhf, float32 for double", _COMPILED[1]),
     },
     "gelu_erf_f32": {
         "py-idiomatic": ("idiomatic Python", "erfc is a local name, no addition, no index"),
@@ -76,14 +90,14 @@ _OWN: dict[str, dict[str, tuple[str, str] | None]] = {
     },
     "matmul_f32": {
         "py-idiomatic": ("idiomatic Python", "rows and columns are lists, summed in C"),
-        "c-debug_ijk": _SAME_LOOPS,
+        "c-debug_ijk": ("compiled, -O0: py-loop's three loops, float32", _SAME_LOOPS),
         "c-debug": None,
         "c-scalar_ijk": ("optimiser, -O2", "the running sum and the addresses in registers"),
         "c-scalar": _OTHER_ORDER,
         "c-autovec": ("compiler's SIMD and FMA, -O3", "eight columns by one multiply-add"),
         "c-fastmath": ("relaxed maths, -ffast-math", "in this order no sum needs reordering"),
         "c-avx2_tiled": (
-            "register blocking, by hand",
+            "register blocking, by hand, IEEE rules kept",
             "a tile of sums stays in registers over all of k: a word read is used many times",
         ),
         "c-avx2": (
@@ -95,11 +109,11 @@ _OWN: dict[str, dict[str, tuple[str, str] | None]] = {
         "py-idiomatic": ("idiomatic Python", "adding a constant rounds without a call"),
         "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", "eight elements rounded and clipped"),
         "c-fastmath": ("relaxed maths, -ffast-math", "no check for NaN is left"),
-        "c-avx2": ("hand-written AVX2", "conversion rounds, and packing narrows, by themselves"),
+        "c-avx2": (_BY_HAND, "conversion rounds, and packing narrows, by themselves"),
     },
     "matmul_i8_i32": {
         "py-idiomatic": ("idiomatic Python", "floats multiply faster than ints, and are exact"),
-        "c-debug_ijk": _SAME_LOOPS,
+        "c-debug_ijk": ("compiled, -O0: py-loop's three loops, int32", _SAME_LOOPS),
         "c-debug": None,
         "c-scalar_ijk": ("optimiser, -O2", "the running sum and the addresses in registers"),
         "c-scalar": _OTHER_ORDER,
@@ -116,6 +130,7 @@ _OWN: dict[str, dict[str, tuple[str, str] | None]] = {
     },
     "quantized_matmul_f32": {
         "py-idiomatic": ("idiomatic Python", "each part in its fastest Python form"),
+        "c-debug": ("compiled, -O0; int8 and float32", _COMPILED[1]),
         "c-autovec": ("compiler's SIMD, -O3 (the trap)", "the product widens each int8 to 32 bits"),
         "c-fastmath": ("relaxed maths, -ffast-math", "only the quantisation has rules to relax"),
         "c-avx2": (

@@ -104,10 +104,14 @@ def _ladders(check: Checker, value: Any) -> dict[str, tuple[Rung, ...]]:
         names = ("variant", "idea", "reason")
         return Rung(*(check.text(row.get(name), f"{where}: {name}") for name in names))
 
-    return {
+    found = {
         kernel: tuple(map(rung, check.sequence(rows, where)))
         for kernel, rows in check.optional_mapping(value, where).items()
     }
+    for kernel, rungs in found.items():
+        if len({one.variant for one in rungs}) < len(rungs):
+            raise check.bad(f"{where}.{kernel}", [one.variant for one in rungs], "each rung once")
+    return found
 
 
 def _caches(check: Checker, value: Any) -> dict[str, int]:

@@ -145,9 +145,14 @@ def operation(name: str, ns: float, **extra: Any) -> dict[str, Any]:
 NS = {name: 4.0 + 1.5 * number for number, name in enumerate(account._NEEDED)}
 
 
-def made(ns: dict[str, float], loop_ns: float = 100.0, **extra: Any) -> Run:
+def made(
+    ns: dict[str, float],
+    loop_ns: float = 100.0,
+    counts: dict[str, float] | None = None,
+    **extra: Any,
+) -> Run:
     loop = case("py-loop", (10_000,), loop_ns * 1e-9 * 10_000)
-    loop["extra_info"]["bytecodes"] = COUNTS
+    loop["extra_info"]["bytecodes"] = COUNTS if counts is None else counts
     return from_json(content(loop, *(operation(name, t, **extra) for name, t in ns.items())))
 
 
@@ -180,7 +185,7 @@ def test_known_costs_are_recovered() -> None:
     expected = {
         "dispatch": 1.0, "step": 7.0, "step_known": 7.0, "read": 2.0, "write": 3.0, "compare": 0.5,
         "object": 4.0,
-        "arithmetic": 2.0, "int": 8.0, "global": 1.0, "attribute": 2.5, "call": 4.0, "exp": 3.0,
+        "float": 6.0, "int": 8.0, "global": 1.0, "attribute": 2.5, "call": 8.0, "exp": 3.0,
     }  # fmt: skip
     assert found == pytest.approx(expected)
 
@@ -197,6 +202,15 @@ def test_an_account_needs_the_operations_and_says_how_to_get_them() -> None:
         account.accounts(from_json(content(case("py-loop", (10,), 1e-6))))
     with pytest.raises(BadRun, match="no Python loop of 'q'"):
         account.accounts(made(NS), "q")
+    with pytest.raises(BadRun, match=r"calls math\.exp, which was not measured"):
+        account.accounts(made(NS, counts={**COUNTS, "math.exp": 1.0}))
+    with pytest.raises(BadRun, match="no Python loop"):
+        account.accounts(made(NS, counts={}))
+    flat = operation("read", 5.0)
+    flat["extra_info"]["bytecodes"] = 3
+    others = [operation(name, t) for name, t in NS.items() if name != "read"]
+    with pytest.raises(BadRun, match="read has no bytecodes beyond the empty loop's"):
+        account.accounts(from_json(content(flat, *others)))
 
 
 def test_formats_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,6 +92,11 @@ def test_a_step_over_another_rung_is_not_taken_for_this_one() -> None:
     assert [r.rung.variant for r in found.rungs] == ["py-loop", "c-debug"]
     assert found.rungs[1].alternated is None and found.rungs[1].factor == 8.0
     assert "py-idiomatic" in [rung.variant for rung in found.missing]
+    assert [rung.variant for rung in found.rungs[1].skipped] == ["py-idiomatic"]
+    for drawn in (view.as_text([(run, found)]), view.as_markdown([(run, found)])):
+        assert "idea of c-debug, and what py-idiomatic would change" in drawn
+        assert "reason of c-debug" not in drawn  # several changes are in one factor
+        assert "missing rungs" in drawn
 
 
 def test_a_single_round_is_as_uncertain_as_the_variants_other_sizes_and_marked() -> None:
@@ -117,6 +122,11 @@ def test_the_largest_size_is_the_default_and_others_can_be_named() -> None:
         ladder(run, "k", "1000")
     with pytest.raises(BadRun, match="no ladder of 'q', has k"):
         ladder(run, "q")
+    assert [one.size for one in view.ladders(run, size="7")] == ["7"]
+    with pytest.raises(BadRun, match="no kernel's ladder at '5'"):
+        view.ladders(run, size="5")
+    with pytest.raises(BadRun, match="no two rungs of a kernel"):
+        view.ladders(made(benchmark("py-loop", 9.0)))
 
 
 def test_a_run_of_before_there_were_ladders_says_what_to_do() -> None:
@@ -129,6 +139,7 @@ def test_a_run_of_before_there_were_ladders_says_what_to_do() -> None:
     ("path", "value", "needs"),
     [
         ("machine_info.ladders", [], "needs an object"),
+        ("machine_info.ladders.k", [RUNGS[0], RUNGS[0]], "each rung once"),
         ("machine_info.ladders.k", {}, "needs a list"),
         ("machine_info.ladders.k.0.idea", 3, "needs text"),
         ("machine_info.ladders.k.0.reason", "a\nb", "needs printable text"),

@@ -22,7 +22,8 @@ _NEEDED = (
     "multiply_int", "add_int", "global", "attribute", "call", "fabs",
 )  # fmt: skip
 _PRODUCTS = ("matmul_f32", "matmul_i8_i32")
-_ENOUGH = 5000  # elements
+_FUNCTIONS = ("exp", "tanh", "erf", "round")
+_ENOUGH = 4096  # elements; of products, of the first matrix
 _SMALL_INTS = 257  # from 0 on, which CPython keeps; the innermost loop goes over the last dimension
 
 
@@ -94,6 +95,9 @@ def measured(run: Run) -> dict[str, Operation]:
             f"{run.source}: has not measured Python's operations ({', '.join(missing[:3])}, ...), "
             "needs a run with test_bench_python.py: pytest --benchmark-only --benchmark-autosave"
         )
+    for name, operation in found.items():
+        if not name.startswith("step") and operation.bytecodes <= found["step"].bytecodes:
+            raise BadRun(f"{run.source}: operation {name} has no bytecodes beyond the empty loop's")
     return found
 
 
@@ -101,11 +105,12 @@ def unit_costs(found: Mapping[str, Operation]) -> dict[str, Cost]:
     """What one of each thing costs beyond its bytecodes' dispatch, and "dispatch" itself.
 
     dispatch     a bytecode, where bytecodes do least: the least per bytecode of any operation
-    object       making a float and dropping it: -v less +v, which returns v itself
-    arithmetic   of two floats, without the object
-    call         of a function of math that does nearly nothing, without the object it returns
+    float        multiplying two floats, which makes an object
+    object       how much of that is making it and dropping it: -v less +v, which returns v itself,
+                 at most all of it
+    call         of a function of math that does nearly nothing, with the object that it returns
     exp, ...     that function's own time: on an element, less that of fabs on an element
-    round        the same for round, with the int that it makes
+    round        the same for round, with an int where fabs makes a float
     """
     return {
         name: Cost(ns, counted.get(name))
@@ -133,7 +138,6 @@ def _units(
     single = {name: alone(operation) for name, operation in found.items() if name not in steps}
     dispatch = min(cost / bytecodes for cost, bytecodes in single.values())
     work = {name: cost - bytecodes * dispatch for name, (cost, bytecodes) in single.items()}
-    made = min(max(0.0, work["negate"] - work["keep"]), work["multiply"])
     return {
         "dispatch": dispatch,
         **{
@@ -141,16 +145,16 @@ def _units(
             for name in steps
         },
         **{name: work[name] for name in ("read", "write", "compare", "global", "attribute")},
-        "object": made,
-        "arithmetic": work["multiply"] - made,
+        "float": work["multiply"],
+        "object": min(max(0.0, work["negate"] - work["keep"]), work["multiply"]),
         "int": (work["multiply_int"] + work["add_int"]) / 2,
-        "call": max(0.0, work["call"] - made),
+        "call": work["call"],
         **{
             name: max(0.0, work[name] - work["fabs"])
             for name in ("exp", "tanh", "erf")
             if name in work
         },
-        **({"round": max(0.0, work["round"] - work["call"] + made)} if "round" in work else {}),
+        **({"round": max(0.0, work["round"] - work["call"])} if "round" in work else {}),
     }
 
 
@@ -163,7 +167,7 @@ def accounts(run: Run, kernel: str | None = None) -> list[Account]:
     loops: dict[str, tuple[Result, Facts, dict[str, float]]] = {}
     for result, facts in run.ours:
         counts = executed(run, result)
-        if counts is None or (kernel is not None and facts.kernel != kernel):
+        if not counts or not facts.shape or (kernel is not None and facts.kernel != kernel):
             continue
         # The smallest size beyond the overhead of a call.
         best = loops.get(facts.kernel)
@@ -172,12 +176,13 @@ def accounts(run: Run, kernel: str | None = None) -> list[Account]:
     if not loops:
         wanted = f"of {kernel!r}" if kernel else "of any kernel"
         raise BadRun(f"{run.source}: has no Python loop {wanted} whose bytecodes were counted")
-    return [_account(*found, units_of) for found in loops.values()]
+    return [_account(run.source, *found, units_of) for found in loops.values()]
 
 
 def _preferred(facts: Facts) -> tuple[bool, int]:
     """The least comes first: enough elements, but no more."""
-    elements = math.prod(facts.shape)
+    shape = facts.shape
+    elements = shape[0] * shape[2] if len(shape) == 3 else math.prod(shape)
     return elements < _ENOUGH, elements if elements >= _ENOUGH else -elements
 
 
@@ -187,11 +192,19 @@ def _per_element(result: Result, facts: Facts) -> float:
 
 
 def _account(
-    result: Result, facts: Facts, counts: Mapping[str, float], cost_of: Mapping[str, Cost]
+    source: str,
+    result: Result,
+    facts: Facts,
+    counts: Mapping[str, float],
+    cost_of: Mapping[str, Cost],
 ) -> Account:
-    calls = {name: n for name, n in counts.items() if name.partition(".")[2] in cost_of}
+    calls = {name: n for name, n in counts.items() if name.partition(".")[2] in _FUNCTIONS}
+    unknown = [name for name in calls if name.partition(".")[2] not in cost_of]
+    if unknown:
+        raise BadRun(
+            f"{source}: {facts.kernel} calls {unknown[0]}, which was not measured by itself"
+        )
     known = min(1.0, _SMALL_INTS / max(1, facts.shape[-1]))
-    made_by_calls = sum(n for name, n in calls.items() if name.startswith("math."))
     ints = counts.get("ints", 0.0)
     floats = max(0.0, counts.get("arithmetic", 0.0) - ints)
     rows = [
@@ -201,9 +214,8 @@ def _account(
         ("elements read from a list", counts.get("read", 0.0), "read"),
         ("elements written to a list", counts.get("write", 0.0), "write"),
         ("comparisons and jumps", counts.get("compare", 0.0), "compare"),
-        ("float objects made and dropped", floats + made_by_calls, "object"),
-        ("float arithmetic", floats, "arithmetic"),
-        ("int arithmetic, and its objects", ints, "int"),
+        ("float arithmetic, each with a new object", floats, "float"),
+        ("int arithmetic, each with a new object", ints, "int"),
         ("global names found", counts.get("global", 0.0), "global"),
         ("attributes found", counts.get("attribute", 0.0), "attribute"),
         ("calls", counts.get("call", 0.0), "call"),

@@ -25,6 +25,7 @@ class Climbed:
     repeats      by what share of itself the own minimum may be wrong. A single round does not
                  say; then it is the most that the variant's other sizes say. None if none does
     single       whether that is so
+    skipped      rungs between this and the one below that the run lacks; the factor is theirs, too
     uncertainty  of the factor, as a share of it; None where repeats is, here or below
     alternated   the factor as alternating rounds of the two have it; None where there were none
     """
@@ -34,6 +35,7 @@ class Climbed:
     facts: Facts
     repeats: float | None
     single: bool
+    skipped: tuple[Rung, ...]
     factor: float | None
     so_far: float
     uncertainty: float | None
@@ -48,6 +50,19 @@ class Ladder:
     size: str
     rungs: tuple[Climbed, ...]
     missing: tuple[Rung, ...]  # rungs that this run has not measured
+
+    @property
+    def once_more(self) -> str:
+        """Why factors were not measured a second time, for all that were not; "" if all were."""
+        why = []
+        rest = [r for r in self.rungs[1:] if r.alternated is None]
+        if any((r.facts.threads or 1) > 1 for r in rest):
+            why.append("several threads")
+        if any((r.facts.threads or 1) == 1 and r.skipped for r in rest):
+            why.append("missing rungs")
+        if any((r.facts.threads or 1) == 1 and not r.skipped for r in rest):
+            why.append("long calls")
+        return ", ".join(why)
 
     @property
     def total(self) -> float:
@@ -115,12 +130,16 @@ def ladder(run: Run, kernel: str, size: str | None = None) -> Ladder:
             f"{run.source}: does not say how its variants build on each other (it was saved by an "
             "earlier version); measure again: pytest --benchmark-only --benchmark-autosave"
         )
-    if kernel not in kernels(run):
-        raise BadRun(f"{run.source}: has no ladder of {kernel!r}, {_has(kernels(run))}")
-    known = sizes(run, kernel)
-    if size is not None and size not in known:
-        raise BadRun(f"{run.source}: has no ladder of {kernel} at {size!r}, {_has(known)}")
-    chosen = known[0] if size is None else size
+    known = kernels(run)
+    if not known:
+        raise BadRun(f"{run.source}: has no two rungs of a kernel at one size, so no ladder")
+    if kernel not in known:
+        raise BadRun(f"{run.source}: has no ladder of {kernel!r}, has {', '.join(known)}")
+    there = sizes(run, kernel)
+    if size is not None and size not in there:
+        has = ", ".join(there)
+        raise BadRun(f"{run.source}: has no ladder of {kernel} at {size!r}, has {has}")
+    chosen = there[0] if size is None else size
     found = {
         facts.variant: (result, facts)
         for result, facts in run.ours
@@ -149,8 +168,10 @@ def _climbed(
 ) -> Iterator[Climbed]:
     below: Climbed | None = None
     lowest = 0.0
+    skipped: list[Rung] = []
     for rung in rungs:
         if rung.variant not in found:
+            skipped.append(rung)
             continue
         result, facts = found[rung.variant]
         single = facts.uncertainty is None
@@ -167,11 +188,8 @@ def _climbed(
                 shares.append(math.exp(abs(math.log(alternated / factor))) - 1)
             uncertainty = _together(*shares)
         below = Climbed(
-            rung, result, facts, repeats, single, factor, lowest / result.minimum, uncertainty,
-            alternated,
+            rung, result, facts, repeats, single, tuple(skipped), factor,
+            lowest / result.minimum, uncertainty, alternated,
         )  # fmt: skip
+        skipped = []
         yield below
-
-
-def _has(names: list[str]) -> str:
-    return f"has {', '.join(names)}" if names else "has none"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from bench.runs import Facts, Run
+from bench.runs import BadRun, Facts, Run
 from bench.views import evidence, matrix, units
-from bench.views.factors import Climbed, Ladder, kernels, ladder
+from bench.views.factors import Climbed, Ladder, kernels, ladder, sizes
 
 # What an int8 product replaces: the trap is that it may not be faster.
 INSTEAD_OF = {"matmul_i8_i32": "matmul_f32", "quantized_matmul_f32": "matmul_f32"}
@@ -19,8 +19,13 @@ _HEADER = ["rung", "changes", "time", "factor", "+-", "so far"]
 
 def ladders(run: Run, kernel: str | None = None, size: str | None = None) -> list[Ladder]:
     """Of one kernel, or of all that the run has a ladder of. Raises BadRun."""
-    names = kernels(run) if kernel is None and run.ladders else [kernel or ""]
-    return [ladder(run, name, size) for name in names] if names else [ladder(run, "")]
+    if kernel is not None or not run.ladders:
+        return [ladder(run, kernel or "", size)]
+    every = kernels(run)
+    having = [name for name in every if size is None or size in sizes(run, name)]
+    if every and not having:
+        raise BadRun(f"{run.source}: has no kernel's ladder at {size!r}")
+    return [ladder(run, name, size) for name in having] or [ladder(run, "")]
 
 
 def title(found: Ladder) -> str:
@@ -41,15 +46,28 @@ def cells(found: Ladder, run: Run) -> tuple[list[str], list[list[str]]]:
         if float32:
             seconds = float32.get(climbed.rung.variant)
             line.append(units.factor(seconds / climbed.result.minimum) if seconds else "")
-        lines.append([*line, climbed.rung.reason, seen(climbed.facts)])
+        lines.append([*line, reason(climbed), seen(climbed.facts)])
     return header, lines
+
+
+def idea(climbed: Climbed) -> str:
+    """What changed since the rung below: what the rung changes, and what was to come before it."""
+    if climbed.factor is None or not climbed.skipped:
+        return climbed.rung.idea
+    missing = ", ".join(rung.variant for rung in climbed.skipped)
+    return f"{climbed.rung.idea}, and what {missing} would change"
+
+
+def reason(climbed: Climbed) -> str:
+    """Why that matters; nothing where several changes are in one factor."""
+    return "" if climbed.factor is not None and climbed.skipped else climbed.rung.reason
 
 
 def _figures(climbed: Climbed) -> list[str]:
     facts = climbed.facts
     return [
         climbed.rung.variant,
-        climbed.rung.idea,
+        idea(climbed),
         ("" if facts.stable else matrix.UNSTABLE) + units.seconds(climbed.result.minimum),
         "" if climbed.factor is None else units.factor(climbed.factor),
         ""
@@ -97,8 +115,10 @@ def notes(found: Ladder, run: Run) -> list[str]:
             f"measured once more, {found.alternated} of {len(found.rungs) - 1} factors in "
             f"alternating rounds, the product is {units.factor(found.product)} ({apart})."
         )
-    else:
-        lines.append("none was measured once more: their calls are too long to alternate.")
+    if found.once_more:
+        lines.append(
+            f"not measured once more: {found.once_more}; their factors are in both products."
+        )
     if any(rung.single for rung in found.rungs):
         lines.append(
             "?: a single call does not say how it repeats; taken is the most that this variant's "
@@ -122,9 +142,25 @@ def how_to_read(found: Found) -> list[str]:
     if any(rung.facts.evidence for _, one in found for rung in one.rungs):
         lines.append(
             "instr, B beyond L1: executed, and fetched into a simulated first-level cache, for one "
-            "element (products: one multiply-add)."
+            "element (products: one multiply-add), at one size of each kernel: "
+            f"{_counted_at(found)}."
         )
     return lines
+
+
+def _counted_at(found: Found) -> str:
+    """ "relu_f32 10000; matmul_f32 96 (Python 24)"."""
+    shown = []
+    for kernel in dict.fromkeys(one.kernel for _, one in found):
+        at: dict[str, str] = {}
+        for rung in (rung for _, one in found if one.kernel == kernel for rung in one.rungs):
+            if rung.facts.evidence is not None and rung.facts.evidence.size is not None:
+                at[rung.facts.side] = rung.facts.evidence.size
+        python, native = at.get("python"), at.get("native")
+        if native is not None or python is not None:
+            other = f" (Python {python})" if native and python and python != native else ""
+            shown.append(f"{kernel} {native or python}{other}")
+    return "; ".join(shown) or "none here"
 
 
 # --- The three formats ---------------------------------------------------------------------------
@@ -136,7 +172,7 @@ def as_text(found: Found) -> str:
         header, lines = cells(one, run)
         figures = [[line[0], *line[2:-2]] for line in lines]
         drawn = _columns([[header[0], *header[2:-2]], *figures])
-        texts = ["changes: why", *(f"{line[1]}: {line[-2]}" for line in lines)]
+        texts = ["changes: why", *(f"{line[1]}: {line[-2]}".rstrip(": ") for line in lines)]
         below = ["", *(line[-1] for line in lines)]
         rows = []
         for left, text, evidence_line in zip(drawn, texts, below, strict=True):
@@ -193,6 +229,7 @@ def _as_object(run: Run, found: Ladder) -> dict[str, object]:
                 "variant": climbed.rung.variant,
                 "changes": climbed.rung.idea,
                 "reason": climbed.rung.reason,
+                "skipped": [rung.variant for rung in climbed.skipped],
                 "min_seconds": climbed.result.minimum,
                 "stable": climbed.facts.stable,
                 "factor": climbed.factor,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from bench.runs import BadRun, Run, interpreter_label
 from bench.views import matrix, units
 from bench.views.factors import Ladder, kernels, ladder, sizes
+from bench.views.ladder import idea
 
 _Side = tuple[str, Ladder]
 
@@ -37,9 +38,11 @@ def cells(sides: Sequence[_Side]) -> tuple[list[str], list[list[str]]]:
     for number, (_, found) in enumerate(sides):
         for climbed in found.rungs:
             factor = "" if climbed.factor is None else units.factor(climbed.factor)
+            if climbed.uncertainty is not None:
+                factor += f" +-{units.percent(100 * climbed.uncertainty)}"
             shown = [factor, units.factor(climbed.so_far)]
             by_rung.setdefault(climbed.rung.variant, {})[number] = shown
-            ideas[climbed.rung.variant] = climbed.rung.idea
+            ideas[climbed.rung.variant] = idea(climbed)
     order = [rung.rung.variant for rung in max((f.rungs for _, f in sides), key=len)]
     names = [*order, *(name for name in by_rung if name not in order)]
     header = ["rung", "changes"]
