@@ -41,6 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="benchmarks: smaller sizes only, and less time for each (under a minute in all)",
     )
     parser.addoption(
+        "--count",
+        action="store_true",
+        help="benchmarks: also count the instructions of what is measured, where valgrind is there "
+        "(a minute or two)",
+    )
+    parser.addoption(
         "--explain",
         action="store_true",
         help="benchmarks: also what python -m bench ladder can explain more with: sizes between, "
@@ -231,7 +237,8 @@ def pytest_benchmark_update_json(config: Any, benchmarks: Any, output_json: dict
     correct_options(output_json["benchmarks"])
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     say = print if terminal is None else terminal.write_line
-    add_evidence(output_json, config.getoption("explain"), say)  # all timing is done
+    counting = config.getoption("count") or config.getoption("explain")
+    add_evidence(output_json, counting, say)  # all timing is done
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables

@@ -64,7 +64,7 @@ class Workshop:
             saved = Path(folder, "run.json")
             files = sorted(path.name for path in self.checkout.glob("test_bench_*.py"))
             command = [str(self.python), "-m", "pytest", *files, "-v", "-p", "no:cacheprovider"]
-            command += ["--benchmark-only", f"--benchmark-json={saved}", "-k", _SELECTED]
+            command += ["--benchmark-only", f"--benchmark-json={saved}", "-k", _SELECTED, "--count"]
             command += ["--quick"] if quick else []
 
             def read(line: str) -> str | None:

@@ -10,7 +10,8 @@ from bench.views import account, matrix
 
 _NOTE = (
     "Nanoseconds for one, beyond the dispatch of its bytecodes. Below: each kernel's loop for one "
-    "element (products: one multiply-add), and what of it the operations leave unexplained."
+    "element (products: one multiply-add), what of it the operations leave unexplained, and its "
+    "instructions with what they leave unexplained, where valgrind counted them."
 )
 
 
@@ -29,7 +30,18 @@ def table(saved: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
         lines.append(
             ["residue", kernel, *(_share(a.residue.ns / a.whole.ns) if a else "" for a in found)]
         )
+        if any(a.whole.instructions for a in found if a):
+            lines.append(["instructions", kernel, *map(_instructions, found)])
     return ["", "ns", *map(interpreter_label, saved)], lines
+
+
+def _instructions(found: account.Account | None) -> str:
+    """ "415 (-3%)": of an element, and their residue."""
+    if found is None or not found.whole.instructions:
+        return ""
+    counted = f"{found.whole.instructions:.0f}"
+    rest = found.residue.instructions
+    return counted if rest is None else f"{counted} ({_share(rest / found.whole.instructions)})"
 
 
 def _share(value: float) -> str:
