@@ -266,6 +266,22 @@ def test_each_core_has_memory_of_its_own(measured: Limits) -> None:
         assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 
 
+@pytest.mark.parametrize("held_up", [(0,), (0, 3, 6), (1, 2, 9, 12)])
+def test_a_run_that_is_held_up_does_not_shorten_the_pieces(
+    held_up: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A microsecond each, but for runs that another program interrupts."""
+    runs_so_far: list[int] = []
+
+    def run_together(jobs: object, repeats: int) -> float:
+        runs_so_far.append(repeats)
+        return repeats * 1e-6 + (0.005 if len(runs_so_far) - 1 in held_up else 0.0)
+
+    monkeypatch.setattr(limits, "run_together", run_together)
+    repeats = limits.repeats_of_a_piece([Job(lambda n: None, 1.0)] * 2)
+    assert 1500 <= repeats < 8 * 1500
+
+
 def test_threads_run_together_and_take_as_long_as_the_last() -> None:
     meeting = threading.Barrier(3, timeout=60)  # broken, unless all three are there at once
     done: list[int] = []

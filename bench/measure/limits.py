@@ -39,6 +39,7 @@ _FUNCTIONS = {
 # A slice is a warm-up and the best of several short pieces: a short one meets a quiet moment more
 # easily. With several cores the pieces are longer, as threads start some 20 us apart.
 _PIECES = 4
+_TRIES = 3  # of each length that a piece may have
 _ONE_CORE_SECONDS, _MORE_CORES_SECONDS = 0.3e-3, 1.5e-3
 _SWEEPS = 10
 _DRAM_STEP = 2**16  # floats: main memory is walked in a ring of such steps
@@ -240,11 +241,15 @@ def run_together(jobs: Sequence[Job], repeats: int) -> float:
 
 
 def repeats_of_a_piece(jobs: Sequence[Job]) -> int:
-    """How many repeats of each job last a piece."""
+    """How many repeats of each job last a piece. The shortest of several runs says how long they
+    take: one that is held up would make every later piece too short to measure anything."""
     wanted = _ONE_CORE_SECONDS if len(jobs) == 1 else _MORE_CORES_SECONDS
     most = min(job.most for job in jobs)
     repeats = 1
-    while repeats < most and (seconds := run_together(jobs, repeats)) < wanted:
+    while repeats < most:
+        seconds = min(run_together(jobs, repeats) for _ in range(_TRIES))
+        if seconds >= wanted:
+            break
         repeats = min(repeats * 2 if seconds > wanted / 8 else repeats * 8, most)
     return repeats
 
