@@ -21,7 +21,6 @@ from bench.views import (
     interpreters,
     limits,
     matrix,
-    scaling,
 )
 from bench.views import peers as peers_view
 
@@ -36,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(options.command(options))
     except (runs.BadRun, documents.BadDocument, BadRequest) as error:
         print(f"bench: {error}", file=sys.stderr)
-    except scaling.NotComparable as error:
+    except runs.NotComparable as error:
         print(f"bench: {error}", file=sys.stderr)
         return NOT_COMPARABLE
     except BrokenPipeError:  # the reader of a pipe has seen enough

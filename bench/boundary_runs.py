@@ -4,10 +4,9 @@ extra_info of their benchmarks, and how long every kernel took at every size."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from bench.runs import BadRun, Checker, Facts, Result, Run, machine_differences
+from bench.runs import BadRun, Checker, Facts, Result, Run
 
 MOST_ELEMENTS = 10**12
 
@@ -57,22 +56,6 @@ def _crossing(check: Checker, result: Result) -> Crossing:
         stable=extra.get("stable") is True,
         instructions=instructions,
     )
-
-
-def merged(runs: Sequence[Run]) -> Run:
-    """Of several runs of one machine and build, oldest first, one that has every benchmark of any,
-    with the shortest time that it ever took. Raises BadRun."""
-    newest = runs[-1]
-    best: dict[str, Result] = {}
-    for run in runs:
-        differences = machine_differences(newest.machine, run.machine)
-        if differences:
-            raise BadRun(f"{run.source}: is not like {newest.source}: {differences[0]}")
-        for result in run.results:
-            known = best.get(result.fullname)
-            if known is None or result.minimum < known.minimum:
-                best[result.fullname] = result
-    return replace(newest, results=tuple(best.values()))
 
 
 # --- Times that grow -----------------------------------------------------------------------------

@@ -17,6 +17,10 @@ class BadRun(Exception):
     """A run that cannot be used; the message names the file, what is wrong and where."""
 
 
+class NotComparable(Exception):
+    """Runs whose times say nothing together; the message names them and why, in one line."""
+
+
 def one_line(text: object) -> str:
     """Whatever a file holds or is called, fit for a message: control characters and lone surrogates
     are spelled out."""

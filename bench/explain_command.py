@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench import boundary_runs, runs
+from bench import runs
 from bench.views import (
     account,
     account_by,
@@ -15,7 +15,6 @@ from bench.views import (
     interpreters,
     ladder,
     ladder_by,
-    scaling,
 )
 
 OK = 0
@@ -93,7 +92,7 @@ def _of_interpreters(paths: list[Path]) -> list[runs.Run]:
 
 
 def _growth(options: argparse.Namespace) -> int:
-    run = scaling.merged(runs.load_all(options.runs))
+    run = runs.merged(runs.load_all(options.runs))
     measured = list(dict.fromkeys(facts.kernel for _, facts in run.ours))
     if not measured:
         raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so nothing grows in it")
@@ -124,5 +123,5 @@ def _draw_growth(run: runs.Run, kernels: list[str], path: Path) -> None:
 
 
 def _boundary(options: argparse.Namespace) -> int:
-    print(boundary.FORMATS[options.format](boundary_runs.merged(runs.load_all(options.runs))))
+    print(boundary.FORMATS[options.format](runs.merged(runs.load_all(options.runs))))
     return OK

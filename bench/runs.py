@@ -8,18 +8,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.checking import BadRun, Checker, one_line, read_json, when, write_whole
+from bench.checking import BadRun, Checker, NotComparable, one_line, read_json, when, write_whole
 from bench.schema import Evidence, Facts, Limit, Result, Run, Rung, Step
 
 # Who reads a run needs no other door.
 __all__ = [
-    "BadRun", "Checker", "Evidence", "Facts", "Limit", "Result", "Run", "Rung", "Step",
-    "from_json", "interpreter_label", "limits_from_json", "load", "load_all", "machine_differences",
-    "newest", "one_line", "read_json", "when", "write_whole",
+    "BadRun",
+    "Checker",
+    "Evidence",
+    "Facts",
+    "Limit",
+    "NotComparable",
+    "Result",
+    "Run",
+    "Rung",
+    "Step",
+    "from_json",
+    "interpreter_label",
+    "limits_from_json",
+    "load",
+    "load_all",
+    "machine_differences",
+    "merged",
+    "newest",
+    "one_line",
+    "read_json",
+    "when",
+    "write_whole",
 ]  # fmt: skip
 
 STORAGE = Path(".benchmarks")
@@ -327,6 +347,25 @@ def machine_differences(now: dict[str, Any], then: dict[str, Any]) -> list[str]:
         else:
             lines.append(f"{path}: {_said(there)} before, {_said(here)} now")
     return lines
+
+
+def merged(runs: Iterable[Run]) -> Run:
+    """The newest of several runs, oldest first, with the benchmarks of the others as well; of what
+    several have, the shortest minimum. Raises NotComparable where machine, interpreter or builds
+    differ."""
+    *others, newest = runs
+    best: dict[Any, Result] = {}
+    for run in (newest, *reversed(others)):
+        differences = machine_differences(newest.machine, run.machine)
+        if differences:
+            raise NotComparable(
+                f"{run.source} and {newest.source} were not measured alike: {differences[0]}"
+            )
+        for result in run.results:
+            facts = result.facts
+            case = (facts.kernel, facts.variant, facts.size) if facts else result.fullname
+            best[case] = min(best.get(case, result), result, key=lambda r: r.minimum)
+    return replace(newest, results=tuple(best.values()))
 
 
 def _lookup(info: dict[str, Any], path: str) -> Any:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import __main__ as command_line
-from bench import boundary_runs, runs
+from bench import runs
 from bench.views import boundary, documents
 from tests.altered import altered
 from tests.stats import stats
@@ -272,8 +272,9 @@ def test_a_run_without_either_is_named(tmp_path: Path, capsys: pytest.CaptureFix
 def test_runs_of_two_machines_are_not_mixed() -> None:
     one = runs.from_json({**GOOD, "machine_info": {"cpu": {"brand_raw": "A"}}}, "one.json")
     two = runs.from_json({**GOOD, "machine_info": {"cpu": {"brand_raw": "B"}}}, "two.json")
-    with pytest.raises(runs.BadRun, match=r"one\.json: is not like two\.json: cpu"):
-        boundary_runs.merged([one, two])
+    alike = r"one\.json and two\.json were not measured alike: cpu"
+    with pytest.raises(runs.NotComparable, match=alike):
+        runs.merged([one, two])
 
 
 def test_a_kernel_of_two_kinds_of_shape_is_named() -> None:

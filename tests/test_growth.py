@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench import runs
 from bench.measure import session
 from bench.runs import BadRun, from_json
 from bench.views import fits, growth, levels, scaling
@@ -176,7 +177,7 @@ def test_shapes_without_work_and_beyond_belief_are_left_out() -> None:
 
 def test_runs_of_one_machine_complete_each_other() -> None:
     first, second = run_of({1: 3.0, 8: 4.0}), run_of({8: 5.0, 64: 6.0})
-    (found,) = scaling.growths(scaling.merged([first, second]))
+    (found,) = scaling.growths(runs.merged([first, second]))
     assert [(point.work, point.seconds) for point in found.points] == [(1, 3), (8, 4), (64, 6)]
 
 

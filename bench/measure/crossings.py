@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import kernels_c
 from bench.measure.data import integers, values
-from bench.measure.timing import Rounds
+from bench.measure.timing import Rounds, record
 from bench.measure.truth import WrongResult
 
 _TIER = "scalar"
@@ -200,13 +200,7 @@ def measure(
     if element is not None:
         benchmark.extra_info["element"] = element
     verify(f"{name} by {binding}", crossing, crossing.function(*crossing.args))
-    rounds = Rounds(crossing.function, crossing.args, cap_seconds)
-    iterations = 1 if benchmark.disabled else rounds.calibrate()
-    last = benchmark.pedantic(crossing.function, crossing.args, iterations=iterations)
-    if benchmark.stats is not None:
-        for seconds in rounds:
-            benchmark.stats.update(seconds)
-    benchmark.extra_info["stable"] = rounds.confirmed
+    last = record(benchmark, Rounds(crossing.function, crossing.args, cap_seconds))
     verify(f"{name} by {binding}", crossing, last)
 
 

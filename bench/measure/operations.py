@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.measure import bytecodes
-from bench.measure.timing import Rounds
+from bench.measure.timing import Rounds, record
 from kernels_py import operations
 
 GROUP = "python operations"
@@ -23,10 +23,4 @@ def measure(benchmark: Any, name: str, cap_seconds: float) -> None:
         repeats=operations.REPEATS,
         bytecodes=counts["total"] / operations.STEPS,
     )
-    rounds = Rounds(function, (), cap_seconds)
-    benchmark.pedantic(function, iterations=1 if benchmark.disabled else rounds.calibrate())
-    if benchmark.stats is None:  # disabled, or the gate takes its own rounds
-        return
-    for seconds in rounds:
-        benchmark.stats.update(seconds)
-    benchmark.extra_info.update(stable=rounds.confirmed, uncertainty=rounds.uncertainty)
+    record(benchmark, Rounds(function, (), cap_seconds))

@@ -12,7 +12,7 @@ from bench.measure.layouts import make_case, probes
 from bench.measure.limits import Limits, Machine
 from bench.measure.paired import Pairing, Timed
 from bench.measure.roofline import ceilings
-from bench.measure.timing import Rounds
+from bench.measure.timing import Rounds, record
 from bench.measure.truth import WrongResult
 from bench.registry import Kernel, Layout
 
@@ -134,9 +134,7 @@ class Session:
                 if limits is None
                 else limits.beside(ceilings(case.kernel, case.shape, call.threads, limits.caches))
             ):
-                benchmark.pedantic(call.function, call.args, iterations=rounds.calibrate())
-                for seconds in rounds:
-                    benchmark.stats.update(seconds)
+                record(benchmark, rounds)
             if case.output(call) != verified:
                 raise WrongResult(f"{what}: a later call gave another result than the verified one")
         benchmark.extra_info.update(facts, stable=rounds.confirmed, uncertainty=rounds.uncertainty)

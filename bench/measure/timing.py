@@ -147,6 +147,18 @@ def _uncertainty(rounds: Sequence[float]) -> float | None:
     return minima[parts // 2] / minima[0] - 1
 
 
+def record(benchmark: Any, rounds: Rounds) -> Any:
+    """Rounds into pytest-benchmark's fixture until the minimum is confirmed; returns what the call
+    returned. Where the fixture keeps no times (disabled, or the gate takes its own), one call."""
+    iterations = 1 if benchmark.disabled else rounds.calibrate()
+    returned = benchmark.pedantic(rounds.function, rounds.args, iterations=iterations)
+    if benchmark.stats is not None:
+        for seconds in rounds:
+            benchmark.stats.update(seconds)
+        benchmark.extra_info.update(stable=rounds.confirmed, uncertainty=rounds.uncertainty)
+    return returned
+
+
 @contextmanager
 def garbage_collection_off() -> Iterator[None]:
     was_on = gc.isenabled()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from bench.runs import Facts, Result, Run, machine_differences
+from bench.runs import Facts, Result, Run
 from bench.views import fits
 from bench.views.fits import Fit
 from bench.views.levels import LEVELS, cache_sizes, level_of
@@ -20,10 +20,6 @@ _FEWEST_FITTED = 3
 # What rises inside a level is said from a tenth on, where it is this part of the step, as a power.
 _LEAST_RISE, _FAIR_PART = 1.1, 0.25
 _MOST_WORK = 1e30  # of a believable shape
-
-
-class NotComparable(Exception):
-    """Runs whose times say nothing together; the message names them and why, in one line."""
 
 
 @dataclass(frozen=True)
@@ -199,20 +195,3 @@ def _point(result: Result, facts: Facts, caches: dict[str, int]) -> Point:
         stable=facts.stable,
         level=level_of(facts, caches),
     )
-
-
-def merged(runs: Sequence[Run]) -> Run:
-    """The newest run with the sizes of the others, oldest first, as well; of a case that several
-    have, the shortest minimum. Raises NotComparable where machine, interpreter or builds differ."""
-    newest = runs[-1]
-    best: dict[tuple[str, str, str], Result] = {}
-    for run in reversed(runs):
-        differences = machine_differences(newest.machine, run.machine)
-        if differences:
-            raise NotComparable(
-                f"{run.source} and {newest.source} were not measured alike: {differences[0]}"
-            )
-        for result, facts in run.ours:
-            case = (facts.kernel, facts.variant, facts.size)
-            best[case] = min(best.get(case, result), result, key=lambda r: r.minimum)
-    return replace(newest, results=tuple(best.values()))
