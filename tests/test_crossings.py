@@ -129,6 +129,7 @@ def test_the_facts_are_in_the_saved_run(tmp_path: Path) -> None:
     assert len(facts) == 6
     stable = facts["test_list_to_buffer[Python-int8]"].pop("stable")
     assert stable in (True, False)
+    assert facts["test_list_to_buffer[Python-int8]"].pop("uncertainty") >= 0
     assert facts["test_list_to_buffer[Python-int8]"] == {
         "crossing": "list to buffer", "binding": "Python", "elements": 10_000, "element": "int8",
     }  # fmt: skip
