@@ -5,20 +5,36 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import stat
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 _LARGEST = 1e30  # what a believable figure lies below
+# A saved run of 50,000 benchmarks has some 100 MB; with every round of a long one a few times that.
+LARGEST_FILE = 2**29
 
 
-class BadRun(Exception):
+BAD_INPUT, NOT_COMPARABLE = 2, 3  # exit codes
+
+
+class Refusal(Exception):
+    """What was asked for cannot be done; the message says why, in one line, and what is right."""
+
+    exit_code = BAD_INPUT
+
+
+class BadRun(Refusal):
     """A run that cannot be used; the message names the file, what is wrong and where."""
 
 
-class NotComparable(Exception):
-    """Runs whose times say nothing together; the message names them and why, in one line."""
+class NotComparable(Refusal):
+    """Runs whose times say nothing together; the message names them and why."""
+
+    exit_code = NOT_COMPARABLE
 
 
 def one_line(text: object) -> str:
@@ -29,15 +45,43 @@ def one_line(text: object) -> str:
     )
 
 
-def read_json(path: Path, needs: str) -> Any:
-    """The file, parsed. Raises BadRun; `needs` names what it should have been."""
+def read_text(path: Path, needs: str) -> str:
+    """A regular file's text, without the mark that some editors put at its beginning. Raises
+    BadRun; `needs` names what it should have been.
+
+    Nothing else is opened for reading: a pipe would keep us waiting for whoever writes into it, and
+    a device has no end.
+    """
     name = one_line(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadRun(f"{name}: cannot be read ({error.strerror or error})") from None
-    except UnicodeDecodeError:
-        raise BadRun(f"{name}: not a text file, needs {needs}") from None
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise BadRun(f"{name}: is no regular file, needs {needs}")
+            # What the system makes up as it is read (/proc) has no size.
+            content = file.read(LARGEST_FILE + 1) if status.st_size <= LARGEST_FILE else None
+        if content is None or len(content) > LARGEST_FILE:
+            raise BadRun(f"{name}: is larger than {LARGEST_FILE >> 20} MB, needs {needs}")
+        return content.decode("utf-8-sig")
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        if isinstance(error, UnicodeDecodeError):
+            raise BadRun(f"{name}: not a text file, needs {needs}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise BadRun(f"{name}: cannot be read ({reason})") from None
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Opening a pipe would wait for its other end, before one could see that it is a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def read_json(path: Path, needs: str) -> Any:
+    """The file, parsed. Raises BadRun; `needs` names what it should have been."""
+    return parse_json(read_text(path, needs), one_line(path), needs)
+
+
+def parse_json(text: str, name: str, needs: str) -> Any:
+    """JSON in which no object has a name twice. Raises BadRun, which begins with `name`."""
     try:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
@@ -53,8 +97,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object, whose names must differ: json would keep the last one and drop the others."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise ValueError(f"{twice[:60]!r} appears twice in one object")
     return found
 
@@ -97,11 +141,10 @@ class Checker:
         return value
 
     def text(self, value: Any, where: str) -> str:
+        """What is odd in it is spelled out, see one_line()."""
         if not isinstance(value, str) or not value:
             raise self.bad(where, value, "text")
-        if not value.isprintable():  # control characters, lone surrogates
-            raise self.bad(where, value, "printable text")
-        return value
+        return one_line(value)
 
     def number(self, value: Any, where: str, least: float = 0.0, most: float = _LARGEST) -> float:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -109,20 +152,37 @@ class Checker:
             raise self.bad(where, value, f"a number from {least:g} to {most:g}")
         return float(value)
 
+    def signed(self, value: Any, where: str) -> float:
+        return self.number(value, where, least=-_LARGEST)
+
     def whole(self, value: Any, where: str, least: int = 0) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LARGEST:
             raise self.bad(where, value, f"a whole number from {least} to {_LARGEST:g}")
         return value
 
 
+# As isoformat() and other tools write moments; only from 3.11 on fromisoformat() takes them all.
+_MOMENT = re.compile(
+    r"(\d{4})-?(\d\d)-?(\d\d)[T ](\d\d):?(\d\d):?(\d\d)(?:[.,](\d+))?"
+    r" ?(?:([Zz])|([+-]\d\d):?(\d\d)?)?",
+    re.ASCII,
+)
+
+
 def when(check: Checker, value: Any) -> datetime | None:
     """The moment that a file's "datetime" says; None where it says none."""
     if value is None:
         return None
-    try:
-        moment = datetime.fromisoformat(check.text(value, "datetime"))
-    except ValueError:
-        moment = None
+    parts = _MOMENT.fullmatch(check.text(value, "datetime"))
+    moment = None
+    if parts:
+        *numbers, fraction, utc, hours, minutes = parts.groups("")
+        zone = "+00:00" if utc else f"{hours}:{minutes or '00'}" if hours else ""
+        text = "{}-{}-{}T{}:{}:{}".format(*numbers)
+        try:
+            moment = datetime.fromisoformat(f"{text}.{fraction:0<6.6}{zone}")
+        except ValueError:  # the 31st of June
+            moment = None
     if moment is None or not 1970 <= moment.year < 9999:
         raise check.bad("datetime", value, "an ISO 8601 date from 1970 on")
     return moment

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.checking import parse_json, read_text
 from bench.gate.inference import Interval, binomial_bounds
 from bench.gate_runs import IMPROVED, REGRESSED, VERDICTS
-from bench.runs import BadRun, Checker, one_line
+from bench.runs import Checker, one_line
 
 FORMAT, VERSION = "baremetal-ml gate ledger", 1
 
@@ -71,25 +71,15 @@ def load(path: Path) -> list[Entry]:
     """Every line; none where there is no file yet. Raises BadRun."""
     if not path.exists():
         return []
-    try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or "not a text file"
-        raise BadRun(f"{one_line(path)}: {reason}, needs a ledger of the gate") from None
+    lines = read_text(path, "a ledger of the gate").removesuffix("\n").split("\n")
     if lines == [""]:
         return []
-    name = one_line(path)
-    return [_entry(f"{name}, line {number}", line) for number, line in enumerate(lines, 1)]
+    return [_entry(f"{one_line(path)}, line {n}", line) for n, line in enumerate(lines, 1)]
 
 
 def _entry(source: str, line: str) -> Entry:
     check = Checker(source)
-    try:
-        content = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise BadRun(f"{source}: is not JSON ({error.msg}), needs a line of a ledger") from None
-    except (ValueError, RecursionError) as error:  # a number of too many digits; too deep
-        raise BadRun(f"{source}: is not JSON ({error}), needs a line of a ledger") from None
+    content = parse_json(line, source, "a line of a ledger")
     row = check.mapping(content, "the line")
     if (row.get("format"), row.get("version")) != (FORMAT, VERSION):
         raise check.bad("format", row.get("format"), f"{FORMAT!r} of version {VERSION}")
@@ -111,19 +101,12 @@ def _outcome(check: Checker, value: Any) -> Outcome:
     name = check.text(row.get("name"), "an outcome's name")
     if row.get("verdict") not in (*VERDICTS, IMPROVED):
         raise check.bad(f"{name}: verdict", row.get("verdict"), " or ".join((*VERDICTS, IMPROVED)))
-    change = row.get("change")
-    if isinstance(change, bool) or not isinstance(change, (int, float)) or not _is_finite(change):
-        raise check.bad(f"{name}: change", change, "a number")
     return Outcome(
         name=name,
         planted=check.number(row.get("planted"), f"{name}: planted"),
         verdict=row["verdict"],
-        change=float(change),
+        change=check.signed(row.get("change"), f"{name}: change"),
     )
-
-
-def _is_finite(number: float) -> bool:
-    return abs(number) < math.inf
 
 
 # --- What it says --------------------------------------------------------------------------------

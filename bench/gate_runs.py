@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bench.runs import BadRun, Checker, read_json, when, write_whole
+from bench.runs import BadRun, Checker, one_line, read_json, when, write_whole
 
 FORMAT, VERSION = "baremetal-ml gate", 1
 
@@ -134,7 +134,7 @@ def save(content: dict[str, Any], path: Path) -> None:
 
 def load(path: Path) -> Gate:
     """Read and check one file. Raises BadRun."""
-    return from_json(read_json(path, "the JSON of python -m bench gate"), str(path))
+    return from_json(read_json(path, "the JSON of python -m bench gate"), one_line(path))
 
 
 def from_json(content: Any, source: str = "this gate") -> Gate:
@@ -168,19 +168,12 @@ def _judged(check: Checker, value: Any) -> Judged:
 
     def signed(key: str) -> float | None:
         number = row.get(key)
-        if number is None:
-            return None
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or number != number:
-            raise check.bad(f"{name}: {key}", number, "a number")
-        return float(number)
+        return None if number is None else check.signed(number, f"{name}: {key}")
 
-    change = signed("change")
-    if change is None:
-        raise check.bad(f"{name}: change", None, "a number")
     return Judged(
         name=name,
         verdict=_one_of(check, row.get("verdict"), f"{name}: verdict", VERDICTS),
-        change=change,
+        change=check.signed(row.get("change"), f"{name}: change"),
         base=check.number(row.get("base"), f"{name}: base"),
         samples=check.whole(row.get("samples"), f"{name}: samples"),
         low=signed("low"),

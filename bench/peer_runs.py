@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.runs import BadRun, Checker, read_json, when, write_whole
+from bench.runs import BadRun, Checker, one_line, read_json, when, write_whole
 
 STORAGE = Path(".peers")
 FORMAT, VERSION = "baremetal-ml peers", 1
@@ -79,7 +79,7 @@ def save(content: dict[str, Any], path: Path | None = None) -> Path:
 
 def load(path: Path) -> PeerRun:
     """Read and check one file. Raises BadRun."""
-    return from_json(read_json(path, "the JSON of python -m bench peers"), str(path))
+    return from_json(read_json(path, "the JSON of python -m bench peers"), one_line(path))
 
 
 def from_json(content: Any, source: str = "this comparison") -> PeerRun:

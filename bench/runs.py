@@ -1,20 +1,31 @@
 """The saved run: its schema, and the only door through which benchmark JSON is read and checked.
 
-A run is what pytest-benchmark writes. Benchmarks of this suite carry their facts in extra_info;
-foreign ones have times only, and every view that needs no more takes them too.
+A run is what pytest-benchmark writes. Benchmarks of this suite bear a mark and carry their facts in
+extra_info; of third-party ones only the times are used, and every view that needs no more takes
+them too. What cannot be used of a file is left out and named, and the rest stands.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from bench.checking import BadRun, Checker, NotComparable, one_line, read_json, when, write_whole
-from bench.schema import Evidence, Facts, Limit, Result, Run, Rung, Step
+from bench.checking import (
+    BadRun,
+    Checker,
+    NotComparable,
+    Refusal,
+    one_line,
+    read_json,
+    read_text,
+    when,
+    write_whole,
+)
+from bench.schema import Evidence, Facts, Limit, Result, Run, Rung, Step, is_ours
 
 # Who reads a run needs no other door.
 __all__ = [
@@ -24,6 +35,7 @@ __all__ = [
     "Facts",
     "Limit",
     "NotComparable",
+    "Refusal",
     "Result",
     "Run",
     "Rung",
@@ -34,15 +46,18 @@ __all__ = [
     "load",
     "load_all",
     "machine_differences",
-    "merged",
     "newest",
     "one_line",
     "read_json",
+    "read_text",
     "when",
+    "whole",
     "write_whole",
 ]  # fmt: skip
 
 STORAGE = Path(".benchmarks")
+
+T = TypeVar("T")
 
 # What a believable figure lies between. A time outside is a broken file, and would break what is
 # computed from it.
@@ -63,6 +78,13 @@ COMPARED = (
     "python_compiler",
     "tiers",
 )
+
+
+# What this suite adds to machine_info; in other people's the names may stand for anything.
+OURS_OF_MACHINE = (
+    "tiers", "limits", "ladders", "caches", "interpreter", "usable_cores", "omp_num_threads",
+    "libc", "peers", "refused_peers", "evidence_unavailable",
+)  # fmt: skip
 
 
 # --- Reading -------------------------------------------------------------------------------------
@@ -90,30 +112,77 @@ def load_all(paths: Iterable[Path]) -> list[Run]:
 
 
 def from_json(content: Any, source: str = "this run") -> Run:
-    """A run from pytest-benchmark's JSON, already parsed. Raises BadRun."""
+    """A run from pytest-benchmark's JSON, already parsed. Raises BadRun where nothing of it can be
+    used."""
     check = Checker(source)
     top = check.mapping(content, "the file")
-    results = tuple(_result(check, b) for b in check.sequence(top.get("benchmarks"), "benchmarks"))
-    if not results:
+    rows = check.sequence(top.get("benchmarks"), "benchmarks")
+    if not rows:
         raise BadRun(f"{source}: benchmarks is empty, needs at least one")
-    seen: set[str] = set()
-    for result in results:
-        if result.fullname in seen:
-            raise BadRun(f"{source}: {result.fullname} appears twice")
-        seen.add(result.fullname)
+    left_out: list[str] = []
+
+    def usable(read: Callable[..., T], value: Any, otherwise: T) -> T:
+        try:
+            return read(check, value)
+        except BadRun as reason:
+            left_out.append(str(reason))
+            return otherwise
+
+    results = [r for r in (usable(_result, row, None) for row in rows) if r is not None]
+    counts = Counter(result.fullname for result in results)
+    # Which of several was meant cannot be known.
+    left_out += [f"{source}: {name} appears twice" for name in counts if counts[name] > 1]
+    results = [result for result in results if counts[result.fullname] == 1]
+    if not results:
+        more = f" (and {len(left_out) - 1} more)" if len(left_out) > 1 else ""
+        raise BadRun(f"{left_out[0]}{more}")
     commit = check.optional_mapping(top.get("commit_info"), "commit_info")
     machine = check.optional_mapping(top.get("machine_info"), "machine_info")
+    ours = is_ours(machine) or any(result.extra for result in results)
+    machine = {n: value for n, value in machine.items() if ours or n not in OURS_OF_MACHINE}
+    machine["tiers"] = usable(_tiers, machine.get("tiers"), None)
     return Run(
         source=source,
-        when=when(check, top.get("datetime")),
+        when=usable(when, top.get("datetime"), None),
         commit=str(commit.get("id") or ""),
         dirty=bool(commit.get("dirty")),
         machine=machine,
-        results=results,
-        limits=limits_from_json(machine.get("limits", []), source),
-        ladders=_ladders(check, machine.get("ladders")),
-        caches=_caches(check, machine.get("caches")),
+        results=tuple(results),
+        limits=usable(_limits, machine.get("limits", []), ()),
+        ladders=usable(_ladders, machine.get("ladders"), {}),
+        caches=usable(_caches, machine.get("caches"), {}),
+        left_out=tuple(left_out),
     )
+
+
+def whole(run: Run) -> Run:
+    """The run, of which nothing had to be left out. Raises BadRun: where figures are judged or
+    published, what is damaged in a part is not to be trusted."""
+    if run.left_out:
+        more = f" (and {len(run.left_out) - 1} more)" if len(run.left_out) > 1 else ""
+        raise BadRun(f"{run.left_out[0]}{more}")
+    return run
+
+
+def _tiers(check: Checker, value: Any) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    tiers: dict[str, dict[str, Any]] = {}
+    for name, fact in check.mapping(value, "machine_info.tiers").items():
+        where = f"machine_info.tiers.{one_line(name)}"
+        info = check.mapping(fact, where)
+        if "unavailable" in info:
+            tiers[one_line(name)] = {
+                "unavailable": check.text(info["unavailable"], f"{where}.unavailable")
+            }
+            continue
+        flags = check.sequence(info.get("flags"), f"{where}.flags")
+        tiers[one_line(name)] = {
+            "compiler": check.text(info.get("compiler"), f"{where}.compiler"),
+            "flags": [check.text(flag, f"{where}.flags") for flag in flags],
+            "key": check.text(info.get("key"), f"{where}.key"),
+        }
+    return tiers
 
 
 def _ladders(check: Checker, value: Any) -> dict[str, tuple[Rung, ...]]:
@@ -144,7 +213,10 @@ def _caches(check: Checker, value: Any) -> dict[str, int]:
 
 def limits_from_json(content: Any, source: str = "this machine") -> tuple[Limit, ...]:
     """The limits of a machine_info, already parsed. Raises BadRun."""
-    check = Checker(source)
+    return _limits(Checker(source), content)
+
+
+def _limits(check: Checker, content: Any) -> tuple[Limit, ...]:
     return tuple(_limit(check, row) for row in check.sequence(content, "machine_info.limits"))
 
 
@@ -169,6 +241,8 @@ def _result(check: Checker, value: Any) -> Result:
     stats = check.mapping(benchmark.get("stats"), f"{fullname}: stats")
 
     extra = check.optional_mapping(benchmark.get("extra_info"), f"{fullname}: extra_info")
+    if not is_ours(extra):
+        extra = {}
     return Result(
         fullname=fullname,
         group=str(benchmark.get("group") or ""),
@@ -347,25 +421,6 @@ def machine_differences(now: dict[str, Any], then: dict[str, Any]) -> list[str]:
         else:
             lines.append(f"{path}: {_said(there)} before, {_said(here)} now")
     return lines
-
-
-def merged(runs: Iterable[Run]) -> Run:
-    """The newest of several runs, oldest first, with the benchmarks of the others as well; of what
-    several have, the shortest minimum. Raises NotComparable where machine, interpreter or builds
-    differ."""
-    *others, newest = runs
-    best: dict[Any, Result] = {}
-    for run in (newest, *reversed(others)):
-        differences = machine_differences(newest.machine, run.machine)
-        if differences:
-            raise NotComparable(
-                f"{run.source} and {newest.source} were not measured alike: {differences[0]}"
-            )
-        for result in run.results:
-            facts = result.facts
-            case = (facts.kernel, facts.variant, facts.size) if facts else result.fullname
-            best[case] = min(best.get(case, result), result, key=lambda r: r.minimum)
-    return replace(newest, results=tuple(best.values()))
 
 
 def _lookup(info: dict[str, Any], path: str) -> Any:

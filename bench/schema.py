@@ -5,7 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
+
+# What marks a run's machine_info and a benchmark's extra_info as this suite's own: in other
+# people's any field may stand for anything.
+MARK = {"suite": "baremetal-ml"}
+# Runs from before there was a mark: what their kernels, crossings and operations all had.
+_UNMARKED = (
+    {"kernel", "variant", "side", "size"},
+    {"crossing", "binding", "elements"},
+    {"operation", "what", "steps", "repeats"},
+)
+
+
+def is_ours(info: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether an extra_info or machine_info is this suite's own."""
+    if not isinstance(info, dict):
+        return False
+    return MARK.items() <= info.items() or any(names <= info.keys() for names in _UNMARKED)
 
 
 @dataclass(frozen=True)
@@ -89,7 +106,7 @@ class Result:
 
     params    what it was parametrised with; None: with nothing
     options   pytest-benchmark's, as they governed its rounds; None: not recorded
-    extra     extra_info, as it stands in the file
+    extra     extra_info, as it stands in the file; empty for a third-party benchmark
     """
 
     fullname: str
@@ -125,7 +142,11 @@ class Limit:
 
 @dataclass(frozen=True)
 class Run:
-    """A saved run, in the order in which it was measured."""
+    """A saved run, in the order in which it was measured.
+
+    machine     machine_info; what this suite adds to it is not there in a run that is not ours
+    left_out    what the file holds and cannot be used: a line each, which says why
+    """
 
     source: str
     when: datetime | None
@@ -137,6 +158,7 @@ class Run:
     ladders: dict[str, tuple[Rung, ...]] = field(default_factory=dict)  # by kernel; the same
     # Bytes of L1 and L2 (of one core) and L3, in this order; empty in runs that do not say.
     caches: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:

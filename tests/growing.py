@@ -8,8 +8,9 @@ from typing import Any
 
 from bench.measure.derived import add_derived_figures
 from bench.runs import Run, from_json
+from bench.schema import MARK
 from bench.views import scaling
-from tests.stats import stats
+from tests.stats import MACHINE, OPTIONS, stats
 
 REFERENCE = Path(__file__).resolve().parent.parent / "results/reference.json"
 CACHES = {"L1": 32_768, "L2": 1_048_576, "L3": 33_554_432}
@@ -24,7 +25,9 @@ def case(
     return {
         "fullname": f"t.py::test_k[{variant}-{size}]",
         "stats": stats(seconds, **more),
+        "options": OPTIONS,
         "extra_info": {
+            **MARK,
             "kernel": "k",
             "variant": variant,
             "side": SIDES[variant.partition("-")[0]],
@@ -44,7 +47,8 @@ def case(
 
 def content(*benchmarks: dict[str, Any], **machine: Any) -> dict[str, Any]:
     add_derived_figures(list(benchmarks))
-    return {"benchmarks": list(benchmarks), "machine_info": {"caches": CACHES, **machine}}
+    described = {**MACHINE, "caches": CACHES, **machine}
+    return {"benchmarks": list(benchmarks), "machine_info": described}
 
 
 def run_of(times: dict[int, float], variant: str = "c-avx2", **more: Any) -> Run:

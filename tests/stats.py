@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.schema import MARK
+
+# What runs must say, for their times to be compared.
+OPTIONS = {"timer": "perf_counter", "disable_gc": True}
+MACHINE = {
+    **MARK,
+    "cpu": {"brand_raw": "A CPU"},
+    "python_version": "3.11.7",
+    "tiers": {"avx2": {"compiler": "g++ 12", "flags": ["-O3"], "key": "k1"}},
+}
+
 
 def stats(seconds: float, **more: Any) -> dict[str, Any]:
     """Nine rounds of the same time, but for what is said otherwise."""

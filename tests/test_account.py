@@ -16,7 +16,8 @@ from bench import __main__ as command_line
 from bench import registry
 from bench.measure import bytecodes
 from bench.operation_runs import operations
-from bench.runs import BadRun, Run, from_json
+from bench.runs import BadRun, Run, from_json, whole
+from bench.schema import MARK
 from bench.views import account, figures
 from kernels_py import matmul, matmul_i8, relu
 from kernels_py import operations as pieces
@@ -136,7 +137,7 @@ def operation(name: str, ns: float, **extra: Any) -> dict[str, Any]:
         "fullname": f"t.py::test_operation[{name}]",
         "stats": stats(1000 * (10e-9 + (0 if empty else 8 * ns * 1e-9))),
         "extra_info": {
-            "operation": name, "what": name, "steps": 1000, "repeats": 8,
+            **MARK, "operation": name, "what": name, "steps": 1000, "repeats": 8,
             "bytecodes": per_step, **extra,
         },
     }  # fmt: skip
@@ -242,9 +243,9 @@ def test_formats_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_what_a_file_says_of_operations_is_checked(path: str, value: Any) -> None:
     loop = case("py-loop", (10_000,), 1e-3)
     loop["extra_info"]["bytecodes"] = COUNTS
-    whole = content(loop, *(operation(name, t) for name, t in NS.items()))
+    good = content(loop, *(operation(name, t) for name, t in NS.items()))
     with pytest.raises(BadRun, match="needs"):
-        account.accounts(from_json(altered(whole, path, value)))
+        account.accounts(whole(from_json(altered(good, path, value))))
 
 
 # --- Figures in prose ----------------------------------------------------------------------------

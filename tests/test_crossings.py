@@ -20,6 +20,7 @@ from bench.measure import boundary, crossings
 from bench.measure.cases import Case
 from bench.measure.layouts import make_case
 from bench.measure.truth import WrongResult
+from bench.schema import MARK
 from tests.checkout import ROOT
 
 BENCHMARKS = ROOT / "test_bench_boundary.py"
@@ -131,6 +132,7 @@ def test_the_facts_are_in_the_saved_run(tmp_path: Path) -> None:
     assert stable in (True, False)
     assert facts["test_list_to_buffer[Python-int8]"].pop("uncertainty") >= 0
     assert facts["test_list_to_buffer[Python-int8]"] == {
+        **MARK,
         "crossing": "list to buffer", "binding": "Python", "elements": 10_000, "element": "int8",
     }  # fmt: skip
     assert {b["options"]["timer"] for b in benchmarks} == {"perf_counter"}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bench import __main__ as command_line
 from bench import registry, rungs
-from bench.runs import BadRun, Run, from_json
+from bench.runs import BadRun, Run, from_json, whole
 from bench.views import ladder as view
 from bench.views.factors import ladder
 from tests.altered import altered
@@ -142,7 +142,7 @@ def test_a_run_of_before_there_were_ladders_says_what_to_do() -> None:
         ("machine_info.ladders.k", [RUNGS[0], RUNGS[0]], "each rung once"),
         ("machine_info.ladders.k", {}, "needs a list"),
         ("machine_info.ladders.k.0.idea", 3, "needs text"),
-        ("machine_info.ladders.k.0.reason", "a\nb", "needs printable text"),
+        ("machine_info.ladders.k.0.reason", "", "needs text"),
         ("benchmarks.1.extra_info.step", 2, "needs an object"),
         ("benchmarks.1.extra_info.step.ratio", 0, "needs a number"),
         ("benchmarks.1.extra_info.step.low", float("nan"), "needs a number"),
@@ -152,9 +152,9 @@ def test_a_run_of_before_there_were_ladders_says_what_to_do() -> None:
     ],
 )
 def test_what_a_file_says_of_rungs_is_checked(path: str, value: Any, needs: str) -> None:
-    whole = content(*chain([8.0, 1.0]), ladders={"k": RUNGS})
+    good = content(*chain([8.0, 1.0]), ladders={"k": RUNGS})
     with pytest.raises(BadRun, match=needs):
-        from_json(altered(whole, path, value))
+        whole(from_json(altered(good, path, value)))
 
 
 def test_formats_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,8 +231,8 @@ def test_ladders_of_interpreters_stand_side_by_side_at_the_largest_common_size(
         "CPython 3.98.0": of_interpreter("CPython 3.98.0", *chain([8.0, 4.0, 1.0])),
         "CPython 3.99.0": of_interpreter("CPython 3.99.0", *chain([6.0, 1.5]), *larger),
     }
-    for label, whole in saved.items():
-        (tmp_path / f"{label[8:]}.json").write_text(json.dumps(whole))
+    for label, content_of in saved.items():
+        (tmp_path / f"{label[8:]}.json").write_text(json.dumps(content_of))
     arguments = ["ladder", str(tmp_path), "--by", "interpreter"]
     assert command_line.main([*arguments, "--format", "json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)

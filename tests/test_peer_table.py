@@ -221,7 +221,7 @@ BAD_VALUES = [
     ("cells.0.peers.numpy.low", "1"),
     ("cells.0.peers.numpy.pairs", 1.5),
     ("cells.0.peers.numpy.inexact", 1),
-    ("cells.1.peers.torch.wrong", "two\nlines"),
+    ("cells.1.peers.torch.wrong", ""),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command_line
-from bench import runs
-from bench.views import matrix
+from bench import checking, gate_ledger, gate_runs, peer_runs, runs
+from bench.schema import MARK
+from bench.views import documents, matrix
 from tests.altered import altered
 from tests.stats import stats
 
@@ -39,6 +41,7 @@ GOOD: dict[str, Any] = {
             "group": "relu_f32 100",
             "stats": stats(1e-7, median=2e-7, mean=2e-7, max=3e-7, iqr=1e-8, rounds=7),
             "extra_info": {
+                **MARK,
                 "kernel": "relu_f32",
                 "variant": "c-avx2",
                 "side": "native",
@@ -159,8 +162,7 @@ BAD_VALUES = [
     ("benchmarks.0.stats.min", 10**5000),
     ("benchmarks.0.stats.median", 5e-324),
     ("benchmarks.0.stats.min", 1e300),
-    ("benchmarks.0.extra_info.kernel", "relu\ud800"),
-    ("benchmarks.0.extra_info.kernel", "relu\nsoftmax"),
+    ("benchmarks.0.extra_info.kernel", ""),
     ("benchmarks.0.extra_info.flops", 10**4000),
     ("datetime", "0001-01-01T00:00:00"),
     ("datetime", "yesterday"),
@@ -185,8 +187,9 @@ PATHS = [path for path, _ in BAD_VALUES]
 
 @pytest.mark.parametrize(("path", "value"), BAD_VALUES, ids=lambda v: v if v in PATHS else "")
 def test_a_bad_value_is_named_with_its_place(path: str, value: Any) -> None:
+    """Where a part is bad the rest is used, but for what is judged or published."""
     with pytest.raises(runs.BadRun) as error:
-        runs.from_json(changed(path, value), "some.json")
+        runs.whole(runs.from_json(changed(path, value), "some.json"))
     message = str(error.value)
     assert message.startswith("some.json: ")
     assert "\n" not in message
@@ -209,6 +212,7 @@ BAD_FILES = {
     "no-benchmarks": b"{}",
     "a-name-twice": json.dumps(GOOD).replace('"dirty"', '"id"').encode(),
     "too-many-digits": b"[" + b"9" * 5000 + b"]",
+    "utf-16": json.dumps(GOOD).encode("utf-16"),
 }
 
 
@@ -238,6 +242,145 @@ def test_the_matrix_prints_on_any_terminal(tmp_path: Path, monkeypatch: pytest.M
         assert command_line.main(["matrix", str(path), "--format", form]) == 0
     sys.stdout.flush()
     assert out.getvalue().count(b"re\\xb5lu") == 2
+
+
+# --- What is odd is left out or spelled out, and the rest is used ---------------------------------
+
+
+def foreign(name: str, extra: Any = None, **times: Any) -> dict[str, Any]:
+    return {"fullname": name, "stats": stats(1e-3, **times), "extra_info": extra or {}}
+
+
+ODD_PARTS = [
+    ("datetime", "yesterday"),
+    ("machine_info.limits.0.per_second", -1),
+    ("machine_info.ladders", 3),
+    ("machine_info.caches", {"L1": 0}),
+    ("machine_info.tiers", {"avx2": "fast"}),
+    ("benchmarks.1.stats.min", 0.0),  # a coarse clock
+    ("benchmarks.1.stats.min", 0),
+    ("benchmarks.1.stats.median", float("nan")),
+    ("benchmarks.1.stats", None),
+    ("benchmarks.1.fullname", 7),
+    ("benchmarks.1.extra_info", [7]),
+    ("benchmarks.1", None),
+    ("benchmarks.2.fullname", "b.py::b"),  # twice: which was meant cannot be known
+]
+
+
+@pytest.mark.parametrize(("path", "value"), ODD_PARTS)
+def test_what_is_odd_is_left_out_and_named_and_the_rest_is_used(path: str, value: Any) -> None:
+    content = altered(GOOD, "machine_info.ladders", {})
+    content["machine_info"].update(caches={"L1": 1, "L2": 2, "L3": 3}, tiers={})
+    content["benchmarks"] += [foreign("b.py::b"), foreign("c.py::c")]
+    run = runs.from_json(altered(content, path, value), "some.json")
+    (line,) = run.left_out
+    assert line.startswith("some.json: ")
+    assert line.isprintable()
+    assert run.results[0].facts
+    used = {"benchmarks.1": 2, "benchmarks.2": 1}.get(path[:12], 3)
+    assert len(run.results) == used
+    with pytest.raises(runs.BadRun):
+        runs.whole(run)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["t.py::t[\xa0]", "t.py::t[\U0001f469\u200d\U0001f4bb]", "t.py::t[\ud800]", "t\n\x1b[2J"],
+)
+def test_what_is_odd_in_a_name_is_spelled_out(name: str) -> None:
+    run = runs.from_json({"benchmarks": [foreign(name), foreign("other")]})
+    assert run.left_out == ()
+    assert run.results[0].fullname == runs.one_line(name) != name
+
+
+# Any field of theirs may be called as one of ours is.
+THEIRS = [
+    {"kernel": "rbf"},
+    {"kernel": "gemm", "variant": "blocked", "size": 12},
+    {"operation": "insert"},
+    {"operation": {"of": "theirs"}, "steps": "many"},
+    {"crossing": True, "evidence": "none"},
+    {"aside": 1, "stable": "yes", "step": [], "bytecodes": 7, "suite": "theirs"},
+]
+
+
+@pytest.mark.parametrize("extra", THEIRS)
+def test_of_third_party_benchmarks_the_times_are_used(extra: Any, tmp_path: Path) -> None:
+    machine = dict.fromkeys(runs.OURS_OF_MACHINE, "theirs")
+    content = {"machine_info": machine, "benchmarks": [foreign("a", extra), foreign("b")]}
+    run = runs.from_json(content)
+    assert run.left_out == ()
+    assert [(r.minimum, r.facts, r.extra) for r in run.results] == [(1e-3, None, {})] * 2
+    path = tmp_path / "theirs.json"
+    path.write_text(json.dumps(content))
+    assert command_line.main(["report", str(path), "-o", str(tmp_path / "out")]) == 0
+    for command in ("matrix", "account", "boundary", "growth", "ladder"):
+        assert command_line.main([command, str(path)]) in (0, 2)
+
+
+MOMENTS = {
+    "2026-01-02T03:04:05Z": "2026-01-02T03:04:05+00:00",
+    "2026-01-02T03:04:05.123456789z": "2026-01-02T03:04:05.123456+00:00",
+    "2026-01-02 03:04:05,5 +0130": "2026-01-02T03:04:05.500000+01:30",
+    "20260102T030405-05": "2026-01-02T03:04:05-05:00",
+    "2026-01-02T03:04:05": "2026-01-02T03:04:05",
+}
+
+
+@pytest.mark.parametrize("text", MOMENTS)
+def test_dates_are_read_as_other_tools_write_them(text: str) -> None:
+    run = runs.from_json(changed("datetime", text))
+    assert run.when is not None
+    assert run.when.isoformat() == MOMENTS[text]
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(GOOD), encoding="utf-8-sig")
+    assert runs.load(path).results == runs.from_json(GOOD).results
+
+
+READERS = {
+    "run": runs.load,
+    "gate": gate_runs.load,
+    "peers": peer_runs.load,
+    "ledger": gate_ledger.load,
+    "document": documents.render,
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_only_regular_files_of_a_believable_size_are_read(
+    reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe would wait for its writer for ever; a device has no end."""
+    pipe, large = tmp_path / "pipe", tmp_path / "large"
+    os.mkfifo(pipe)
+    large.write_text("{}" + " " * 100)
+    monkeypatch.setattr("bench.checking.LARGEST_FILE", 50)
+    for path, reason in ((pipe, "no regular file"), (Path("/dev/zero"), "no regular file"),
+                         (tmp_path, "Is a directory"), (large, "larger than")):  # fmt: skip
+        with pytest.raises(runs.BadRun, match=reason):
+            READERS[reader](path)
+
+
+def test_a_name_twice_is_found_at_once() -> None:
+    """Names are looked at once each, however many there are."""
+    looked_at = 0
+
+    class Name(str):
+        def __eq__(self, other: object) -> bool:
+            nonlocal looked_at
+            looked_at += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    pairs = [(Name(n), 0) for n in range(3000)]
+    with pytest.raises(ValueError, match="'7' appears twice"):
+        checking._object([*pairs, (Name(7), 1)])
+    assert looked_at < 10
 
 
 def test_every_round_may_be_saved_too() -> None:

@@ -16,6 +16,7 @@ import kernels_c
 from bench.measure.data import integers, values
 from bench.measure.timing import Rounds, record
 from bench.measure.truth import WrongResult
+from bench.schema import MARK
 
 _TIER = "scalar"
 _DECLARATIONS = """
@@ -196,7 +197,7 @@ def measure(
     it and keeps no times. Raises WrongResult, kernels_c.TierUnavailable."""
     crossing = make_crossing(name, binding, n, element)
     benchmark.group = name if element is None else f"{name}, {n} {element}"
-    benchmark.extra_info.update(crossing=name, binding=binding, elements=n)
+    benchmark.extra_info.update(MARK, crossing=name, binding=binding, elements=n)
     if element is not None:
         benchmark.extra_info["element"] = element
     verify(f"{name} by {binding}", crossing, crossing.function(*crossing.args))

@@ -9,6 +9,7 @@ from bench import registry
 from bench.measure.limits import Limits, probe_tier
 from bench.measure.roofline import least_seconds
 from bench.measure.timing import ROUND_SECONDS
+from bench.schema import is_ours
 
 
 def add_derived_figures(
@@ -23,7 +24,7 @@ def add_derived_figures(
     tier).
     """
     fastest_python: dict[tuple[str, str], float] = {}
-    ours = [b for b in benchmarks if "kernel" in b.get("extra_info", {})]
+    ours = [b for b in benchmarks if is_ours(b.get("extra_info")) and "kernel" in b["extra_info"]]
     for benchmark in ours:
         info = benchmark["extra_info"]
         if info["side"] == "python":
@@ -55,7 +56,8 @@ def _add_limit(info: dict[str, Any], seconds: float, limits: Limits) -> None:
 def correct_options(benchmarks: list[dict[str, Any]]) -> None:
     """pytest-benchmark records its own settings; of those only these governed our rounds."""
     for benchmark in benchmarks:
-        if {"kernel", "crossing"} & benchmark.get("extra_info", {}).keys():
+        extra = benchmark.get("extra_info")
+        if is_ours(extra) and {"kernel", "crossing"} & extra.keys():
             recorded = benchmark.get("options", {})
             benchmark["options"] = {
                 "timer": "perf_counter",

@@ -23,6 +23,7 @@ from bench.measure.callgrind import Counted, CountingFailed
 from bench.measure.counted_calls import count_in_child
 from bench.measure.disassembly import DisassemblyFailed, Seen, look
 from bench.registry import Kernel, Layout
+from bench.schema import is_ours
 
 Case = tuple[str, str, str]  # kernel, variant, size
 Row = dict[str, Any]  # see bench/runs.py, Evidence
@@ -63,8 +64,8 @@ def add_evidence(run: dict[str, Any], counting: bool, say: Callable[[str], None]
     counting   count instructions too, which takes a minute
     say        tells the user that it does
     """
-    infos = [b["extra_info"] for b in run["benchmarks"] if "kernel" in b.get("extra_info", {})]
-    cases = {(info["kernel"], info["variant"], info["size"]): info for info in infos}
+    infos = [b["extra_info"] for b in run["benchmarks"] if is_ours(b.get("extra_info"))]
+    cases = {(i["kernel"], i["variant"], i["size"]): i for i in infos if "kernel" in i}
     try:
         collected = collect(cases, counting, say)
     except KeyboardInterrupt:
@@ -74,7 +75,8 @@ def add_evidence(run: dict[str, Any], counting: bool, say: Callable[[str], None]
     for case, row in collected.rows.items():
         cases[case]["evidence"] = row
     if counting:
-        collected.unavailable += _count_operations(run["benchmarks"])
+        operations = {info["operation"]: info for info in infos if "operation" in info}
+        collected.unavailable += _count_operations(operations)
     if collected.unavailable:
         run["machine_info"]["evidence_unavailable"] = collected.unavailable
         if counting:
@@ -82,13 +84,8 @@ def add_evidence(run: dict[str, Any], counting: bool, say: Callable[[str], None]
                 say(f"evidence: {reason}")
 
 
-def _count_operations(benchmarks: list[dict[str, Any]]) -> list[str]:
+def _count_operations(infos: dict[str, dict[str, Any]]) -> list[str]:
     """The instructions of Python's operations into their extra_info; why not, if not."""
-    infos = {
-        b["extra_info"]["operation"]: b["extra_info"]
-        for b in benchmarks
-        if "operation" in b.get("extra_info", {})
-    }
     calls = {name: ("kernels_py.operations", "perform", [name]) for name in infos}
     try:
         for name, instructions in instructions_of_calls(calls).items():

@@ -12,6 +12,7 @@ import kernels_c
 from bench import registry, rungs
 from bench.measure import interpreter
 from bench.measure.caches import read_caches
+from bench.schema import MARK
 
 # The host's name is nobody's business; the rest is the clock speed of the moment.
 _DROPPED = ("node", "cpu.hz_actual", "cpu.hz_actual_friendly", "cpu.hz_advertised")
@@ -37,6 +38,7 @@ def complete(machine_info: dict[str, Any]) -> None:
         holder = machine_info.get(parent, {}) if parent else machine_info
         for name in [n for n in holder if n == key or n == f"{key}_friendly"]:
             del holder[name]
+    machine_info.update(MARK)
     machine_info["tiers"] = tiers()
     machine_info["ladders"] = {
         name: [asdict(rung) for rung in rungs.ladder(kernel)]

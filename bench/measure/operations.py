@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.measure import bytecodes
 from bench.measure.timing import Rounds, record
+from bench.schema import MARK
 from kernels_py import operations
 
 GROUP = "python operations"
@@ -17,6 +18,7 @@ def measure(benchmark: Any, name: str, cap_seconds: float) -> None:
     benchmark.group = GROUP
     counts = bytecodes.counted(function)
     benchmark.extra_info.update(
+        MARK,
         operation=name,
         what=operations.OPERATIONS[name].what,
         steps=operations.STEPS,

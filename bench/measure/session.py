@@ -15,6 +15,7 @@ from bench.measure.roofline import ceilings
 from bench.measure.timing import Rounds, record
 from bench.measure.truth import WrongResult
 from bench.registry import Kernel, Layout
+from bench.schema import MARK
 
 # Of a case's cap, at a size that the default run leaves out (--explain): there are twice as many of
 # those, and what is asked of them is a line through all.
@@ -214,6 +215,7 @@ def static_facts(kernel: Kernel, variant: str, size: str) -> dict[str, Any]:
     """What extra_info holds before anything has run."""
     shape = kernel.shape_named(size)
     return {
+        **MARK,
         "kernel": kernel.name,
         "variant": variant,
         "side": registry.side_and_name(variant)[0],

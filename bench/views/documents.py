@@ -23,7 +23,7 @@ from pathlib import Path
 
 from bench import gate_ledger, peer_runs, runs
 from bench.peer_runs import PeerRun
-from bench.runs import Run
+from bench.runs import Refusal, Run, read_text
 from bench.views import (
     account,
     account_by,
@@ -40,8 +40,17 @@ from bench.views import (
 )
 
 
+def _run(path: Path) -> Run:
+    """What is published is of whole runs."""
+    return runs.whole(runs.load(path))
+
+
+def _runs(folder: Path) -> list[Run]:
+    return [runs.whole(run) for run in interpreters.load(folder)]
+
+
 def _of_run(view: Callable[[Run], str]) -> Callable[[Path], str]:
-    return lambda path: view(runs.load(path))
+    return lambda path: view(_run(path))
 
 
 def _of_peers(view: Callable[[PeerRun], str]) -> Callable[[Path], str]:
@@ -49,12 +58,12 @@ def _of_peers(view: Callable[[PeerRun], str]) -> Callable[[Path], str]:
 
 
 def _ladder(path: Path, kernel: str, size: str | None = None) -> str:
-    run = runs.load(path)
+    run = _run(path)
     return ladder.as_markdown([(run, one) for one in ladder.ladders(run, kernel, size)])
 
 
 def _account(path: Path, *kernels: str) -> str:
-    run = runs.load(path)
+    run = _run(path)
     every = account.accounts(run)
     return account.as_markdown(run, [a for a in every if not kernels or a.kernel in kernels])
 
@@ -65,15 +74,15 @@ RENDERERS: dict[str, Callable[..., str]] = {
     "claims": _of_run(claims.as_markdown),
     "ladder": _ladder,
     "account": _account,
-    "account-by-interpreter": lambda path: account_by.as_markdown(interpreters.load(path)),
-    "growth": lambda path, *kernels: growth.as_markdown(runs.load(path), kernels),
+    "account-by-interpreter": lambda path: account_by.as_markdown(_runs(path)),
+    "growth": lambda path, *kernels: growth.as_markdown(_run(path), kernels),
     "machine": _of_run(matrix.machine_line),
     "limits": _of_run(lambda run: limits.as_markdown(run.limits)),
     "shares": _of_run(limits.shares_as_markdown),
     "peers": _of_peers(peers.as_markdown),
     "crossings": _of_run(boundary.crossings_as_markdown),
     "break-even": _of_run(boundary.break_even_as_markdown),
-    "interpreters": lambda path: interpreters.as_markdown(interpreters.load(path)),
+    "interpreters": lambda path: interpreters.as_markdown(_runs(path)),
     "ledger": lambda path: selfcheck.as_markdown(gate_ledger.load(path)),
 }
 
@@ -81,17 +90,13 @@ _FIGURE = re.compile(r"(<!-- figure: (\S+) ([^>]*?) -->)([^<]*)(<!-- end -->)")
 _BLOCK = re.compile(r"(<!-- render: (\S+) (\S+)((?: [\w-]+)*) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
-class BadDocument(Exception):
+class BadDocument(Refusal):
     """A document whose render blocks cannot be followed; the message says which and why."""
 
 
 def render(path: Path, check: bool = False) -> bool:
     """Bring the blocks of a document up to date; with `check` only look. True if it was stale."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:  # line ends stay as they are
-            text = file.read()
-    except UnicodeDecodeError:
-        raise BadDocument(f"{path}: is not UTF-8 text, needs Markdown") from None
+    text = read_text(path, "Markdown")
     fresh = rendered(text, path)
     if fresh == text:
         return False
@@ -128,5 +133,5 @@ def rendered(text: str, path: Path) -> str:
         opening, run, words, _, closing = match.groups()
         return f"{opening}{figures.figure(loaded(path.parent / run), words)}{closing}"
 
-    loaded = cache(runs.load)
+    loaded = cache(_run)
     return _FIGURE.sub(single, _BLOCK.sub(block, text))
