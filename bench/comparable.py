@@ -1,18 +1,20 @@
-"""Whether the times of two saved runs say anything about the code."""
+"""Whether the times of two saved runs say anything about the code: the one notion of it, for the
+gate, the report, merged runs and --benchmark-compare."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from bench.gate.errors import NotComparable
-from bench.runs import Checker, Result, Run, machine_differences, one_line
+from bench.runs import NotComparable, Result, Run, machine_differences, one_line
 
 
-def refuse_unknown_machine(run: Run) -> None:
-    """Raises NotComparable where the run does not say what it was measured on: what neither side
-    records is alike on both, and shows nothing."""
+def unknown_machine(run: Run) -> str | None:
+    """What the run does not say of what it was measured on, in one line: what neither side records
+    is alike on both, and shows nothing."""
     cpu = run.machine.get("cpu")
     known = {
         "CPU": isinstance(cpu, dict) and (cpu.get("brand_raw") or cpu.get("flags")),
@@ -20,44 +22,57 @@ def refuse_unknown_machine(run: Run) -> None:
         "tiers": run.machine.get("tiers") or not any(f.side == "native" for _, f in run.ours),
     }
     unknown = [name for name, fact in known.items() if not fact]
-    if unknown:
-        raise NotComparable(
-            f"{run.source}: {', '.join(unknown)}: not recorded in machine_info, needs them to be "
-            "compared with another run"
-        )
+    if not unknown:
+        return None
+    return (
+        f"{run.source}: {', '.join(unknown)}: not recorded in machine_info, needs them to be "
+        "compared with another run"
+    )
 
 
-def refuse_other_machine(run: Run, base: Run, same_sources: bool) -> None:
-    """Raises NotComparable where CPU, Python or a tier's compiler or flags differ.
+def other_machine(run: Run, base: Run, same_sources: bool = False) -> str | None:
+    """In what CPU, Python or a tier's compiler or flags differ, or are not recorded, in one line;
+    None where they are alike.
 
     A tier's key is the hash of its compiler, flags and sources. With same_sources it must agree;
     without, the sources may differ, for they are what is judged.
     """
+    for side in (run, base):
+        unknown = unknown_machine(side)
+        if unknown is not None:
+            return unknown
     here, there = (
         {name: fact for name, fact in machine.items() if name != "tiers"}
         for machine in (run.machine, base.machine)
     )
     differences = machine_differences(here, there)
-    differences += _tier_differences(_tiers(run), _tiers(base), same_sources)
-    if differences:
-        raise NotComparable(
-            f"{run.source}: is not comparable with {base.source}: {'; '.join(differences)}"
-        )
-
-
-def _tiers(run: Run) -> dict[str, Any] | None:
-    tiers, check = run.machine.get("tiers"), Checker(run.source)
-    if tiers is None:
+    differences += _tier_differences(
+        run.machine.get("tiers"), base.machine.get("tiers"), same_sources
+    )
+    if not differences:
         return None
-    for name, value in check.mapping(tiers, "machine_info.tiers").items():
-        where = f"machine_info.tiers.{one_line(name)}"
-        info = check.mapping(value, where)
-        if "unavailable" not in info:
-            check.text(info.get("compiler"), f"{where}.compiler")
-            check.text(info.get("key"), f"{where}.key")
-            for flag in check.sequence(info.get("flags"), f"{where}.flags"):
-                check.text(flag, f"{where}.flags")
-    return dict(tiers)
+    return f"{run.source}: is not comparable with {base.source}: {'; '.join(differences)}"
+
+
+def merged(runs: Iterable[Run]) -> Run:
+    """The newest of several runs, oldest first, with the benchmarks of the others as well; of what
+    several have, the shortest minimum. Raises NotComparable where they were not measured alike."""
+    *others, newest = runs
+    best: dict[Any, Result] = {}
+    origin: dict[Any, Run] = {}
+    for run in (newest, *reversed(others)):
+        reason = None if run is newest else other_machine(run, newest, same_sources=True)
+        for result in run.results if reason is None else ():
+            facts = result.facts
+            case = (facts.kernel, facts.variant, facts.size) if facts else result.fullname
+            if case in best:
+                reason = reason or other_benchmark(run, result, origin[case], best[case])
+            if case not in best or result.minimum < best[case].minimum:
+                best[case], origin[case] = result, run
+        if reason is not None:
+            raise NotComparable(reason)
+    left_out = tuple(line for run in (newest, *others) for line in run.left_out)
+    return replace(newest, results=tuple(best.values()), left_out=left_out)
 
 
 def _tier_differences(
@@ -85,8 +100,8 @@ def _flags(value: str | list[str]) -> str:
     return value[:60] if isinstance(value, str) else " ".join(value)
 
 
-def refuse_other_benchmark(run: Run, here: Result, base: Run, there: Result) -> None:
-    """Raises NotComparable where one name stands for different work, or it was timed otherwise."""
+def other_benchmark(run: Run, here: Result, base: Run, there: Result) -> str | None:
+    """How one name stands for different work, or was timed otherwise, in one line; else None."""
     for what, now, then in (
         ("options", here.options, there.options),
         ("params", here.params, there.params),
@@ -94,15 +109,16 @@ def refuse_other_benchmark(run: Run, here: Result, base: Run, there: Result) -> 
     ):
         if what == "options" and (now is None or then is None):
             which = run if now is None else base
-            raise NotComparable(
+            return (
                 f"{which.source}: {here.fullname}: options are not recorded, needs them to be "
                 "compared with another run"
             )
         if _canonical(now) != _canonical(then):
-            raise NotComparable(
+            return (
                 f"{run.source}: {here.fullname}: {what} {_different(then, now)} in {base.source}, "
                 f"{_different(now, then)} here"
             )
+    return None
 
 
 def _case(result: Result) -> dict[str, Any] | None:

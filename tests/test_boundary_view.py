@@ -13,22 +13,31 @@ from hypothesis import strategies as st
 
 from bench import __main__ as command_line
 from bench import runs
+from bench.comparable import merged
+from bench.schema import MARK
 from bench.views import boundary, documents
 from tests.altered import altered
-from tests.stats import stats
+from tests.stats import MACHINE, OPTIONS, stats
 
 KERNEL = {
+    **MARK,
     "flops": 1, "bytes": 1, "rate": "GB/s", "relaxed": False, "error_unit": "steps",
     "max_error_ulp": 0.0, "stable": True, "gflops": 1.0, "gbps": 1.0,
 }  # fmt: skip
 COPY = {
+    **MARK,
     "crossing": "list to buffer", "binding": "ctypes", "elements": 10_000, "element": "int8",
     "stable": True,
 }  # fmt: skip
 
 
 def crossing(seconds: float, name: str = "a", **extra: Any) -> dict[str, Any]:
-    return {"fullname": f"b.py::{name}", "stats": stats(seconds), "extra_info": {**COPY, **extra}}
+    return {
+        "fullname": f"b.py::{name}",
+        "stats": stats(seconds),
+        "options": OPTIONS,
+        "extra_info": {**COPY, **extra},
+    }
 
 
 def timed(kernel: str, variant: str, shape: list[int], seconds: float) -> dict[str, Any]:
@@ -38,6 +47,7 @@ def timed(kernel: str, variant: str, shape: list[int], seconds: float) -> dict[s
     return {
         "fullname": f"a.py::{kernel}[{variant}-{size}]",
         "stats": stats(seconds),
+        "options": OPTIONS,
         "extra_info": {**facts, "size": size, "shape": shape},
     }
 
@@ -52,13 +62,14 @@ def vector_run(sizes: list[int], costs: Mapping[str, Callable[[int], float]]) ->
 
 
 GOOD: dict[str, Any] = {
+    "machine_info": MACHINE,
     "benchmarks": [
         crossing(2e-4),
         crossing(5e-8, "b", crossing="empty call", binding="Python", elements=0, element=None),
         *(timed("relu_f32", "py-idiomatic", [n], 1e-8 * n) for n in (1, 64, 512)),
         *(timed("relu_f32", "c-avx2", [n], 1.05e-7) for n in (1, 64, 512)),
         *(timed("relu_f32", "c-avx2_lists", [n], 1e-6 + 2e-8 * n) for n in (1, 64, 512)),
-    ]
+    ],
 }
 
 # --- Break-even ----------------------------------------------------------------------------------
@@ -237,7 +248,6 @@ def test_renderers_are_for_documents() -> None:
         ("crossing", "", "needs text"),
         ("crossing", 7, "needs text"),
         ("binding", ..., "binding is nothing, needs text"),
-        ("binding", "\x1b[2J", "needs printable text"),
         ("elements", ..., "elements is nothing"),
         ("elements", -1, "needs a whole number from 0"),
         ("elements", 0, "needs at least 1"),
@@ -270,11 +280,18 @@ def test_a_run_without_either_is_named(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_runs_of_two_machines_are_not_mixed() -> None:
-    one = runs.from_json({**GOOD, "machine_info": {"cpu": {"brand_raw": "A"}}}, "one.json")
-    two = runs.from_json({**GOOD, "machine_info": {"cpu": {"brand_raw": "B"}}}, "two.json")
-    alike = r"one\.json and two\.json were not measured alike: cpu"
-    with pytest.raises(runs.NotComparable, match=alike):
-        runs.merged([one, two])
+    one = runs.from_json(GOOD, "one.json")
+    two = runs.from_json(altered(GOOD, "machine_info.cpu.brand_raw", "B"), "two.json")
+    with pytest.raises(
+        runs.NotComparable, match=r"one\.json: is not comparable with two\.json: cpu"
+    ):
+        merged([one, two])
+
+
+def test_runs_timed_otherwise_are_not_mixed() -> None:
+    one = runs.from_json(altered(GOOD, "benchmarks.0.options.disable_gc", False), "one.json")
+    with pytest.raises(runs.NotComparable, match=r"one\.json: b\.py::a: options .*disable_gc"):
+        merged([one, runs.from_json(GOOD, "two.json")])
 
 
 def test_a_kernel_of_two_kinds_of_shape_is_named() -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import runs
+from bench.comparable import merged
 from bench.measure import session
-from bench.runs import BadRun, from_json
+from bench.runs import BadRun, from_json, whole
 from bench.views import fits, growth, levels, scaling
 from tests.growing import (
     CACHES,
@@ -150,7 +150,7 @@ def test_without_cache_sizes_there_is_no_level() -> None:
 @pytest.mark.parametrize("caches", [[], {}, {"L1": 1, "L2": 2}, {**CACHES, "L3": 0}, {"L1": "32K"}])
 def test_broken_cache_sizes_are_refused(caches: Any) -> None:
     with pytest.raises(BadRun, match=r"machine_info\.caches"):
-        from_json(content(case("c-avx2", (1,), 1.0), caches=caches))
+        whole(from_json(content(case("c-avx2", (1,), 1.0), caches=caches)))
 
 
 def test_a_run_says_how_large_the_caches_are() -> None:
@@ -177,7 +177,7 @@ def test_shapes_without_work_and_beyond_belief_are_left_out() -> None:
 
 def test_runs_of_one_machine_complete_each_other() -> None:
     first, second = run_of({1: 3.0, 8: 4.0}), run_of({8: 5.0, 64: 6.0})
-    (found,) = scaling.growths(runs.merged([first, second]))
+    (found,) = scaling.growths(merged([first, second]))
     assert [(point.work, point.seconds) for point in found.points] == [(1, 3), (8, 4), (64, 6)]
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from bench.measure.derived import add_derived_figures
 from bench.runs import Run, from_json
+from bench.schema import MARK
 from bench.views.report import charts, comparison, drawing, page, write_report
-from tests.stats import stats
+from tests.stats import MACHINE, OPTIONS, stats
 
 SVG = "{http://www.w3.org/2000/svg}"
 SIDES = {"py": "python", "c": "native", "peer": "peer"}
@@ -25,7 +26,9 @@ def case(kernel: str, variant: str, n: int, seconds: float, **more: Any) -> dict
     return {
         "fullname": f"test_bench.py::test_{kernel}[{variant}-{n}]",
         "stats": stats(seconds, **{"iqr": seconds / 100, **more}),
+        "options": OPTIONS,
         "extra_info": {
+            **MARK,
             "kernel": kernel,
             "variant": variant,
             "side": SIDES[variant.partition("-")[0]],
@@ -43,7 +46,7 @@ def case(kernel: str, variant: str, n: int, seconds: float, **more: Any) -> dict
 
 
 def foreign(name: str, seconds: float) -> dict[str, Any]:
-    return {"fullname": name, "stats": stats(seconds, iqr=seconds / 100)}
+    return {"fullname": name, "stats": stats(seconds, iqr=seconds / 100), "options": OPTIONS}
 
 
 def make_run(*benchmarks: dict[str, Any], day: int = 1, **machine: Any) -> Run:
@@ -52,12 +55,7 @@ def make_run(*benchmarks: dict[str, Any], day: int = 1, **machine: Any) -> Run:
         {
             "datetime": f"2025-11-{day:02}T10:00:00",
             "commit_info": {"id": f"{day:07}", "dirty": False},
-            "machine_info": {
-                "cpu": {"brand_raw": "A CPU"},
-                "python_version": "3.11.7",
-                "tiers": {"avx2": {"compiler": "g++ 12"}},
-                **machine,
-            },
+            "machine_info": {**MACHINE, **machine},
             "benchmarks": list(benchmarks),
         }
     )
@@ -402,14 +400,30 @@ def test_only_what_is_beyond_the_spread_is_judged(
         {"cpu": {"brand_raw": "Another CPU"}},
         {"cpu": "nonsense"},
         {"python_version": "3.13.0"},
-        {"tiers": {"avx2": {}, "avx512": {}}},
+        {"tiers": {"avx2": {"compiler": "clang 16", "flags": ["-O3"], "key": "k1"}}},
+        {"tiers": {"avx2": {}}},  # damaged
     ],
 )
 def test_different_machines_are_said(other: dict[str, Any], tmp_path: Path) -> None:
-    warning = "The machines differ"
-    same = written([typical(1), typical(2)], tmp_path)["index.html"]
-    assert warning not in same and "Against the run before" in same
-    assert warning in written([typical(1, **other), typical(2)], tmp_path)["index.html"]
+    """And no time is called faster or slower, nor drawn beside the others."""
+    warning = "These times do not compare"
+    same = written([typical(1), typical(2)], tmp_path / "same")
+    assert warning not in same["index.html"] and "Against the run before" in same["index.html"]
+    apart = written([typical(1, **other), typical(2, 9.0)], tmp_path / "apart")
+    assert warning in apart["index.html"]
+    assert not {"slower", "faster"} & set(BalancedHtml(apart["index.html"]).said)
+    assert "trend-relu_f32.svg" in same.keys() - apart.keys()
+
+
+def test_times_taken_otherwise_are_not_judged(tmp_path: Path) -> None:
+    """As the gate has it: with other options a time says nothing of the code."""
+    one, two = foreign("t.py::t", 1.0), foreign("t.py::t", 3.0)
+    one["options"] = {**OPTIONS, "disable_gc": False}
+    others = foreign("t.py::u", 1.0), foreign("t.py::u", 3.0)
+    runs = [make_run(one, others[0]), make_run(two, others[1])]
+    assert [c.verdict for c in comparison.changes(*runs)] == ["not comparable", "slower"]
+    page = written(runs, tmp_path)["index.html"]
+    assert "not comparable" in page
 
 
 @pytest.mark.parametrize("name", [HOSTILE, "../../evil", "{{ 7 * 7 }}", "x" * 300, "]]>&amp;"])
@@ -420,7 +434,7 @@ def test_hostile_names_are_text(name: str, tmp_path: Path) -> None:
             foreign(name, 1.0),
             day=day,
             cpu={"brand_raw": name},
-            tiers={name: {"compiler": name}},
+            tiers={name: {"compiler": name, "flags": [name], "key": name}},
         )
 
     target = tmp_path / "in" / "here"

@@ -19,11 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.gate.comparable import (
-    refuse_other_benchmark,
-    refuse_other_machine,
-    refuse_unknown_machine,
-)
+from bench.comparable import other_benchmark, other_machine, unknown_machine
 from bench.gate_runs import (
     INCONCLUSIVE,
     NEW,
@@ -35,7 +31,7 @@ from bench.gate_runs import (
     Judged,
     Unjudged,
 )
-from bench.runs import BadRun, Result, Run, load, one_line
+from bench.runs import BadRun, NotComparable, Result, Run, load, one_line, whole
 
 # Between jobs on hosted runners the same code differs by a few percent as a rule.
 FLOOR = 0.10
@@ -65,14 +61,14 @@ def compare(
     if not (0 <= threshold < math.inf and 0 <= floor < math.inf):
         raise ValueError(f"threshold and floor: got {threshold} and {floor}, need 0 or more")
     _refuse_same_files(paths)
-    runs = [load(path) for path in paths]
+    runs = [whole(load(path)) for path in paths]
     _refuse_same_runs(runs)
     for run in runs:
-        refuse_unknown_machine(run)
+        _refuse(unknown_machine(run))
     *baselines, head = runs
     for run in baselines[1:]:
-        refuse_other_machine(run, baselines[0], same_sources=True)
-    refuse_other_machine(head, baselines[0], same_sources=False)
+        _refuse(other_machine(run, baselines[0], same_sources=True))
+    _refuse(other_machine(head, baselines[0]))
     old: dict[str, list[tuple[Run, Result]]] = {}
     for run in baselines:
         for result in run.results:
@@ -86,7 +82,7 @@ def compare(
         # Also where the head lacks it: what is pooled must be alike.
         sides = [*found, (head, new[name])] if name in new else found
         for run, result in sides[1:]:
-            refuse_other_benchmark(run, result, *sides[0])
+            _refuse(other_benchmark(run, result, *sides[0]))
     least = max(threshold, floor)
     return Gate(
         kind=SAVED,
@@ -105,6 +101,11 @@ def compare(
         machine=_machine(head),
         note=_note(baselines, head),
     )
+
+
+def _refuse(reason: str | None) -> None:
+    if reason is not None:
+        raise NotComparable(reason)
 
 
 # --- One benchmark -------------------------------------------------------------------------------
@@ -151,8 +152,8 @@ def _judge(head: Result, baselines: Sequence[Result], runs: int, least: float) -
 
 
 def _is_confirmed(result: Result) -> bool:
-    """Foreign benchmarks do not say, and are taken at their word; Python's operations and crossings
-    are no kernels and say it all the same."""
+    """Third-party benchmarks do not say, and are taken at their word; Python's operations and
+    crossings are no kernels and say it all the same."""
     return result.extra.get("stable") is True if "stable" in result.extra else result.facts is None
 
 

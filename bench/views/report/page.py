@@ -10,7 +10,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.runs import Result, Run, interpreter_label, machine_differences
+from bench.comparable import other_machine
+from bench.runs import Result, Run, interpreter_label
 from bench.views import matrix, units
 from bench.views.report import charts, comparison, drawing
 from bench.views.report.drawing import Chart
@@ -33,6 +34,7 @@ class Figure:
 def figures(runs: Sequence[Run]) -> list[Figure]:
     """Every chart that has something to show, in page order."""
     newest = runs[-1]
+    runs = [comparison.alike(run, newest) for run in runs]
     kernels = charts.kernels(newest)
     wanted: list[tuple[str, str, Chart | None]] = [
         ("Speedup", "speedups", charts.speedups(newest)),
@@ -82,10 +84,17 @@ def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
         sections=_by_section(drawn),
         other=[_other_cells(result) for result in newest.results if result.facts is None],
         before=before.label if before else None,
-        differences=machine_differences(newest.machine, before.machine) if before else [],
+        difference=other_machine(newest, before) if before else None,
+        unused=unused(runs),
         changes=[_change_cells(c) for c in comparison.changes(before, newest)] if before else [],
     )
     return drawing.printable(text)
+
+
+def unused(runs: Sequence[Run]) -> list[str]:
+    """What is not on the page, and why, in lines."""
+    strange = (other_machine(run, runs[-1]) for run in runs[:-1])
+    return [line for run in runs for line in run.left_out] + [line for line in strange if line]
 
 
 def measured_on(run: Run) -> list[tuple[str, str]]:
