@@ -8,43 +8,31 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from bench import explain_command, gate_arguments, gate_command, peer_runs, runs
-from bench.explain_command import BadRequest
-from bench.interpreters import command as interpreters_command
-from bench.views import (
-    documents,
-    interpreters,
-    limits,
-    matrix,
-)
-from bench.views import peers as peers_view
+from bench.checking import BAD_INPUT, Refusal
+from bench.exits import OK, exit_code, refuse
 
-OK, BAD_INPUT, NOT_COMPARABLE = 0, 2, 3
+try:
+    from bench import explain_command, gate_arguments, gate_command, peer_runs, runs
+    from bench.interpreters import command as interpreters_command
+    from bench.views import documents, interpreters, limits, matrix
+    from bench.views import peers as peers_view
+except ImportError as error:  # Python itself would end with 1, which means a regression
+    sys.exit(refuse(error))
 
 
 def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # names from a file, on a terminal of any encoding
         sys.stdout.reconfigure(errors="backslashreplace")
+    return exit_code(lambda: _run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
     options = _parser().parse_args(arguments)
-    try:
-        return int(options.command(options))
-    except (runs.BadRun, documents.BadDocument, BadRequest) as error:
-        print(f"bench: {error}", file=sys.stderr)
-    except runs.NotComparable as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return NOT_COMPARABLE
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"bench: {where}{error.strerror or error}", file=sys.stderr)
-    return BAD_INPUT
+    return int(options.command(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,7 +132,7 @@ def _matrix(options: argparse.Namespace) -> int:
         print(interpreters.FORMATS[options.format](saved or [runs.load(runs.newest())]))
         return OK
     if len(options.runs) > 1:
-        raise BadRequest(f"matrix: got {len(options.runs)} runs, needs one, or --by interpreter")
+        raise Refusal(f"matrix: got {len(options.runs)} runs, needs one, or --by interpreter")
     run = runs.load(options.runs[0] if options.runs else runs.newest())
     if not run.ours:
         raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so it has no matrix")
@@ -159,8 +147,7 @@ def _limits(options: argparse.Namespace) -> int:
     try:
         rows = [row for limits_of_tier in measured_limits() for row in limits_of_tier.as_rows()]
     except kernels_c.TierUnavailable as reason:
-        print(f"bench: {reason}", file=sys.stderr)
-        return BAD_INPUT
+        raise Refusal(str(reason)) from None
     print(limits.FORMATS[options.format](runs.limits_from_json(rows)))
     return OK
 
@@ -177,7 +164,7 @@ def _peers(options: argparse.Namespace) -> int:
     if options.saved is None:
         if options.output is not None:  # found out now, not after minutes
             if options.output.is_dir():
-                raise BadRequest(f"{options.output}: is a folder, needs the name of a file")
+                raise Refusal(f"{options.output}: is a folder, needs the name of a file")
             options.output.parent.mkdir(parents=True, exist_ok=True)
         content = _compared_with_peers(options)
         saved = peer_runs.save(content, options.output)
@@ -198,7 +185,7 @@ def _compared_with_peers(options: argparse.Namespace) -> dict[str, Any]:
 
     reason = peers.why_not_installed()
     if reason is not None:
-        raise BadRequest(reason)
+        raise Refusal(reason)
     from bench.measure.peers import compare
 
     try:
@@ -216,11 +203,9 @@ def _compared_with_peers(options: argparse.Namespace) -> dict[str, Any]:
             )
         )
     except (ValueError, kernels_c.TierUnavailable, WrongResult) as error:
-        raise BadRequest(str(error)) from None
+        raise Refusal(str(error)) from None
     except MemoryError:
-        raise BadRequest("not enough memory for these sizes; choose others with --size") from None
-    except KeyboardInterrupt:
-        raise BadRequest("interrupted; nothing was saved") from None
+        raise Refusal("not enough memory for these sizes; choose others with --size") from None
     return compare.saved_content(cells, options.seconds)
 
 

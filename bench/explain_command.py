@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import runs
+from bench.checking import Refusal
+from bench.comparable import merged
+from bench.exits import OK
 from bench.views import (
     account,
     account_by,
@@ -16,12 +19,6 @@ from bench.views import (
     ladder,
     ladder_by,
 )
-
-OK = 0
-
-
-class BadRequest(Exception):
-    """What was asked for cannot be done; the message says why, in one line."""
 
 
 def add_commands(commands: Any) -> None:
@@ -76,11 +73,11 @@ def _ladder(options: argparse.Namespace) -> int:
 def _account(options: argparse.Namespace) -> int:
     if options.by is not None:
         if options.kernel is not None:
-            raise BadRequest("account: --kernel does not go with --by interpreter, which has all")
+            raise Refusal("account: --kernel does not go with --by interpreter, which has all")
         print(account_by.FORMATS[options.format](_of_interpreters(options.runs)))
         return OK
     if len(options.runs) > 1:
-        raise BadRequest(f"account: got {len(options.runs)} runs, needs one, or --by interpreter")
+        raise Refusal(f"account: got {len(options.runs)} runs, needs one, or --by interpreter")
     run = runs.load(options.runs[0] if options.runs else runs.newest())
     print(account.FORMATS[options.format](run, account.accounts(run, options.kernel)))
     return OK
@@ -92,13 +89,13 @@ def _of_interpreters(paths: list[Path]) -> list[runs.Run]:
 
 
 def _growth(options: argparse.Namespace) -> int:
-    run = runs.merged(runs.load_all(options.runs))
+    run = merged(runs.load_all(options.runs))
     measured = list(dict.fromkeys(facts.kernel for _, facts in run.ours))
     if not measured:
         raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so nothing grows in it")
     for kernel in options.kernel:
         if kernel not in measured:
-            raise BadRequest(
+            raise Refusal(
                 f"--kernel: got {runs.one_line(kernel)}, needs one of {', '.join(measured)}"
             )
     if options.svg is None:
@@ -112,16 +109,16 @@ def _draw_growth(run: runs.Run, kernels: list[str], path: Path) -> None:
     from bench.views.report import growth_chart
 
     if len(kernels) != 1:
-        raise BadRequest(f"--svg: got {len(kernels)} kernels, needs exactly one --kernel")
+        raise Refusal(f"--svg: got {len(kernels)} kernels, needs exactly one --kernel")
     if path.is_dir():
-        raise BadRequest(f"{path}: is a folder, needs the name of a file")
+        raise Refusal(f"{path}: is a folder, needs the name of a file")
     drawn = growth_chart(run, kernels[0])
     if drawn is None:
-        raise BadRequest(f"{run.source}: has {kernels[0]} at one size only, a chart needs two")
+        raise Refusal(f"{run.source}: has {kernels[0]} at one size only, a chart needs two")
     runs.write_whole(path, drawn)
     print(path)
 
 
 def _boundary(options: argparse.Namespace) -> int:
-    print(boundary.FORMATS[options.format](runs.merged(runs.load_all(options.runs))))
+    print(boundary.FORMATS[options.format](merged(runs.load_all(options.runs))))
     return OK

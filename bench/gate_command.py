@@ -6,48 +6,29 @@ import argparse
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from bench import gate_arguments, gate_runs
+from bench.checking import NOT_COMPARABLE
 from bench.gate_runs import Gate
-from bench.runs import BadRun
 
 ROOT = Path(__file__).resolve().parent.parent
-BAD_INPUT, NOT_COMPARABLE = 2, 3
 
 
 def run(options: argparse.Namespace) -> int:
-    """The exit code: 0 pass, 1 regressed, 2 bad input or broken measurement, 3 inconclusive."""
-    from bench.gate.errors import GateError, NotComparable
-
-    try:
-        with _interruptible():
-            gate_arguments.check(options)
-            if options.selfcheck:
-                return _self_check(options)
-            gate = _gate(options)
-            _publish(gate, options)
-            if options.baseline is not None:
-                _keep_as_baseline(gate, options)
-            return gate.exit_code
-    except (OSError, BadRun):  # said by main
-        raise
-    except GateError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except NotComparable as reason:
-        print(f"bench: not comparable: {reason}", file=sys.stderr)
-        return NOT_COMPARABLE
-    except KeyboardInterrupt:
-        print("bench: interrupted; nothing was saved", file=sys.stderr)
-        return BAD_INPUT
-    except Exception:  # a fault of ours; as it ends the process itself it would say "regressed"
-        traceback.print_exc()
-        return BAD_INPUT
+    """The exit code: 0 pass, 1 regressed, 3 inconclusive. Raises Refusal."""
+    with _interruptible():
+        gate_arguments.check(options)
+        if options.selfcheck:
+            return _self_check(options)
+        gate = _gate(options)
+        _publish(gate, options)
+        if options.baseline is not None:
+            _keep_as_baseline(gate, options)
+        return gate.exit_code
 
 
 @contextmanager

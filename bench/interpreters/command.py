@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,10 +14,11 @@ from rich.console import Console
 from rich.status import Status
 
 from bench import runs
+from bench.checking import Refusal
+from bench.exits import OK
 from bench.interpreters import running
 from bench.interpreters.discovery import Interpreter, Setting, Skipped, find
 
-OK, BAD_INPUT = 0, 2
 WORK = Path(".venv-interpreters")
 # Not pytest-benchmark's storage, whose newest run is what others are compared with.
 STORAGE = Path(".interpreters")
@@ -47,7 +47,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """0 if at least one interpreter was measured (or listed); 2 if none was, or on bad input."""
+    """0: at least one interpreter was measured, or listed. Raises Refusal."""
     found, skipped = find()
     chosen = [
         (interpreter, setting)
@@ -62,24 +62,24 @@ def run(options: argparse.Namespace) -> int:
     ]
     if unknown:
         names = ", ".join(setting.name for one in found for setting in one.settings) or "none"
-        return _refuse(f"--only: there is no interpreter {unknown[0]!r}; found: {names}")
+        raise Refusal(f"--only: there is no interpreter {unknown[0]!r}; found: {names}")
     if options.list:
         print("\n".join(listing(chosen, [] if options.only else skipped)))
         return OK
     if options.output.exists() and not options.output.is_dir():
-        return _refuse(f"{options.output}: is no folder, needs one for the runs")
+        raise Refusal(f"{options.output}: is no folder, needs one for the runs")
     if not (running.ROOT / "conftest.py").is_file():
-        return _refuse(f"{running.ROOT}: is no checkout of the suite, needs one to copy")
+        raise Refusal(f"{running.ROOT}: is no checkout of the suite, needs one to copy")
     if not chosen:
-        return _refuse("no CPython 3.10 or newer was found; name one in INTERPRETERS")
+        raise Refusal("no CPython 3.10 or newer was found; name one in INTERPRETERS")
     saved: list[Path] = []
     try:
         with _asked_to_end(), _writable(options.output):
             _measure(chosen, options, saved)
     except KeyboardInterrupt:
-        return _refuse(f"interrupted; {len(saved)} of {len(chosen)} runs were saved")
+        raise Refusal(f"interrupted; {len(saved)} of {len(chosen)} runs were saved") from None
     if not saved:
-        return _refuse("no interpreter could be measured; the lines above say why")
+        raise Refusal("no interpreter could be measured; the lines above say why")
     _show(saved)
     return OK
 
@@ -180,8 +180,3 @@ def _show(saved: list[Path]) -> None:
     from bench.views import interpreters
 
     print(interpreters.as_text([runs.load(path) for path in saved]))
-
-
-def _refuse(reason: str) -> int:
-    print(f"bench: {reason}", file=sys.stderr)
-    return BAD_INPUT

@@ -1,0 +1,71 @@
+"""The one place that decides exit codes: nothing but a regression ends with 1, whatever else goes
+wrong. Imports nothing that could be missing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+from bench.checking import BAD_INPUT, Refusal, one_line
+
+OK = 0
+
+
+def exit_code(command: Callable[[], int]) -> int:
+    """What the process ends with: what the command returns, or what its failure means. Says the
+    failure in one line; a fault of this suite with its traceback. SystemExit for bad arguments
+    passes through."""
+    try:
+        code = _checked(command)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        code = OK
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        code = refuse(OSError(error.errno, error.strerror, "standard output"))
+    # What is left in the buffer cannot go anywhere, and Python would try again at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _checked(command: Callable[[], int]) -> int:
+    try:
+        return int(command())
+    except SystemExit as end:
+        if end.code in (None, OK, BAD_INPUT):  # argparse
+            raise
+        return refuse(end)
+    except BrokenPipeError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        return refuse(error)
+
+
+def refuse(error: BaseException) -> int:
+    """Says in one line why nothing came of a command. The exit code."""
+    code, reason = BAD_INPUT, str(error)
+    if isinstance(error, Refusal):
+        code = error.exit_code
+    elif isinstance(error, KeyboardInterrupt):
+        reason = "interrupted; nothing was saved"
+    elif isinstance(error, MemoryError):
+        reason = "not enough memory"
+    elif isinstance(error, ImportError):
+        reason = f"{error}; install the suite anew: pip install -e ."
+    elif isinstance(error, OSError):
+        reason = f"{error.filename}: " if error.filename else ""
+        reason += error.strerror or str(error)
+    else:
+        reason = f"a fault of this suite, not of what it was given: {error!r}"
+        with contextlib.suppress(OSError):
+            traceback.print_exception(error)
+    with contextlib.suppress(OSError):  # nobody reads it
+        print(f"bench: {one_line(reason)}", file=sys.stderr)
+    return code

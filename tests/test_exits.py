@@ -1,0 +1,124 @@
+"""Exit codes: 1 means that something became slower, and nothing else ends with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from bench import __main__ as command_line
+from bench import runs
+from bench.checking import BadRun, NotComparable, Refusal
+from bench.exits import exit_code
+from bench.gate.errors import GateError
+from bench.views.documents import BadDocument
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = str(ROOT / "results/reference.json")
+
+
+def raising(error: BaseException) -> Callable[[], NoReturn]:
+    def command() -> NoReturn:
+        raise error
+
+    return command
+
+
+FAULTS = (RuntimeError, AssertionError, RecursionError, SystemExit)  # shown with their traceback
+ENDS = [
+    (RuntimeError("a bug"), 2),
+    (AssertionError(), 2),
+    (RecursionError("deep"), 2),
+    (MemoryError(), 2),
+    (KeyboardInterrupt(), 2),
+    (ModuleNotFoundError("No module named 'x'", name="x"), 2),
+    (OSError(28, "No space left on device", "f"), 2),
+    (SystemExit(1), 2),
+    (SystemExit("text"), 2),
+    (Refusal("no"), 2),
+    (BadRun("no"), 2),
+    (BadDocument("no"), 2),
+    (GateError("no"), 2),
+    (NotComparable("no"), 3),
+    (BrokenPipeError(), 0),
+]
+
+
+@pytest.mark.parametrize(("error", "code"), ENDS, ids=lambda v: type(v).__name__)
+def test_no_failure_is_called_a_regression(
+    error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(raising(error)) == code
+    lines = capsys.readouterr().err.splitlines()
+    assert not lines if code == 0 else lines[-1].startswith("bench: ")
+    assert len(lines) <= 1 or type(error) in FAULTS
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3])
+def test_what_a_command_returns_stands(code: int) -> None:
+    assert exit_code(lambda: code) == code
+
+
+def test_a_reason_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    exit_code(raising(Refusal("two\nlines \x1b[31m\u202e")))
+    assert capsys.readouterr().err == "bench: two\\nlines \\x1b[31m\\u202e\n"
+
+
+COMMANDS = ["matrix", "ladder", "account", "growth", "boundary", "report", "gate"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_fault_of_ours_ends_no_command_with_1(
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for module in ("runs", "gate.saved"):
+        monkeypatch.setattr(f"bench.{module}.load", lambda *_: 1 / 0)
+    given = [REFERENCE, str(tmp_path)] if command == "gate" else [REFERENCE]
+    assert command_line.main([command, *given]) == 2
+
+
+def run(command: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False, **more
+    )
+
+
+def test_a_full_disk_behind_standard_output_is_said() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        ended = run(["-m", "bench", "matrix", REFERENCE], stdout=full)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.endswith("No space left on device")
+
+
+def test_a_closed_pipe_is_enough() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = run(["-m", "bench", "matrix", REFERENCE], stdout=writer)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_missing_package_is_named() -> None:
+    script = (
+        "import runpy, sys; sys.modules['rich.console'] = None; sys.argv = ['bench', 'matrix'];"
+        "runpy.run_module('bench', run_name='__main__')"
+    )
+    ended = run(["-c", script], stdout=subprocess.DEVNULL)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert "rich" in line and "pip install" in line
+
+
+def test_a_run_that_is_left_out_in_part_is_refused_where_it_is_judged() -> None:
+    run = runs.from_json({"benchmarks": [{}, {"fullname": "a", "stats": dict.fromkeys(
+        ("min", "max", "mean", "median", "rounds"), 1) | {"stddev": 0, "iqr": 0}}]})  # fmt: skip
+    assert len(run.results) == 1
+    with pytest.raises(BadRun, match="fullname is nothing"):
+        runs.whole(run)
