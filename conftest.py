@@ -213,15 +213,24 @@ def pytest_benchmark_compare_machine_info(
     machine_info: dict[str, Any],
     compared_benchmark: dict[str, Any],
 ) -> None:
-    """Warn of what makes times incomparable, and of nothing else.
+    """Leave out what cannot be used of the compared run, warn of what makes times incomparable, and
+    of nothing else. What has no usable benchmark is refused: nothing would be compared.
 
     pytest-benchmark's own hook runs after this one and would print both machine_infos whole as soon
     as a byte of them differs; it is shown two equal ones.
     """
-    from bench import runs
+    from pytest_benchmark.stats import Stats
 
-    for line in runs.machine_differences(machine_info, compared_benchmark["machine_info"]):
-        benchmarksession.logger.warning(f"the compared run is not like this one: {line}")
+    from bench import comparable
+
+    read = getattr(benchmarksession.storage, "_cache", {})  # by path; the hook is not told it
+    source = next((str(p) for p, run in read.items() if run is compared_benchmark), "that run")
+    try:
+        lines = comparable.make_fit(compared_benchmark, machine_info, Stats.fields, source)
+    except comparable.BadRun as reason:
+        pytest.exit(f"--benchmark-compare: {reason}", returncode=2)
+    for line in lines:
+        benchmarksession.logger.warning(line)
     compared_benchmark["machine_info"] = machine_info
 
 

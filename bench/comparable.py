@@ -9,7 +9,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from bench.runs import NotComparable, Result, Run, machine_differences, one_line
+from bench.runs import (
+    BadRun,
+    NotComparable,
+    Result,
+    Run,
+    from_json,
+    machine_differences,
+    one_line,
+)
 
 
 def unknown_machine(run: Run) -> str | None:
@@ -52,6 +60,32 @@ def other_machine(run: Run, base: Run, same_sources: bool = False) -> str | None
     if not differences:
         return None
     return f"{run.source}: is not comparable with {base.source}: {'; '.join(differences)}"
+
+
+def make_fit(
+    compared: Any, machine_info: dict[str, Any], fields: Iterable[str], source: str
+) -> list[str]:
+    """Leaves in a saved run, as pytest-benchmark has read it, only the benchmarks that can be used
+    and have all `fields` of its statistics. In lines, what was left out, and why the times say
+    nothing beside this machine's. Raises BadRun where nothing is left."""
+    then = from_json(compared, source)
+    usable = then.by_fullname()
+    compared["benchmarks"] = [
+        row
+        for row in compared["benchmarks"]
+        if isinstance(row, dict)
+        and one_line(row.get("fullname")) in usable
+        and row["stats"].keys() >= set(fields)
+    ]
+    lines = list(then.left_out)
+    bare = len(usable) - len(compared["benchmarks"])
+    if bare:
+        lines.append(f"{source}: {bare} benchmarks lack statistics, needs {', '.join(fields)}")
+    if not compared["benchmarks"]:
+        raise BadRun(lines[0])
+    now = Run("this run", None, "", False, machine_info, ())
+    reason = other_machine(now, then)
+    return lines if reason is None else [*lines, reason]
 
 
 def merged(runs: Iterable[Run]) -> Run:

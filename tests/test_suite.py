@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pytest_benchmark.stats import Stats
 
 import kernels_c
-from bench import registry
+from bench import comparable, registry
 from bench.measure.limits import WIDTHS
 from tests.checkout import Checkout
+from tests.stats import stats
 
 # A few fast cases on both sides.
 SHORT = ("--benchmark-only", "--benchmark-max-time=0.01")
@@ -39,7 +43,7 @@ def test_run_save_list_compare(shared: Checkout) -> None:
     second = shared.pytest(*quick, "--benchmark-autosave", "--benchmark-compare")
     assert second.returncode == 0, second.stdout
     assert "Comparing against benchmarks from" in second.stdout + second.stderr
-    assert "not like this one" not in second.stdout + second.stderr
+    assert "not comparable" not in second.stdout + second.stderr
 
     tool = ("-m", "pytest_benchmark")
     listed = shared.python(*tool, "list")
@@ -73,6 +77,50 @@ def test_compare_fail_fails_on_a_regression(shared: Checkout) -> None:
     )
     assert failed.returncode != 0
     assert "Performance has regressed" in failed.stdout + failed.stderr
+
+
+# Valid JSON, as other tools and other moments leave it where a saved run should be.
+STRANGE_RUNS: dict[str, Any] = {
+    "list": [1],
+    "bare": {"benchmarks": [{}]},
+    "nothing": {"benchmarks": [None]},
+    "empty": {"benchmarks": []},
+    "machine": {"benchmarks": [{"fullname": "x", "stats": {"mean": 1.0}}], "machine_info": 3},
+    "no-times": {"benchmarks": [{"fullname": "x", "stats": {"mean": 1.0}}]},
+    "no-statistics": {"benchmarks": [{"fullname": "x", "stats": stats(1.0)}]},
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE_RUNS)
+def test_what_nothing_can_be_compared_with_is_refused(kind: str) -> None:
+    with pytest.raises(comparable.BadRun) as refused:
+        comparable.make_fit(copy.deepcopy(STRANGE_RUNS[kind]), {}, Stats.fields, "that run")
+    assert str(refused.value).startswith("that run: ")
+
+
+def test_it_is_refused_before_anything_is_measured(shared: Checkout) -> None:
+    (shared.folder / "strange.json").write_text(json.dumps(STRANGE_RUNS["machine"]))
+    ended = shared.pytest(*SHORT, "-k", "relu and 100]", "--benchmark-compare=strange.json")
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == 2, said
+    assert "strange.json: x: min is nothing, needs a number" in said
+    assert "INTERNALERROR" not in said and "Traceback" not in said and "passed" not in said
+
+
+def test_what_can_be_used_of_a_run_is_compared_with(shared: Checkout) -> None:
+    quick = (*SHORT, "-k", "test_relu and py-loop-100]")
+    shared.pytest(*quick, "--benchmark-json=good.json")
+    run = shared.json("good.json")
+    odd = {"fullname": "odd", "stats": {**run["benchmarks"][0]["stats"], "min": 0.0}}
+    run["benchmarks"] += [odd, {"fullname": "bare", "stats": stats(1.0)}]
+    run["machine_info"]["cpu"]["brand_raw"] = "Another CPU"
+    (shared.folder / "mixed.json").write_text(json.dumps(run))
+    ended = shared.pytest(*quick, "--benchmark-compare=mixed.json")
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == 0, said
+    assert "odd: min is 0.0" in said and "1 benchmarks lack statistics" in said
+    assert "cpu.brand_raw: Another CPU before" in said
+    assert "Comparing against benchmarks from" in said
 
 
 def test_extra_info_holds_the_facts(shared: Checkout) -> None:
