@@ -6,12 +6,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
+import shutil
 import stat
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _LARGEST = 1e30  # what a believable figure lies below
 # A saved run of 50,000 benchmarks has some 100 MB; with every round of a long one a few times that.
@@ -106,9 +110,20 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def write_whole(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    with draft_of(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def draft_of(path: Path) -> Iterator[IO[str]]:
+    """A file beside `path` that takes its place, and its permissions, when the block ends well. Its
+    name is drawn, and it must be new: where others write too, none of theirs is written to."""
+    draft = path.with_name(f".{secrets.token_hex(8)}.new")
     try:
-        draft.write_text(text, encoding="utf-8")
+        with draft.open("x", encoding="utf-8", newline="") as file:
+            yield file
+        if path.exists():
+            shutil.copymode(path, draft)
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)

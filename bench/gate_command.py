@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench import gate_arguments, gate_runs
-from bench.checking import NOT_COMPARABLE
+from bench.checking import NOT_COMPARABLE, draft_of
 from bench.gate_runs import Gate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,13 +78,8 @@ def _recorded(path: Path | None) -> Iterator[IO[str] | None]:
     if path is None:
         yield None
         return
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            yield file
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with draft_of(path) as file:
+        yield file
 
 
 def _saved_gate(options: argparse.Namespace) -> Gate:

@@ -14,7 +14,6 @@ figure stands within a sentence; figures.py has the forms:
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from functools import cache
@@ -101,9 +100,7 @@ def render(path: Path, check: bool = False) -> bool:
     if fresh == text:
         return False
     if not check:
-        draft = path.with_name(f".{path.name}.new")
-        draft.write_text(fresh, encoding="utf-8", newline="")
-        os.replace(draft, path)
+        runs.write_whole(path, fresh)
     return True
 
 
