@@ -22,7 +22,18 @@ from bench.gate import counts, instructions
 from bench.gate.instructions import Case, Count, Counts, counted_shape, judge, judge_counts
 from bench.gate.instructions_side import NotHere, Side
 from bench.gate.pairs import Pair
-from bench.gate_runs import INCONCLUSIVE, PASS, REGRESSED, SKIPPED, UNCOMPARABLE, Judged, Unjudged
+from bench.gate_runs import (
+    INCONCLUSIVE,
+    INSTRUCTIONS,
+    PASS,
+    REGRESSED,
+    SKIPPED,
+    UNCOMPARABLE,
+    Gate,
+    Judged,
+    Unjudged,
+    as_json,
+)  # fmt: skip
 from bench.measure import callgrind, counting
 from bench.measure.layouts import make_case
 
@@ -288,8 +299,33 @@ def test_a_missing_valgrind_is_named_with_the_command_that_installs_it(
 def test_verdicts(head: tuple[int, ...], verdict: str, improved: bool) -> None:
     base, other = ([Count(float(n), "100") for n in side] for side in ((10_000, 10_000), head))
     result = judge_counts("x", base, other, size="100")
+    assert isinstance(result, Judged)
     assert (result.verdict, result.improved) == (verdict, improved)
     assert result.base == 10_000
+
+
+@pytest.mark.parametrize(
+    ("of_base", "of_head", "side"),
+    [
+        ((0, 0), (10_000, 10_000), "base"),
+        ((10_000, 10_000), (0, 0), "head"),
+        ((0, 0), (0, 0), "base"),
+        ((10_000, 0), (10_000, 10_000), "base"),
+        ((10_000, 10_000), (0, 10_000, 10_000, 10_000), "head"),
+    ],
+)
+def test_a_count_of_zero_is_none(
+    of_base: tuple[int, ...], of_head: tuple[int, ...], side: str
+) -> None:
+    """It is what is left where what disturbs a short call is more than the call."""
+    base, head = ([Count(float(n), "100") for n in counts] for counts in (of_base, of_head))
+    result = judge_counts("x", base, head)
+    assert result == Unjudged(
+        "x", UNCOMPARABLE, f"{side}: no instruction was counted, the call is too short"
+    )
+    gate = Gate(INSTRUCTIONS, "b", "h", 0.003, judged=(), unjudged=(result,))
+    assert gate.exit_code == 3
+    json.dumps(as_json(gate), allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -319,6 +355,22 @@ def test_what_disagrees_is_counted_once_more(
     assert looked == looks
     assert isinstance(a, Judged) and isinstance(b, Judged)
     assert (a.verdict, b.verdict) == (PASS, last)
+
+
+def test_what_is_counted_leaves_nothing_beside_the_gates_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gate that is killed leaves it to the next one, and no bytecode in the head's copy."""
+    folders = []
+
+    def count(child: Sequence[str], wanted: Sequence[Case], folder: Path, **how: Any) -> list[str]:
+        folders.append(folder.parent)
+        assert how["environment"]["PYTHONDONTWRITEBYTECODE"]
+        return ["not counted"] * len(wanted)
+
+    monkeypatch.setattr(instructions, "count_in_child", count)
+    instructions.count_twice(ROOT, ROOT, ROOT, CASES, scratch=tmp_path)
+    assert folders == [tmp_path] * 4
 
 
 def test_what_was_not_counted_is_said() -> None:

@@ -42,7 +42,9 @@ def gate_on_instructions(sides: Sequence[Side], settings: Settings, folder: Path
     settings.progress.stage(f"counting {len(inventory.pairs)} benchmarks")
     try:
         found = [
-            *_settled([p for p in inventory.pairs if p.kernel], _of_kernels(sides, threshold)),
+            *_settled(
+                [p for p in inventory.pairs if p.kernel], _of_kernels(sides, threshold, folder)
+            ),
             *_settled(
                 [p for p in inventory.pairs if not p.kernel], _of_others(sides, threshold, folder)
             ),
@@ -84,7 +86,7 @@ def _is_unsettled(result: Judged | Unjudged) -> bool:
     return isinstance(result, Judged) and result.verdict == INCONCLUSIVE
 
 
-def _of_kernels(sides: Sequence[Side], threshold: float) -> Look:
+def _of_kernels(sides: Sequence[Side], threshold: float, folder: Path) -> Look:
     """Driven by the head's harness, on both sides."""
     base, head = (side.root for side in sides)
     of_base: list[Counts] = []
@@ -93,7 +95,7 @@ def _of_kernels(sides: Sequence[Side], threshold: float) -> Look:
     def look(pairs: Sequence[Pair], turn: int) -> dict[str, Judged | Unjudged]:
         cases = {(p.kernel, p.variant, p.size): p.name for p in pairs}
         more = instructions.count_twice(
-            base, head, head, list(cases), jobs=_JOBS, first_turn=2 * turn
+            base, head, head, list(cases), jobs=_JOBS, first_turn=2 * turn, scratch=folder
         )
         of_base.extend(more[0])
         of_head.extend(more[1])

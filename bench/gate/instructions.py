@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench import registry
@@ -81,14 +82,16 @@ def counted_shape(kernel: Kernel, variant: str, shape: Shape) -> Shape:
 
 
 def count_kernels(
-    root: Path, harness: Path, cases: Sequence[Case], *, turn: int = 0, cache: bool = False
-) -> Counts:
+    root: Path, harness: Path, cases: Sequence[Case], *, turn: int = 0, cache: bool = False,
+    scratch: Path | None = None,
+) -> Counts:  # fmt: skip
     """Count every case on the built checkout at `root`, called by the package at `harness`, in one
     process.
 
     turn   0, 1, ...: everything that should not matter is different in each: the order of cases,
            the size of the environment, the path, and where libraries and modules lie
     cache  simulate caches as well, at three times the time
+    scratch  where the folder is made that it works in; None: with other temporary files
 
     Raises bench.measure.callgrind.CountingFailed.
     """
@@ -102,9 +105,14 @@ def count_kernels(
     if turn % 2:
         distinct.reverse()
     found: dict[Case, Count | str] = {}
-    with tempfile.TemporaryDirectory(prefix="baremetal-counts-" + "x" * (7 * turn)) as folder:
+    prefix = "baremetal-counts-" + "x" * (7 * turn)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=scratch) as folder:
         child = ["bench.gate.instructions_side", str(root), folder, str(turn)]
-        environment = {"PYTHONPATH": str(harness), "TURN": "x" * (24 + 1000 * turn)}
+        environment = {
+            "PYTHONPATH": str(harness),
+            "PYTHONDONTWRITEBYTECODE": "1",  # the harness is the head's copy
+            "TURN": "x" * (24 + 1000 * turn),
+        }
         answers = count_in_child(
             child, distinct, Path(folder), environment=environment, cache=cache, seconds=_TIMEOUT
         )
@@ -118,18 +126,14 @@ def count_kernels(
 
 def count_twice(
     base: Path, head: Path, harness: Path, cases: Sequence[Case], *, jobs: int = 2,
-    cache: bool = False, first_turn: int = 0,
+    cache: bool = False, first_turn: int = 0, scratch: Path | None = None,
 ) -> tuple[list[Counts], list[Counts]]:  # fmt: skip
     """Both sides, each twice, in different conditions; `jobs` processes at once. Counts do not
     depend on what else runs. A later call's `first_turn` is larger by four."""
+    count = partial(count_kernels, harness=harness, cases=cases, cache=cache, scratch=scratch)
     with ThreadPoolExecutor(jobs) as pool:
         tasks = [
-            [
-                pool.submit(
-                    count_kernels, root, harness, cases, turn=first_turn + turn, cache=cache
-                )
-                for turn in turns
-            ]
+            [pool.submit(count, root, turn=first_turn + turn) for turn in turns]
             for root, turns in ((base, (0, 1)), (head, (2, 3)))
         ]
         base_counts, head_counts = ([task.result() for task in side] for side in tasks)
@@ -180,9 +184,14 @@ def judge_counts(
     head: Sequence[Count],
     threshold: float = THRESHOLD,
     size: str = "",
-) -> Judged:
+) -> Judged | Unjudged:
     """One benchmark from the counts of both sides, two or more of each; any size other than `size`
-    is said in the note."""
+    is said in the note. No call takes no instructions: such a count, where what disturbs a short
+    call is more than the call, can be compared with nothing."""
+    for side, counts in (("base", base), ("head", head)):
+        if not all(c.instructions > 0 for c in counts):
+            reason = f"{side}: no instruction was counted, the call is too short"
+            return Unjudged(name, UNCOMPARABLE, reason)
     notes = [f"counted at size {head[0].size}"] if head[0].size != size and size else []
     verdict = PASS
     for side, counts in (("base", base), ("head", head)):
@@ -192,7 +201,7 @@ def judge_counts(
             notes.append(f"two counts of the {side} differ by {apart:.2%}")
     # What is added by whatever disturbed a count is never part of the call.
     base_count, head_count = (min(c.instructions for c in side) for side in (base, head))
-    change = head_count / base_count - 1 if base_count else math.inf if head_count else 0.0
+    change = head_count / base_count - 1
     if verdict == PASS and change > threshold:
         verdict = REGRESSED
     notes += _misses(base[0], head[0])
