@@ -18,19 +18,22 @@ from pathlib import Path
 
 import build_ffi
 from bench.gate.errors import GateError
+from bench.gate.repository import (
+    GitFailed,
+    git,
+    place,
+    resolve,
+    text,
+    tracked,
+    unmodified,
+    untracked,
+    write_blobs,
+)
 from bench.runs import one_line
 
 _PREFIX = "baremetal-gate-"
 _BUILD = "build_ffi.py"
 _LONGEST_REASON = 300
-# Reading must not write: `git status` would refresh the index, a split index would be written to
-# .git, and hooks and monitors are programs of the user's.
-_READ_ONLY = (
-    "--no-optional-locks",
-    *("-c", "core.splitIndex=false"),
-    *("-c", f"core.hooksPath={os.devnull}"),
-    *("-c", "core.fsmonitor=false"),
-)
 
 
 @dataclass(frozen=True)
@@ -86,95 +89,58 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-# --- Git -----------------------------------------------------------------------------------------
-
-
-def _git(root: Path, *arguments: str, index: Path | None = None) -> bytes:
-    """Standard output of a git command. Raises GateError with git's own last line."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-    if index is not None:
-        environment["GIT_INDEX_FILE"] = str(index)
-    command = ["git", *_READ_ONLY, "-C", str(root), *arguments]
-    try:
-        answer = subprocess.run(command, capture_output=True, check=False, env=environment)
-    except FileNotFoundError:
-        raise GateError(
-            "git was not found; install it (Debian, Ubuntu: apt-get install git)"
-        ) from None
-    if answer.returncode != 0:
-        reason = answer.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise GateError(f"git {arguments[0]} failed: {reason or 'it gave no reason'}")
-    return answer.stdout
-
-
-def _text(output: bytes) -> str:
-    return os.fsdecode(output).strip("\n")
-
-
-def resolve(root: Path, reference: str) -> str:
-    """The commit that a reference names. Raises GateError."""
-    try:
-        inside = _text(_git(root, "rev-parse", "--is-inside-work-tree"))
-    except GateError as error:
-        if "not a git repository" not in str(error):  # no git, or a repository of somebody else's
-            raise
-        inside = ""
-    if inside != "true":
-        raise GateError(f"{root}: not in a git repository, so it has no base commit")
-    try:
-        wanted = f"{reference}^{{commit}}"
-        commit = _text(_git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", wanted))
-    except GateError:
-        commit = ""
-    if not re.fullmatch("[0-9a-f]+", commit):  # ^main is no commit, but all that main does not have
-        raise GateError(
-            f"--base {one_line(reference)}: there is no such commit here; needs a branch, a tag or "
-            "a commit (a shallow clone lacks most: git fetch --unshallow)"
-        )
-    return commit
+# --- Copying --------------------------------------------------------------------------------------
 
 
 def prepare_base(root: Path, reference: str, into: Path) -> Side:
-    """The files of that commit, without touching the repository's index or working tree."""
+    """The files of that commit as they are stored, without touching the repository's index or
+    working tree, nor asking the latter's .gitattributes what to make of them."""
     commit = resolve(root, reference)
-    prefix = _text(_git(root, "rev-parse", "--show-prefix"))
-    top = Path(_text(_git(root, "rev-parse", "--show-toplevel")))
+    top, prefix = place(root)
     into.mkdir()
     index = into.with_name(f"{into.name}.index")
     tree = f"{commit}:{prefix.rstrip('/')}" if prefix else commit
     try:
-        _git(top, "read-tree", tree, index=index)
-    except GateError:
-        raise GateError(f"--base {one_line(reference)}: has no folder {prefix!r}") from None
-    _git(top, "checkout-index", "--all", f"--prefix={into}/", index=index)
-    index.unlink(missing_ok=True)
+        git(top, "read-tree", tree, index=index)
+    except GitFailed as failed:
+        if not prefix:
+            raise
+        raise GateError(
+            f"--base {one_line(reference)}: has no folder {prefix!r} ({failed.reason})"
+        ) from None
+    write_blobs(top, tracked(top, index), into)
+    index.unlink()
     short = commit[:7]
     name = short if commit.startswith(reference) else f"{one_line(reference)} ({short})"
     return Side("base", name, into)
 
 
 def prepare_head(root: Path, into: Path) -> Side:
-    """The working tree as it is now: what is committed, changed, and new but not ignored."""
+    """The working tree as it is now: what is committed, changed, and new but not ignored. What git
+    calls unmodified is copied as it is stored, as the base is: the same file is then the same on
+    both sides, whatever line ends a checkout gives it."""
     into.mkdir()
-    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in {os.fsdecode(entry) for entry in listed.split(b"\0") if entry}:
-        source, target = root / name, into / name
-        if not source.is_symlink() and not source.is_file():  # deleted, or a submodule
-            continue
-        if source.is_relative_to(into.parent):  # this gate's own copies, where TMPDIR is in here
-            continue
-        if _is_behind_link(root, name):  # deleted too: the link that took the folder's place is new
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target, follow_symlinks=False)
-    commit = _text(_git(root, "rev-parse", "--short=7", "HEAD"))
-    dirty = "+" if _git(root, "status", "--porcelain", "--", ".") else ""
+    stored = tracked(root)
+    names = {name for name in (*stored, *untracked(root)) if _is_copied(root, name, into.parent)}
+    regular = {n: stored[n] for n in names & {*stored} if not (root / n).is_symlink()}
+    same = unmodified(root, regular)
+    write_blobs(root, same, into)
+    for name in names - {*same}:
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, into / name, follow_symlinks=False)
+    commit = text(git(root, "rev-parse", "--short=7", "HEAD"))
+    dirty = "+" if git(root, "status", "--porcelain", "--", ".") else ""
     return Side("head", f"working tree ({commit}{dirty})", into)
 
 
-def _is_behind_link(root: Path, name: str) -> bool:
-    """Whether a folder on the way to the file is a link: copying would write through it."""
-    return any((root / folder).is_symlink() for folder in Path(name).parents)
+def _is_copied(root: Path, name: str, ours: Path) -> bool:
+    source = root / name
+    if not source.is_symlink() and not source.is_file():  # deleted, or a submodule
+        return False
+    if source.is_relative_to(ours):  # this gate's own copies, where TMPDIR is in here
+        return False
+    # Deleted too where a link has taken a folder's place; copying would write through it.
+    return not any((root / folder).is_symlink() for folder in Path(name).parents)
 
 
 # --- Building ------------------------------------------------------------------------------------
