@@ -64,7 +64,7 @@ def _gate(options: argparse.Namespace) -> Gate:
     settings = _settings(options)
     if options.instructions and options.threshold is None:
         settings.threshold = instructions.THRESHOLD
-    with _progress() as settings.progress, timing.alone(), workspace() as folder:
+    with _progress() as settings.progress, timing.alone() as private, workspace(private) as folder:
         sides = timing.build_sides(ROOT, options.base, folder, settings.progress)
         if options.instructions:
             return counts.gate_on_instructions(sides, settings, folder)
@@ -115,8 +115,8 @@ def _self_check(options: argparse.Namespace) -> int:
     alarms = 0
     with (
         _progress() as settings.progress,
-        timing.alone(),
-        workspace() as folder,
+        timing.alone() as private,
+        workspace(private) as folder,
         _recorded(options.record) as settings.record,
     ):
         check = selfcheck.prepare(ROOT, folder, settings)

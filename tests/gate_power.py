@@ -51,7 +51,7 @@ def is_caught(blocks: Sequence[float], draw: random.Random, threshold: float) ->
 def main(seed: int) -> int:
     settings = timing.Settings(seed=seed, progress=Lines())
     draw = random.Random(seed)
-    with timing.alone(), workspace() as folder:
+    with timing.alone() as private, workspace(private) as folder:
         check = selfcheck.prepare(ROOT, folder, settings)
         pairs = [p for p in check.pairs if p.name in check.shares]
         for slowdown in SLOWDOWNS:

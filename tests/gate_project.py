@@ -99,7 +99,7 @@ class Project:
         return self.start(*arguments).end()
 
     def abandoned(self) -> list[str]:
-        return [p.name for p in self.temporary.iterdir() if not p.name.endswith(".lock")]
+        return [p.name for p in self.temporary.iterdir()]
 
 
 class Finished:

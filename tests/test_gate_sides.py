@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from bench.gate import sides
 from bench.gate.errors import GateError
-from bench.gate.sides import Side, build, lend_modules, prepare_base, prepare_head, workspace
+from bench.gate.sides import Side, build, lend_modules, prepare_base, prepare_head
 
 IDENTITY = {
     f"GIT_{who}_{what}": value
@@ -344,47 +343,6 @@ def test_variables_of_git_do_not_lead_elsewhere(
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
     assert base_of(repository, tmp_path, "HEAD")[1]["a.txt"] == b"one\n"
     assert head_of(repository, tmp_path)["a.txt"] == b"one\n"
-
-
-# --- The folders ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
-
-
-def test_the_folder_is_gone_afterwards(temporary: Path) -> None:
-    with workspace() as folder:
-        assert folder.parent == temporary
-        (folder / "x").write_text("x")
-        assert f"-{os.getpid()}-" in folder.name
-    assert list(temporary.iterdir()) == []
-    with pytest.raises(KeyboardInterrupt), workspace():
-        raise KeyboardInterrupt
-    assert list(temporary.iterdir()) == []
-
-
-def test_folders_of_killed_gates_are_removed_and_no_others(temporary: Path) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    with subprocess.Popen(["sleep", "60"]) as living:
-        try:
-            kept = {
-                f"baremetal-gate-{living.pid}-abc", f"baremetal-gate-{os.getppid()}-x",
-                "baremetal-gate-1-init", "baremetal-gate-x-y", "baremetal-gate--1-y", "else",
-            }  # fmt: skip
-            for name in (*kept, f"baremetal-gate-{ended.pid}-abc"):
-                (temporary / name / "head").mkdir(parents=True)
-            (temporary / "baremetal-gate-0.lock").touch()
-            with workspace() as folder:
-                names = {p.name for p in temporary.iterdir()}
-                assert names == {*kept, "baremetal-gate-0.lock", folder.name}
-        finally:
-            living.kill()
 
 
 def test_modules_of_other_pythons_are_not_lent(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ built there. The user's checkout is only read.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import re
 import shutil
@@ -31,7 +32,6 @@ from bench.gate.repository import (
 )
 from bench.runs import one_line
 
-_PREFIX = "baremetal-gate-"
 _BUILD = "build_ffi.py"
 _LONGEST_REASON = 300
 
@@ -61,32 +61,32 @@ class Side:
 
 
 @contextlib.contextmanager
-def workspace() -> Iterator[Path]:
-    """A temporary folder that is gone afterwards, whatever happened; those of gates that were
-    killed go too."""
-    remove_abandoned()
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+def workspace(private: Path) -> Iterator[Path]:
+    """A folder in the one that `alone` gives, gone afterwards whatever happened. The folders of
+    gates that were killed go too: nobody else works in there now."""
+    for entry in private.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(dir=private))
     try:
+        _require_code_to_load(folder)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_abandoned() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
-        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdecimal() and folder.is_dir() and not _is_alive(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # somebody else's
-        return True
-    return True
+def _require_code_to_load(folder: Path) -> None:
+    """What is built has to run from there. Raises GateError."""
+    if sys.platform.startswith("linux"):
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.truncate(1)
+            try:
+                mmap.mmap(file.fileno(), 1, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC)
+            except PermissionError:
+                raise GateError(
+                    f"{tempfile.gettempdir()}: native modules cannot be loaded from the temporary "
+                    "folder (is it mounted noexec?); name another one in TMPDIR"
+                ) from None
 
 
 # --- Copying --------------------------------------------------------------------------------------

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import random
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -30,6 +32,7 @@ from bench.measure.facts import cpu_name, usable_cores
 # Pairs of the base with itself, beside those whose code the change has left alone: at least so many
 # together watch over the apparatus.
 FEWEST_CONTROLS = 3
+_PRIVATE_NAMES = 100
 
 
 class Progress:
@@ -60,33 +63,81 @@ class Settings:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """No second gate of this machine's measures meanwhile. Raises GateError if one does."""
-    path = Path(tempfile.gettempdir(), f"baremetal-gate-{os.getuid()}.lock")
-    with path.open("a+") as lock:
+def alone() -> Iterator[Path]:
+    """No second gate of this user's measures meanwhile. Gives a folder of his that nobody else can
+    write to; whatever is in it beside the lock is of gates that have ended. Raises GateError if
+    another gate measures, or if there is no such folder."""
+    while True:
+        private = _private_folder()
+        path = private / "lock"
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            who = lock.read().strip() or "unknown"
-            raise GateError(
-                f"another gate is measuring on this machine (process {who}); wait for it: "
-                "two would disturb each other"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except FileNotFoundError:  # the gate that had it has just ended
+            continue
+        with open(handle, "r+", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                who = lock.read().strip() or "unknown"
+                raise GateError(
+                    f"another gate is measuring on this machine (process {who}); wait for it: "
+                    "two would disturb each other"
+                ) from None
+            try:
+                if not os.path.samestat(os.fstat(handle), path.lstat()):
+                    continue
+            except FileNotFoundError:  # it has ended between our opening and our locking
+                continue
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            try:
+                yield private
+            finally:
+                path.unlink(missing_ok=True)
+                with suppress(OSError):  # something in there cannot be removed
+                    private.rmdir()
+            return
+
+
+def _private_folder() -> Path:
+    """In the temporary folder, which others may write to: one with a name that any gate of this
+    user's finds. Whatever else stands there under such a name is left alone."""
+    name = f"baremetal-gate-{os.getuid()}"
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for number in range(_PRIVATE_NAMES):
+        folder = temporary / (f"{name}.{number}" if number else name)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        try:
+            found = folder.lstat()
+        except FileNotFoundError:  # the gate that had it has just ended
+            return _private_folder()
+        private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
+        if private and found.st_uid == os.getuid():
+            return folder
+    raise GateError(
+        f"{temporary / name}: is not this user's alone, nor is any folder like it; remove them, or "
+        "name another temporary folder in TMPDIR"
+    )
 
 
 def build_sides(root: Path, reference: str, folder: Path, progress: Progress) -> list[Side]:
     """Both sides, copied and built."""
     progress.stage("copying base and head")
-    sides = [
-        prepare_base(root, reference, folder / "base"),
-        prepare_head(root, folder / "head"),
-    ]
-    lend_modules(root, sides)
+    try:
+        sides = [
+            prepare_base(root, reference, folder / "base"),
+            prepare_head(root, folder / "head"),
+        ]
+        lend_modules(root, sides)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise GateError(
+            f"{tempfile.gettempdir()}: {error.strerror}: it does not hold two copies of this "
+            "project; name another temporary folder in TMPDIR"
+        ) from None
     for side in sides:
         progress.stage(f"building {side.label} {side.name}")
         build(side)
