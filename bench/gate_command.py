@@ -59,16 +59,16 @@ def _gate(options: argparse.Namespace) -> Gate:
     if options.runs:
         return _saved_gate(options)
     from bench.gate import counts, instructions, timing
-    from bench.gate.sides import workspace
+    from bench.gate.sides import left_alone, workspace
 
     settings = _settings(options)
     if options.instructions and options.threshold is None:
         settings.threshold = instructions.THRESHOLD
     with _progress() as settings.progress, timing.alone() as private, workspace(private) as folder:
         sides = timing.build_sides(ROOT, options.base, folder, settings.progress)
-        if options.instructions:
-            return counts.gate_on_instructions(sides, settings, folder)
-        with _recorded(options.record) as settings.record:
+        with _recorded(options.record) as settings.record, left_alone(sides):
+            if options.instructions:
+                return counts.gate_on_instructions(sides, settings, folder)
             return timing.gate_on_times(sides, settings, folder)
 
 

@@ -316,6 +316,22 @@ BAD_PROJECTS: dict[str, tuple[Change, str, tuple[str, ...], str]] = {
             + FOREIGN + "benchmark(f)\n",
         ), "base and head", ("-k", "test_it"), "test_bench_x.py::test_it fails: AssertionError: too many",
     ),
+    "module that writes over the base": (
+        replaced(
+            "kernels_py/relu.py", "reference = idiomatic",
+            "reference = idiomatic\nimport pathlib\n\n"
+            "_base = pathlib.Path(__file__).parents[2] / 'base/kernels_py/relu.py'\n"
+            "_base.write_text(_base.read_text() + '# and so slower')\n",
+        ), "head", ("-k", "relu and py-loop-100 and not 1000"),
+        "base main (: kernels_py/relu.py was changed while the gate ran",
+    ),
+    "build that writes over the base": (
+        replaced(
+            "build_ffi.py", "\nfrom cffi import FFI\n",
+            "\nfrom cffi import FFI\n\nfor path in Path('../base/kernels_c').glob('_scalar.*.so'):\n"
+            "    path.write_bytes(path.read_bytes() + b'x')\n",
+        ), "head", ONE, "base main (: kernels_c/_scalar.",
+    ),
 }  # fmt: skip
 CASES = [
     (kind, side)

@@ -1,17 +1,21 @@
-"""What the sides of a gate hold: what is stored, whatever a checkout makes of it."""
+"""What the sides of a gate hold: what is stored, whatever a checkout makes of it; and it stays."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from bench.gate.errors import GateError
-from bench.gate.sides import prepare_base
+from bench.gate.pairs import Pair
+from bench.gate.sampling import Sampler
+from bench.gate.sides import Side, left_alone, prepare_base
+from bench.gate.unchanged import unchanged
 from tests.test_gate_sides import base_of, commit, git, head_of, repository, state
 
 __all__ = ["repository"]
@@ -205,3 +209,121 @@ def test_a_reference_that_is_damaged_is_not_only_missing(repository: Path, tmp_p
     (repository / ".git/packed-refs").write_text("nonsense\n")
     with pytest.raises(GateError, match=r"unexpected line in .*packed-refs"):
         prepare_base(repository, "nonsense", tmp_path / "base")
+
+
+# --- Unchanged -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def side(tmp_path: Path) -> Side:
+    found = Side("base", "main (1a2b3c4)", tmp_path / "base")
+    for name in ("kernels_py/relu.py", "kernels_c/_scalar.abi3.so", "kernels_c/kernels.h", "data"):
+        (found.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (found.root / name).write_text(name)
+    (found.root / "link").symlink_to("kernels_py")
+    (found.objects / "scalar").mkdir(parents=True)
+    (found.objects / "scalar/0-relu.o").write_text("x")
+    return found
+
+
+def write(name: str) -> Callable[[Side], None]:
+    def do(side: Side) -> None:
+        (side.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (side.root / name).write_text("written")
+
+    return do
+
+
+def relink(side: Side) -> None:
+    (side.root / "link").unlink()
+    (side.root / "link").symlink_to("kernels_c")
+
+
+def put_a_link_in_its_place(side: Side) -> None:
+    (side.root / "kernels_py").rename(side.root.parent / "elsewhere")
+    (side.root / "kernels_py").symlink_to(side.root.parent / "elsewhere")
+
+
+def same_size_and_time(side: Side) -> None:
+    path = side.root / "kernels_py/relu.py"
+    before = path.stat()
+    path.write_text("kernels_py/RELU.py")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+TAMPERING: dict[str, tuple[Callable[[Side], None], str]] = {
+    "source": (write("kernels_py/relu.py"), "kernels_py/relu.py was changed"),
+    "same size and time": (same_size_and_time, "kernels_py/relu.py was changed"),
+    "native module": (write("kernels_c/_scalar.abi3.so"), "kernels_c/_scalar.abi3.so was changed"),
+    "data": (write("data"), "data was changed"),
+    "object": (write("../base.objects/scalar/0-relu.o"), "scalar/0-relu.o was changed"),
+    "new object": (write("../base.objects/scalar/1-x.o"), "scalar/1-x.o was added"),
+    "new module": (write("kernels_py/numpy.py"), "kernels_py/numpy.py was added"),
+    "bytecode": (
+        write("kernels_py/__pycache__/relu.cpython-311.pyc"),
+        "kernels_py/__pycache__/relu.cpython-311.pyc was added",
+    ),
+    "new native module": (write("kernels_c/_avx2.abi3.so"), "kernels_c/_avx2.abi3.so was added"),
+    "pytest's settings": (write("pytest.ini"), "pytest.ini was added"),
+    "removed": (lambda s: (s.root / "data").unlink(), "data was removed"),
+    "link": (relink, "link was changed"),
+    "new link": (lambda s: (s.root / "kernels_py/relu").symlink_to("x"), "kernels_py/relu was add"),
+    "folder": (put_a_link_in_its_place, "kernels_py was added"),
+    "all": (lambda s: shutil.rmtree(s.root), "data was removed"),
+}
+
+
+@pytest.mark.parametrize(("tamper", "text"), TAMPERING.values(), ids=TAMPERING)
+def test_what_is_written_over_a_side_is_named(
+    tamper: Callable[[Side], None], text: str, side: Side
+) -> None:
+    with pytest.raises(GateError) as error, left_alone([side]):
+        tamper(side)
+    assert str(error.value).startswith(f"base main (1a2b3c4): {text}")
+    assert "no time can be trusted" in str(error.value)
+
+
+def test_what_a_side_leaves_beside_it_is_its_own_business(side: Side) -> None:
+    with left_alone([side]):
+        for name in ("out.txt", ".benchmarks/1.json", ".pytest_cache/x", "deep/er/data.bin"):
+            write(name)(side)
+        os.utime(side.root / "data")
+        (side.root / "data").chmod(0o600)
+        os.mkfifo(side.root / "pipe")
+
+
+def test_a_side_that_breaks_because_of_that_is_not_blamed(side: Side) -> None:
+    with pytest.raises(GateError, match=r"relu\.py was changed"), left_alone([side]):
+        write("kernels_py/relu.py")(side)
+        raise GateError("base main (1a2b3c4): relu fails")
+    with pytest.raises(GateError, match="relu fails"), left_alone([side]):
+        raise GateError("base main (1a2b3c4): relu fails")
+    with pytest.raises(KeyboardInterrupt), left_alone([side]):
+        write("kernels_py/relu.py")(side)
+        raise KeyboardInterrupt
+
+
+def test_single_files(tmp_path: Path) -> None:
+    path = tmp_path / "x.so"
+    path.write_text("linked")
+    with pytest.raises(GateError, match=r"^head x: x\.so was changed"), unchanged({path: "head x"}):
+        path.write_text("another")
+    with pytest.raises(GateError, match=r"^head x: x\.so was removed"), unchanged({path: "head x"}):
+        path.unlink()
+
+
+def test_modules_that_are_linked_for_a_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: Side
+) -> None:
+    linked = tmp_path / "layout-0-0-scalar.so"
+    linked.write_text("linked")
+    sampler = Sampler([side, side], tmp_path, tmp_path, core=None, draw=Random(1))
+
+    def work(*_: object) -> Iterator[dict[str, object]]:
+        linked.write_text("another")
+        yield {"name": "x", "value": 0.0}
+
+    monkeypatch.setattr(sampler._layouts, "draw", lambda *_: {(0, 0, "scalar"): linked})
+    monkeypatch.setattr(sampler, "_work", work)
+    with pytest.raises(GateError, match=r"^base main \(1a2b3c4\): layout-0-0-scalar\.so was chan"):
+        sampler.one_pass([Pair("x", "x", "relu_f32", "c-scalar", "100")])

@@ -165,4 +165,4 @@ def keep_objects(sides: Sequence[Side], changed: Sequence[str]) -> None:
                 shutil.rmtree(folder)
         missing = [tier for tier in wanted if not (side.objects / tier).is_dir()]
         if missing:
-            build(side, missing)
+            build(side, missing, [other for other in sides if other is not side])

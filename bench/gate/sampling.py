@@ -25,6 +25,7 @@ from bench.gate.errors import GateError
 from bench.gate.layouts import Layouts, Module
 from bench.gate.pairs import Pair
 from bench.gate.sides import Side, end_of, side_environment
+from bench.gate.unchanged import unchanged
 from bench.runs import one_line
 
 _LONGEST_REASON = 300
@@ -90,13 +91,15 @@ class Sampler:
         turns = sorted(groups.items(), key=str)
         self.draw.shuffle(turns)
         modules = self._layouts.draw(pairs, self.draw)
-        for (_, threaded, _), group in turns:
-            pinned = None if threaded or self.core is None else [self.core]
-            for line in self._work("take", group, pinned, modules):
-                values[line["name"]] = line["value"]
-                self.advance()
-                if self.record is not None:
-                    self.record.write(json.dumps(line) + "\n")
+        owners = {path: self.sides[side] for (_, side, _), path in modules.items()}
+        with unchanged({path: f"{side.label} {side.name}" for path, side in owners.items()}):
+            for (_, threaded, _), group in turns:
+                pinned = None if threaded or self.core is None else [self.core]
+                for line in self._work("take", group, pinned, modules):
+                    values[line["name"]] = line["value"]
+                    self.advance()
+                    if self.record is not None:
+                        self.record.write(json.dumps(line) + "\n")
         return values
 
     def _work(

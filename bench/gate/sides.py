@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from bench.gate.repository import (
     untracked,
     write_blobs,
 )
+from bench.gate.unchanged import unchanged
 from bench.runs import one_line
 
 _BUILD = "build_ffi.py"
@@ -58,6 +59,11 @@ class Side:
     def objects(self) -> Path:
         """Beside its root: what its modules are linked from, a folder for each tier."""
         return self.root.with_name(f"{self.root.name}.objects")
+
+
+def left_alone(sides: Iterable[Side]) -> contextlib.AbstractContextManager[None]:
+    """Inside, nothing may write to what these sides are measured from. Raises GateError."""
+    return unchanged({p: f"{s.label} {s.name}" for s in sides for p in (s.root, s.objects)})
 
 
 @contextlib.contextmanager
@@ -155,16 +161,17 @@ def lend_modules(root: Path, sides: Sequence[Side]) -> None:
                 shutil.copy2(module, side.root / "kernels_c" / module.name)
 
 
-def build(side: Side, tiers: Sequence[str] = ()) -> None:
+def build(side: Side, tiers: Sequence[str] = (), beside: Sequence[Side] = ()) -> None:
     """Build its native modules with its own build_ffi.py, in this environment: what is not up to
-    date, or all of those tiers. Raises GateError."""
+    date, or all of those tiers. Sides beside it must stay as they are. Raises GateError."""
     script = side.root / _BUILD
     if not script.is_file():
         raise GateError(f"{side.label} {side.name}: has no {_BUILD}, so it cannot be built")
     options = ["--force", *(word for tier in tiers for word in ("--tier", tier))] if tiers else []
     if "--objects" in script.read_text(encoding="utf-8", errors="replace"):
         options += ["--objects", str(side.objects)]
-    code, output, errors = run_group([sys.executable, _BUILD, *options], side.root)
+    with left_alone(beside):
+        code, output, errors = run_group([sys.executable, _BUILD, *options], side.root)
     if code != 0:
         reason = _reason(errors or output, side.root)
         raise GateError(f"{side.label} {side.name}: does not build: {reason}")

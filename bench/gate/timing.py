@@ -138,9 +138,9 @@ def build_sides(root: Path, reference: str, folder: Path, progress: Progress) ->
             f"{tempfile.gettempdir()}: {error.strerror}: it does not hold two copies of this "
             "project; name another temporary folder in TMPDIR"
         ) from None
-    for side in sides:
+    for number, side in enumerate(sides):
         progress.stage(f"building {side.label} {side.name}")
-        build(side)
+        build(side, beside=sides[:number])
     keep_objects(sides, changed_tiers(sides))
     return sides
 
