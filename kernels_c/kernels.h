@@ -4,7 +4,9 @@
 // Names are <kernel>_<dtype>. Buffers are C-contiguous and hold exactly what the sizes say; the
 // callers in kernels_c/__init__.py have checked that. `x` and `out` may be the same buffer where both
 // are float32, and must not overlap otherwise. Formula, error bound and treatment of NaN and
-// infinity stand above each implementation.
+// infinity stand above each implementation. As the C library's functions, all compute in the floating-point
+// state of the thread that calls, on every thread that helps; bounds and "half to even" are those of the
+// state that a process starts with: rounding to nearest, subnormals kept.
 #pragma once
 
 #include <stddef.h>

@@ -1,13 +1,15 @@
 """The team of threads of the *_omp tiers, with more threads than this machine has cores: results,
-calls at the same time, forks, too few threads, the end of the process. No test depends on how long
-anything takes; what hangs is ended and fails."""
+calls at the same time, forks, too few threads, floating-point state, signals, the end of the
+process. No test depends on how long anything takes; what hangs is ended and fails."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+import build_ffi
 import kernels_c
 from tests.fenced import run_child
 
@@ -34,10 +36,34 @@ def test_results_do_not_depend_on_the_number_of_threads(threaded: str, team_of: 
 
 
 @pytest.mark.parametrize("threads", [2, 40])
-@pytest.mark.parametrize("run", ["callers", "fork", "fork_while_busy", "pool", "starved"])
+@pytest.mark.parametrize(
+    "run",
+    [
+        "callers", "fork", "fork_while_busy", "pool", "starved", "float_states", "traps", "signals",
+    ],
+)  # fmt: skip
 def test_the_team_works(threaded: str, run: str, threads: int, team_of: Team) -> None:
     """Each run says in threads_child.py what it does."""
     run_child("tests.threads_child", threaded, run, **team_of(threads))
+
+
+@pytest.fixture(scope="module")
+def team_library(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The team, and team.cpp, which looks at its threads."""
+    reason = build_ffi.why_unbuildable("avx2_omp")
+    if reason:
+        pytest.skip(reason)
+    sources = [str(Path(__file__).with_name("team.cpp")), "kernels_c/avx2/parallel.cpp"]
+    library = tmp_path_factory.mktemp("team") / "team.so"
+    flags = ["-std=c++17", "-O2", "-fPIC", "-shared", "-fopenmp", "-Ikernels_c/avx2"]
+    build_ffi.run([*build_ffi.compiler(), *flags, *sources, "-o", str(library)])
+    return str(library)
+
+
+@pytest.mark.parametrize("run", ["state", "exceptions", "many_pieces"])
+def test_a_team_by_itself(team_library: str, run: str) -> None:
+    """Each run says in team_child.py what it does."""
+    run_child("tests.team_child", team_library, run)
 
 
 @pytest.mark.parametrize("run", ["exit_at_once", "exit_while_busy"])

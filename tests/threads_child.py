@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 from array import array
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import kernels_c
 from kernels_c import Tier
 from tests.fenced import Mark
+from tests.float_state import DEFAULT, INEXACT_TRAPS, STATES, TOWARD_ZERO, float_state
 from tests.native import ELEMENTWISE
 
 REPEATS = 50
@@ -27,6 +29,10 @@ PATIENCE = 60  # seconds until a process that hangs is ended by its alarm
 PRODUCTS = ((171, 513, 70), (2000, 40, 30), (13, 4200, 40), (60, 60, 60), (30, 30, 30))
 # Threads share rows, then one row; the last takes a part of a row that is shorter than the others.
 SOFTMAX = ((3, 70_001), (1, 1_000_003), (2, 65_536), (700, 33), (40_000, 1), (5_001, 40))
+# Signals that a thread's own instructions cause.
+FAULTS = {
+    signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS, signal.SIGTRAP,
+}  # fmt: skip
 
 
 def noise(count: int, typecode: str = "f") -> array[Any]:
@@ -180,6 +186,89 @@ def starved(tier: Tier, alone: Tier, mark: Mark) -> None:
     assert len(os.listdir("/proc/self/task")) < 50
 
 
+def in_state(state: int, name: str) -> list[bytes]:
+    """Every kernel of the tier, called in that floating-point state; the element-wise ones first.
+    Some inputs, results and sums are subnormal."""
+    signal.alarm(PATIENCE)
+    tier = kernels_c.load_tier(name)
+    m, n, k = 171, 129, 33
+    x = noise(2**17 + 77)
+    x[::7] = array("f", [value * 2.0**-130 for value in x[::7]])
+    whole = noise(len(x), "i")
+    out = memoryview(array("f", bytes(4 * len(x))))
+    with float_state(state):
+        found = [kernel.run(tier, x if kernel.in_code == "f" else whole) for kernel in ELEMENTWISE]
+        for rows in (1, 77):
+            size = len(x) // rows * rows
+            tier.softmax(x[:size], out[:size], rows)
+            found.append(out.tobytes())
+        tier.matmul(x[: m * k], x[-k * n :], out[: m * n], m, n, k)
+        return [*found, out.tobytes(), product(tier, (m, n, k), "b")]
+
+
+def float_states(tier: Tier, alone: Tier, mark: Mark) -> None:
+    """The team's threads come with one state, and callers with every other. As a thread starts with
+    the state of the one that starts it, a child that was forked for one state only has no other."""
+    in_state(DEFAULT | TOWARD_ZERO, tier.name)
+    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as processes:
+        for state in STATES:
+            mark(tier.name, f"state {state:#x}")
+            got = in_state(state, tier.name)
+            assert got == processes.apply(in_state, (state, tier.name)), f"{state:#x}"
+            one_thread = in_state(state, alone.name)[: len(ELEMENTWISE)]
+            assert got[: len(ELEMENTWISE)] == one_thread, f"{state:#x}"
+
+
+def traps(tier: Tier, alone: Tier, mark: Mark) -> None:
+    """Who lets exceptions trap gets no help: a trap must come in the thread that wants it. And what
+    is exact does not trap, the team's own bookkeeping included."""
+    mark(tier.name, "traps")
+    assert work(tier) == work(alone)
+    x, out = noise(2**20), array("f", bytes(2**22))
+    source, target = (tier.ffi.from_buffer("float[]", buffer) for buffer in (x, out))
+    with float_state(INEXACT_TRAPS):
+        for _ in range(REPEATS):
+            tier.lib.relu_f32(source, target, len(x))
+        threads = tier.lib.team_size()
+    assert threads == 1
+    assert tier.threads > 1
+
+
+def blocked_by_helpers() -> list[set[int]]:
+    """The signals that each thread but this one blocks."""
+    found = []
+    for thread in set(os.listdir("/proc/self/task")) - {str(threading.get_native_id())}:
+        with open(f"/proc/self/task/{thread}/status") as status:
+            (mask,) = (line.split()[1] for line in status if line.startswith("SigBlk:"))
+        found.append({number for number in range(1, 65) if int(mask, 16) >> (number - 1) & 1})
+    return found
+
+
+def signals(tier: Tier, alone: Tier, mark: Mark) -> None:
+    """The main thread blocks signals once the team is there, and in the end before it is: whatever
+    is sent to the process is left for the main thread to fetch."""
+    expected = work(alone)
+    others = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP} - FAULTS
+    for blocked in (set(), {signal.SIGTERM}, signal.valid_signals()):
+        child = os.fork()  # which has no team yet
+        if child == 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+            assert work(tier) == expected
+            assert signal.pthread_sigmask(signal.SIG_BLOCK, others) == before
+            for number in sorted(others):
+                mark(tier.name, "signal", number, "blocked before:", len(before))
+                os.kill(os.getpid(), number)
+                got = signal.sigtimedwait([number], PATIENCE)
+                assert got is not None and got.si_signo == number
+            mark(tier.name, "faults are blocked")
+            while any(FAULTS & helper for helper in blocked_by_helpers()):
+                time.sleep(0.01)  # a thread blocks everything until it has started
+            assert blocked_by_helpers() and all(others <= h for h in blocked_by_helpers())
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0, "in the child"
+
+
 def exit_at_once(tier: Tier, alone: Tier, mark: Mark) -> None:
     mark(tier.name, "exit")
     assert work(tier) == work(alone)
@@ -203,7 +292,8 @@ def exit_while_busy(tier: Tier, alone: Tier, mark: Mark) -> None:
 RUNS: dict[str, Callable[[Tier, Tier, Mark], None]] = {
     run.__name__: run
     for run in (
-        results, callers, fork, fork_while_busy, pool, starved, exit_at_once, exit_while_busy,
+        results, callers, fork, fork_while_busy, pool, starved, float_states, traps, signals,
+        exit_at_once, exit_while_busy,
     )
 }  # fmt: skip
 

@@ -9,7 +9,8 @@ extern "C" {
 
 // [declarations]
 
-/* threads that work may be spread over: 1 without OpenMP, and inside an OpenMP region of the caller's */
+/* threads that work may be spread over: 1 without OpenMP, inside an OpenMP region of the caller's, and where
+   the caller lets floating-point exceptions trap */
 int team_size(void);
 
 // [end of declarations]
@@ -21,7 +22,9 @@ int team_size(void);
 int available_threads();
 
 /* Calls run(body, i) for each i in [0, count), on `threads` threads as they become free; returns when
-   all have returned. Alone when another thread of the process is inside such a call. count < 65536. */
+   all have returned. Alone when another thread of the process is inside such a call, and from 65,536 pieces
+   on, which nobody hands out. Each piece runs in the floating-point state that the caller has now (how to
+   round, whether subnormals are zeros), and the exceptions that occur in it occur to the caller. */
 void run_in_team(size_t count, int threads, void (*run)(const void *body, size_t i),
                  const void *body);
 

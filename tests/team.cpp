@@ -1,0 +1,36 @@
+// What the threads of a team see of their caller. team_child.py calls this, built together with
+// kernels_c/avx2/parallel.cpp.
+#include "parallel.h"
+
+#include <immintrin.h>
+#include <sched.h>
+
+#include <atomic>
+
+extern "C" {
+
+/* The MXCSR of each of `count` pieces, each on a thread of its own: nobody ends a piece before all have
+   begun. All but the caller also divide 1 by `divisor`. */
+void states_of_threads(size_t count, float divisor, unsigned *states) {
+    static thread_local bool is_caller = false;
+    is_caller = true;
+    std::atomic<size_t> begun{0};
+    parallel_for(count, static_cast<int>(count), [&](size_t i) {
+        states[i] = _mm_getcsr();
+        ++begun;
+        while (begun < count) sched_yield();
+        volatile float quotient = is_caller ? 1.0f : 1.0f / divisor;
+        (void)quotient;
+    });
+    is_caller = false;
+}
+
+/* How many of `count` pieces ran exactly once; runs[count] are zeros. */
+size_t pieces_run_once(size_t count, unsigned char *runs) {
+    parallel_for(count, 3, [&](size_t i) { __atomic_fetch_add(runs + i, 1, __ATOMIC_RELAXED); });
+    size_t once = 0;
+    for (size_t i = 0; i < count; ++i) once += runs[i] == 1;
+    return once;
+}
+
+}  // extern "C"
