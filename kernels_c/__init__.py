@@ -157,6 +157,8 @@ class Tier:
 
     The methods add a few microseconds for their checks; code that calls a kernel in a loop on
     buffers that it has checked once may use `lib` directly, with the functions of kernels.h.
+    An argument is converted once, and numbers come before buffers: what is asked for its value may
+    run any code, which must change nothing that has been checked.
     """
 
     def __init__(self, name: str, module: Any) -> None:
@@ -187,9 +189,10 @@ class Tier:
         """GELU; approximate="tanh", or "none" for the exact erf form. float32 [n] -> float32 [n];
         out may be x."""
         forms = {"tanh": "gelu_tanh_f32", "none": "gelu_erf_f32"}
-        if not isinstance(approximate, str) or approximate not in forms:
+        function = forms.get(approximate) if isinstance(approximate, str) else None
+        if function is None:
             raise ValueError(f"approximate: got {approximate!r}, needs 'tanh' or 'none'")
-        self.unary(forms[approximate], x, out)
+        self.unary(function, x, out)
 
     def unary(self, function: str, x: object, out: object) -> None:
         """Any function of kernels.h with the signature (const float *x, float *out, size_t n)."""
@@ -198,8 +201,8 @@ class Tier:
 
     def softmax(self, x: object, out: object, rows: int = 1) -> None:
         """Row-wise softmax. float32 [rows, len(x) / rows] -> the same; out may be x."""
-        source, target = self._unary_buffers(x, out, FLOAT32, FLOAT32)
         count = whole_number("rows", rows)
+        source, target = self._unary_buffers(x, out, FLOAT32, FLOAT32)
         if count == 0 and source.length:
             raise ValueError(f"rows: got 0, needs a divisor of len(x) = {source.length}")
         cols, rest = divmod(source.length, count) if count else (0, 0)
@@ -210,13 +213,15 @@ class Tier:
     def quantize(self, x: object, out: object, scale: float) -> None:
         """out[i] = x[i] * scale, rounded half to even, clipped to [-127, 127]; NaN gives 0.
         float32 [n] -> int8 [n]; scale is rounded to float32 first."""
+        factor = finite_scale(scale)
         source, target = self._unary_buffers(x, out, FLOAT32, INT8)
-        self.lib.quantize_f32_i8(source.data, target.data, source.length, finite_scale(scale))
+        self.lib.quantize_f32_i8(source.data, target.data, source.length, factor)
 
     def dequantize(self, x: object, out: object, scale: float) -> None:
         """out[i] = x[i] * scale. int32 [n] -> float32 [n]; scale is rounded to float32 first."""
+        factor = finite_scale(scale)
         source, target = self._unary_buffers(x, out, INT32, FLOAT32)
-        self.lib.dequantize_i32_f32(source.data, target.data, source.length, finite_scale(scale))
+        self.lib.dequantize_i32_f32(source.data, target.data, source.length, factor)
 
     def matmul(self, a: object, b: object, out: object, m: int, n: int, k: int) -> None:
         """out[m, n] = a[m, k] @ b[k, n], row-major float32, overwritten."""
@@ -224,7 +229,8 @@ class Tier:
 
     def matmul_i8(self, a: object, b: object, out: object, m: int, n: int, k: int) -> None:
         """out[m, n] = a[m, k] @ b[k, n], row-major, int8 x int8 -> int32, exact; k <= 131071."""
-        if whole_number("k", k) > MAX_K_INT8:
+        k = whole_number("k", k)
+        if k > MAX_K_INT8:
             raise ValueError(f"k: got {k}, needs at most {MAX_K_INT8} for exact int32 sums")
         self._product(self.lib.matmul_i8_i32, INT8, INT32, (a, b, out), (m, n, k))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import mmap
+import sys
 from array import array
 from collections.abc import Callable
 from typing import Any
@@ -319,6 +320,105 @@ def test_an_unknown_gelu_form_is_refused(tier: kernels_c.Tier) -> None:
     for form in ("bogus", "erf", "", "Tanh", "a\nb", None, 3, b"tanh", ["tanh"]):
         arguments = {**method.arguments(), "approximate": form}
         assert_refused(tier, method, arguments, "approximate", (TypeError, ValueError))
+
+
+# --- Arguments that answer differently each time -------------------------------------------------
+
+
+class Fickle:
+    """A number that is another one when it is asked again."""
+
+    def __init__(self, first: Any, later: Any) -> None:
+        self.answers = [first, later, later, later]
+        self.asked = 0
+
+    def _answer(self) -> Any:
+        self.asked += 1
+        return self.answers[self.asked - 1]
+
+    def __index__(self) -> int:
+        return int(self._answer())
+
+    def __float__(self) -> float:
+        return float(self._answer())
+
+
+class FickleBuffer(Fickle):
+    def __buffer__(self, flags: int) -> memoryview:
+        return memoryview(self._answer())
+
+
+class FickleText(str):
+    """Equal to what it likes."""
+
+    asked = 0
+
+    def __hash__(self) -> int:
+        FickleText.asked += 1
+        return hash("tanh" if FickleText.asked == 1 else "none")
+
+    def __eq__(self, other: object) -> bool:
+        return other == ("tanh" if FickleText.asked == 1 else "none")
+
+
+@pytest.mark.parametrize(**named("softmax", "quantize", "dequantize", "matmul", "matmul_i8"))
+def test_a_number_is_asked_once(tier: kernels_c.Tier, method: Method) -> None:
+    """A second answer would be unchecked: a k beyond what sums hold, sizes beyond the buffers."""
+    expected = method.arguments()
+    method.call(tier, expected)
+    for option, value in method.options.items():
+        for later in (0, 2**17, 2**40, -1):
+            arguments = method.arguments()
+            fickle = Fickle(value, later)
+            method.call(tier, {**arguments, option: fickle})
+            assert fickle.asked == 1
+            assert arguments["out"] == expected["out"]
+
+
+def test_an_int8_product_checks_the_k_that_it_uses(tier: kernels_c.Tier) -> None:
+    method = METHODS["matmul_i8"]
+    fickle = Fickle(131072, 4)
+    assert_refused(tier, method, {**method.arguments(), "k": fickle}, "k")
+    assert fickle.asked == 1
+
+
+def test_a_form_of_gelu_is_looked_up_once(tier: kernels_c.Tier) -> None:
+    method = METHODS["gelu-tanh"]
+    expected, arguments = method.arguments(), method.arguments()
+    method.call(tier, expected)
+    FickleText.asked = 0
+    method.call(tier, {**arguments, "approximate": FickleText("x")})
+    assert FickleText.asked == 1
+    assert arguments["out"] == expected["out"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="classes export buffers from 3.12 on")
+@pytest.mark.parametrize(**named())
+def test_a_buffer_is_borrowed_once(tier: kernels_c.Tier, method: Method) -> None:
+    for argument in method.buffers:
+        arguments = method.arguments()
+        fickle = FickleBuffer(arguments[argument], arguments[argument][:1])
+        method.call(tier, {**arguments, argument: fickle})
+        assert fickle.asked == 1
+
+
+@pytest.mark.parametrize(**named("softmax", "quantize", "dequantize", "matmul", "matmul_i8"))
+def test_numbers_are_asked_before_buffers_are_borrowed(
+    tier: kernels_c.Tier, method: Method
+) -> None:
+    """The code that answers may change a buffer, which is what the checks must then see."""
+    for option, value in method.options.items():
+        for argument, (code, count) in method.buffers.items():
+            buffer = array(code, [0]) * count
+
+            class Grows(Fickle):
+                def _answer(self, buffer: array[Any] = buffer) -> Any:
+                    buffer.append(0)  # BufferError while it is borrowed
+                    return super()._answer()
+
+            changed = {argument: buffer, option: Grows(value, value)}
+            with pytest.raises(ValueError, match="elements, needs"):
+                method.call(tier, {**method.arguments(), **changed})
 
 
 # --- What is fine --------------------------------------------------------------------------------
