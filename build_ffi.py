@@ -37,6 +37,8 @@ from typing import NamedTuple
 from cffi import FFI
 from cffi import __version__ as cffi_version
 
+from kernels_c.module_file import why_damaged
+
 try:
     from setuptools.command.build_ext import build_ext
 except ImportError:  # only setup.py needs it, and pip brings setuptools along for that
@@ -302,10 +304,14 @@ for _tier in TIERS:
 
 
 def built_key(module: Path) -> str | None:
-    """The key inside a built module, read without importing it."""
-    if not module.is_file():
+    """The key inside a built module, read without importing it; None where that cannot be read, or
+    the module is damaged."""
+    try:
+        if not module.is_file() or why_damaged(module):
+            return None
+        found = re.search(rb'"key": "([0-9a-f]{64})"', module.read_bytes())
+    except OSError:
         return None
-    found = re.search(rb'"key": "([0-9a-f]{64})"', module.read_bytes())
     return found.group(1).decode() if found else None
 
 

@@ -12,7 +12,7 @@ error and with which NaN rules, stands above its implementation in portable/ and
 from __future__ import annotations
 
 import hashlib
-import importlib
+import importlib.util
 import json
 from functools import cache
 from pathlib import Path
@@ -31,6 +31,7 @@ from kernels_c.arguments import (
     needs_no_overlap,
     whole_number,
 )
+from kernels_c.module_file import why_damaged
 
 __all__ = ["TIERS", "Tier", "TierStale", "TierUnavailable", "load_tier", "why_unavailable"]
 
@@ -104,16 +105,18 @@ def load_tier(name: str) -> Tier:
 
 
 def _import_module(name: str) -> Any:
+    spec = importlib.util.find_spec(f"{__name__}._{name}")
+    file = Path(spec.origin or "") if spec else Path()
+    # Another checkout may be installed in editable mode: its import hook answers for modules
+    # that this one has not built.
+    if spec is None or file.resolve().parent != _FOLDER:
+        raise TierUnavailable(f"tier {name} is not built; {_REBUILD}")
     try:
-        module = importlib.import_module(f"{__name__}._{name}")
-        # Another checkout may be installed in editable mode: its import hook answers for modules
-        # that this one has not built.
-        if Path(module.__file__ or "").resolve().parent == _FOLDER:
-            return module
-        reason = f"tier {name} is not built; {_REBUILD}"
-    except ModuleNotFoundError:
-        reason = f"tier {name} is not built; {_REBUILD}"
-    except ImportError as error:
+        damage = why_damaged(file)
+        if damage is None:
+            return importlib.import_module(spec.name)
+        reason = f"tier {name} is damaged: {damage}; {_REBUILD}"
+    except (ImportError, OSError) as error:
         reason = f"tier {name} does not load ({error}); {_REBUILD} --force"
     raise TierUnavailable(reason) from None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,80 @@ def test_a_new_source_makes_its_tiers_stale(checkout: Checkout, name: str) -> No
     (checkout.folder / "kernels_c/portable" / name).write_text("// more\n")
     why = checkout.python("-c", "import kernels_c; print(kernels_c.why_unavailable('scalar'))")
     assert f"kernels_c/portable/{name}" in why.stdout
+
+
+def test_a_module_that_is_cut_short_is_refused_wherever_it_ends(tmp_path: Path) -> None:
+    """Loaded, it would kill the process. Its hash may still be there to be read."""
+    checkout = Checkout(tmp_path)
+    module = checkout.folder / "kernels_c" / build_ffi.module_path("debug").name
+    content = module.read_bytes()
+    whole = len(content)
+    lengths = [1, 10, 63, 64, 500, *range(1000, whole, whole // 20), whole - 64, whole - 1]
+    assert build_ffi.built_key(module)
+    for length in lengths:
+        module.write_bytes(content[:length])
+        assert build_ffi.built_key(module) is None
+    reasons = checkout.python(
+        "-c",
+        "import sys, pathlib, kernels_c\n"
+        "module = pathlib.Path(sys.argv[1])\n"
+        "content = pathlib.Path(sys.argv[2]).read_bytes()\n"
+        "for length in map(int, sys.argv[3:]):\n"
+        "    module.write_bytes(content[:length])\n"
+        "    print(kernels_c.why_unavailable('debug'))\n",
+        str(module), str(build_ffi.module_path("debug")), *map(str, lengths),
+    )  # fmt: skip
+    assert reasons.returncode == 0, reasons.stderr
+    for length, reason in zip(lengths, reasons.stdout.splitlines(), strict=True):
+        expected = f"tier debug is damaged: {module.name} ends after {length} of "
+        assert reason.startswith(expected) or length < 10, reason
+        assert reason.endswith("run: python build_ffi.py") or length < 10, reason
+    assert module.stat().st_size == whole - 1
+    assert "built" in checkout.build("--tier", "debug").stdout
+    assert module.read_bytes() == content
+
+
+def elsewhere(module: Path) -> None:
+    module.unlink()
+    module.symlink_to("nowhere")
+
+
+def unreadable(module: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    module.chmod(0)
+
+
+BROKEN: dict[str, Callable[[Path], object]] = {
+    "empty": lambda module: module.write_bytes(b""),
+    "text": lambda module: module.write_text("not a module\n"),
+    "zeros": lambda module: module.write_bytes(bytes(module.stat().st_size)),
+    "another-class": lambda module: module.write_bytes(b"\x7fELF\x01" + bytes(200)),
+    "dangling-link": elsewhere,
+    "unreadable": unreadable,
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_what_is_no_module_is_refused_and_out_of_date(checkout: Checkout, kind: str) -> None:
+    module = checkout.folder / "kernels_c" / build_ffi.module_path("debug").name
+    BROKEN[kind](module)
+    assert build_ffi.built_key(module) is None
+    why = checkout.python("-c", "import kernels_c; print(kernels_c.why_unavailable('debug'))")
+    (reason,) = why.stdout.splitlines()
+    assert reason.startswith("tier debug ")
+    assert "run: python build_ffi.py" in reason
+
+
+def test_a_folder_in_a_module_s_place_is_named(checkout: Checkout) -> None:
+    module = checkout.folder / "kernels_c" / build_ffi.module_path("debug").name
+    module.unlink()
+    module.mkdir()
+    answer = checkout.build("--tier", "debug")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("build_ffi: ")
+    assert module.name in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
 
 
 def test_benchmarks_do_not_start_on_a_stale_module(checkout: Checkout) -> None:

@@ -84,6 +84,13 @@ def test_linked_modules_compute(sides: list[Side], tmp_path: Path) -> None:
         assert tier.build_info()["tier"] == "scalar"
 
 
+def test_a_damaged_module_is_refused_before_it_is_loaded(sides: list[Side], tmp_path: Path) -> None:
+    module = drawn(sides, tmp_path, 1, [PAIR])[0, 0, "scalar"]
+    module.write_bytes(module.read_bytes()[:-1])
+    with pytest.raises(GateError, match=r"^tier scalar is damaged: layout-\S+ ends after \d+ of "):
+        load_tier_copy(module, "scalar", tmp_path, random.Random(1))
+
+
 def test_files_of_a_base_without_sections_move_whole(sides: list[Side], tmp_path: Path) -> None:
     base = make_side("base", tmp_path / "base", with_sections=False)
     keep_objects([base], ["scalar"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -357,6 +358,19 @@ def test_modules_of_other_pythons_are_not_lent(tmp_path: Path) -> None:
     assert [p.name for p in (side.root / "kernels_c").iterdir()] == [ours]
     assert side.module("scalar") == side.root / "kernels_c" / ours
     assert side.module("avx2") is None
+
+
+def test_a_damaged_module_is_not_lent(tmp_path: Path) -> None:
+    """A base's own build_ffi.py may go by the hash in it alone, and the base would be loaded."""
+    whole = sides.build_ffi.module_path("scalar")
+    native = tmp_path / "root/kernels_c"
+    native.mkdir(parents=True)
+    shutil.copy(whole, native)
+    (native / whole.name.replace("scalar", "debug")).write_bytes(whole.read_bytes()[:-1])
+    side = Side("base", "x", tmp_path / "side")
+    (side.root / "kernels_c").mkdir(parents=True)
+    lend_modules(tmp_path / "root", [side])
+    assert [p.name for p in (side.root / "kernels_c").iterdir()] == [whole.name]
 
 
 # --- Building ------------------------------------------------------------------------------------

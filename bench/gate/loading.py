@@ -22,6 +22,7 @@ from typing import Any
 
 import kernels_c
 from bench.gate.errors import GateError
+from kernels_c.module_file import why_damaged
 
 _HARNESS = Path(__file__).resolve().parent.parent.parent
 _MOST_PAGES = 64  # of padding between two libraries
@@ -30,7 +31,10 @@ _held: list[Any] = []  # padding stays where it is until the process ends
 
 def load_tier_copy(module: Path, name: str, scratch: Path, draw: random.Random) -> kernels_c.Tier:
     """The tier built as `module`, from a fresh copy under a fresh path, a random number of pages
-    further on. Whether this CPU can run it was asked before."""
+    further on. Whether this CPU can run it was asked before. Raises GateError: it is damaged."""
+    damage = why_damaged(module)
+    if damage:
+        raise GateError(f"tier {name} is damaged: {damage} in {module.parent}")
     _held.append(mmap.mmap(-1, mmap.PAGESIZE * draw.randint(1, _MOST_PAGES)))
     folder = scratch / f"{len(_held)}-{draw.getrandbits(64):x}"
     folder.mkdir()

@@ -32,6 +32,7 @@ from bench.gate.repository import (
 )
 from bench.gate.unchanged import unchanged
 from bench.runs import one_line
+from kernels_c.module_file import why_damaged
 
 _BUILD = "build_ffi.py"
 _LONGEST_REASON = 300
@@ -154,8 +155,11 @@ def _is_copied(root: Path, name: str, ours: Path) -> bool:
 
 def lend_modules(root: Path, sides: Sequence[Side]) -> None:
     """Give each side the native modules that are already built in the checkout: each carries a hash
-    of all that shaped it, and the build replaces those whose hash is not the side's."""
+    of all that shaped it, and the build replaces those whose hash is not the side's. Not a damaged
+    one, which a base's older build_ffi.py would take by its hash."""
     for module in (root / "kernels_c").glob(f"_*{build_ffi.module_suffix()}"):  # of this Python
+        if why_damaged(module):
+            continue
         for side in sides:
             if (side.root / "kernels_c").is_dir():
                 shutil.copy2(module, side.root / "kernels_c" / module.name)
