@@ -10,7 +10,8 @@ setup.py hands the same builders to setuptools, so `pip install -e .` runs exact
 
 A module is out of date when anything that shaped it changed: its sources, the header, the flags,
 the compiler, the Python ABI or cffi. All of that is hashed into the module itself (`build_info()`),
-so there is no second file that could disagree with it.
+so there is no second file that could disagree with it. The same input makes the same bytes, wherever
+the checkout lies; --objects is part of the input.
 """
 
 from __future__ import annotations
@@ -331,6 +332,10 @@ def compile_module(tier: str, wrapper: Path, module: Path, keep: Path | None = N
     them: bench/gate links them again, each function elsewhere, so each gets a section of its own.
     """
     include = [f"-I{python_include()}", f"-I{NATIVE}"]
+    # Where this checkout and the wrapper lie is no part of a module: not in __FILE__, nor in what
+    # CXXFLAGS=-g adds. The last that fits a path counts.
+    places = (Path.cwd(), ROOT, wrapper.parent)
+    nameless = [f"-ffile-prefix-map={place}=." for place in places]
     if keep is not None:
         include.append("-ffunction-sections")
     if not limited_api():
@@ -340,9 +345,10 @@ def compile_module(tier: str, wrapper: Path, module: Path, keep: Path | None = N
         objects: list[str] = []
         for number, source in enumerate([wrapper, *sources(tier)]):
             objects.append(str(Path(folder, f"{number}-{source.stem}.o")))
-            run([*compiler(), *compile_flags(tier), *include, "-c", str(source), "-o", objects[-1]])
+            flags = [*compile_flags(tier), *include, *nameless]
+            run([*compiler(), *flags, "-c", str(source), "-o", objects[-1]])
         finished = Path(folder, module.name)
-        run([*compiler(), *objects, *link_flags(tier), "-o", str(finished)])
+        run([*compiler(), *objects, *link_flags(tier), *nameless, "-o", str(finished)])
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
             for item in objects:
@@ -407,7 +413,7 @@ def build_in_place(tier: str, wrapper: Path, objects: Path | None) -> float:
 
 
 def write_wrapper(tier: str, folder: Path) -> Path:
-    wrapper = folder / f"_{tier}.cpp"
+    wrapper = folder / f"kernels_c._{tier}.cpp"  # cffi's name, which ends up in the module
     with contextlib.redirect_stdout(None):  # cffi announces every file
         make_ffi(tier).emit_c_code(str(wrapper))
     return wrapper

@@ -157,6 +157,37 @@ def test_a_folder_in_a_module_s_place_is_named(checkout: Checkout) -> None:
     assert len(answer.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_the_same_input_makes_the_same_bytes(tmp_path: Path, compiler: str) -> None:
+    """In whatever folder the sources lie, build_ffi.py's way and setuptools'; even where the flags
+    have paths in them."""
+    if not shutil.which(compiler):
+        pytest.skip(f"{compiler} is not installed")
+    pytest.importorskip("setuptools")
+    environment = {"CXX": compiler, "CXXFLAGS": "-g"}
+    one = Checkout(tmp_path, with_modules=False)
+    assert one.build("--tier", "debug", **environment).returncode == 0
+    other = Checkout(tmp_path / "else/where", with_modules=False)
+    (other.folder / "pyproject.toml").unlink()  # older releases of setuptools do not take it
+    setup = (
+        "import build_ffi, setuptools\n"
+        "setuptools.setup(\n"
+        "    name='baremetal-ml', packages=[], cffi_modules=['build_ffi.py:debug'],\n"
+        "    cmdclass={'build_ext': build_ffi.BuildTiers},\n"
+        "    script_args=['-q', 'build_ext', '--build-lib', 'built'],\n"
+        ")\n"
+    )
+    answer = other.python("-c", setup, **environment)
+    assert answer.returncode == 0, answer.stderr
+    name = build_ffi.module_path("debug").name
+    first, second = (
+        (folder / "kernels_c" / name).read_bytes()
+        for folder in (one.folder, other.folder / "built")
+    )
+    assert str(tmp_path).encode() not in first
+    assert first == second
+
+
 def test_benchmarks_do_not_start_on_a_stale_module(checkout: Checkout) -> None:
     path = checkout.folder / "kernels_c/portable/relu.cpp"
     path.write_text(path.read_text() + "\n// changed\n")
