@@ -162,10 +162,8 @@ def _report(options: argparse.Namespace) -> int:
 
 def _peers(options: argparse.Namespace) -> int:
     if options.saved is None:
-        if options.output is not None:  # found out now, not after minutes
-            if options.output.is_dir():
-                raise Refusal(f"{options.output}: is a folder, needs the name of a file")
-            options.output.parent.mkdir(parents=True, exist_ok=True)
+        # Found out now, not after minutes.
+        require_writable(options.output or peer_runs.STORAGE / "DATE.json")
         content = _compared_with_peers(options)
         saved = peer_runs.save(content, options.output)
         print(peers_view.FORMATS[options.format](peer_runs.from_json(content)))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench import gate_arguments, gate_runs
-from bench.checking import NOT_COMPARABLE, draft_of
+from bench.checking import NOT_COMPARABLE, draft_of, naming
 from bench.gate_runs import Gate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -195,7 +195,7 @@ def _publish(gate: Gate, options: argparse.Namespace) -> None:
         if options.output is not None:
             gate_runs.save(gate_runs.as_json(gate), options.output)
         if options.summary is not None:
-            with options.summary.open("a", encoding="utf-8") as file:
+            with naming(options.summary), options.summary.open("a", encoding="utf-8") as file:
                 file.write(view.as_markdown(gate) + "\n")
     finally:
         _show(view.FORMATS[options.format](gate, options.all))

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.runs import BadRun, Checker, one_line, read_json, when, write_whole
+from bench.runs import BadRun, Checker, one_line, read_json, when, write_measured
 
 STORAGE = Path(".peers")
 FORMAT, VERSION = "baremetal-ml peers", 1
@@ -73,7 +73,7 @@ def save(content: dict[str, Any], path: Path | None = None) -> Path:
     if path is None:
         moment = str(content["datetime"]).partition("+")[0].replace(":", "-")
         path = STORAGE / f"{moment}.json"
-    write_whole(path, json.dumps(content, indent=1) + "\n")
+    write_measured(path, json.dumps(content, indent=1) + "\n")
     return path
 
 

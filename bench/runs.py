@@ -19,10 +19,13 @@ from bench.checking import (
     Checker,
     NotComparable,
     Refusal,
+    make_folder,
+    naming,
     one_line,
     read_json,
     read_text,
     when,
+    write_measured,
     write_whole,
 )
 from bench.schema import Evidence, Facts, Limit, Result, Run, Rung, Step, is_ours
@@ -46,12 +49,15 @@ __all__ = [
     "load",
     "load_all",
     "machine_differences",
+    "make_folder",
+    "naming",
     "newest",
     "one_line",
     "read_json",
     "read_text",
     "when",
     "whole",
+    "write_measured",
     "write_whole",
 ]  # fmt: skip
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.status import Status
 
 from bench import runs
-from bench.checking import Refusal
+from bench.checking import Refusal, naming
 from bench.exits import OK
 from bench.interpreters import running
 from bench.interpreters.discovery import Interpreter, Setting, Skipped, find
@@ -167,8 +167,8 @@ def _writable(folder: Path) -> Iterator[None]:
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with naming(folder), tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
         yield
     finally:
         if made:

@@ -64,8 +64,8 @@ class Workshop:
             saved = Path(folder, "run.json")
             files = sorted(path.name for path in self.checkout.glob("test_bench_*.py"))
             command = [str(self.python), "-m", "pytest", *files, "-v", "-p", "no:cacheprovider"]
-            command += ["--benchmark-only", f"--benchmark-json={saved}", "-k", _SELECTED, "--count"]
-            command += ["--quick"] if quick else []
+            command += ["--benchmark-only", f"--benchmark-json={saved}", "-k", _SELECTED]
+            command += ["--baremetal-count", *(["--baremetal-quick"] if quick else [])]
 
             def read(line: str) -> str | None:
                 say(_progress(line))
@@ -175,7 +175,7 @@ def copy_checkout(target: Path) -> None:
 def save(content: dict[str, Any], name: str, folder: Path) -> Path:
     """FOLDER/NAME.json, on one line, which makes a third of the size."""
     path = folder / f"{name}.json"
-    runs.write_whole(path, json.dumps(content, separators=(",", ":")) + "\n")
+    runs.write_measured(path, json.dumps(content, separators=(",", ":")) + "\n")
     return path
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.runs import Run
+from bench.runs import Run, make_folder, naming
 from bench.views.report import charts, drawing, page
 
 
@@ -23,11 +23,12 @@ def write_report(runs: Sequence[Run], directory: Path) -> list[Path]:
     figures = page.figures(runs)
     files = {"index.html": page.html(runs, figures)}
     files.update({f"{figure.name}.svg": figure.svg for figure in figures})
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     # Inside the directory: moving within one file system is one step, across two it is a copy.
     with TemporaryDirectory(prefix=".report-", dir=directory) as temporary:
         for name, text in files.items():
-            Path(temporary, name).write_text(text, encoding="utf-8", newline="\n")
+            with naming(directory / name):
+                Path(temporary, name).write_text(text, encoding="utf-8", newline="\n")
         for name in reversed(files):  # the page last: it never speaks of charts not there yet
             os.replace(Path(temporary, name), directory / name)
     return [directory / name for name in files]
