@@ -10,8 +10,8 @@ setup.py hands the same builders to setuptools, so `pip install -e .` runs exact
 
 A module is out of date when anything that shaped it changed: its sources, the header, the flags,
 the compiler, the Python ABI or cffi. All of that is hashed into the module itself (`build_info()`),
-so there is no second file that could disagree with it. The same input makes the same bytes, wherever
-the checkout lies; --objects is part of the input.
+so there is no second file that could disagree with it. The same input makes the same bytes,
+wherever the checkout lies; --objects is part of the input.
 """
 
 from __future__ import annotations

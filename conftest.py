@@ -7,6 +7,7 @@ compiled is imported at the top, and no hook is a wrapper.
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ import pytest
 
 QUICK_SHARE = 0.15  # of --benchmark-max-time
 _SESSION = pytest.StashKey[Any]()
+_SAVING = pytest.StashKey[Any]()
 
 
 class MeasureOperation(Protocol):
@@ -35,31 +37,47 @@ class Cross(Protocol):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--quick",
+    """No plugin uses names that begin like ours; the short one is there too where it is free."""
+    # pytest itself looks for a clash inside one group only.
+    groups = [parser._anonymous, *parser._groups]
+    taken = {name for group in groups for option in group.options for name in option.names()}
+
+    def add(name: str, **attributes: Any) -> None:
+        short = [] if f"--{name}" in taken else [f"--{name}"]
+        parser.addoption(f"--baremetal-{name}", *short, dest=_dest(name), **attributes)
+
+    add(
+        "quick",
         action="store_true",
         help="benchmarks: smaller sizes only, and less time for each (under a minute in all)",
     )
-    parser.addoption(
-        "--count",
+    add(
+        "count",
         action="store_true",
         help="benchmarks: also count the instructions of what is measured, where valgrind is there "
         "(a minute or two)",
     )
-    parser.addoption(
-        "--explain",
+    add(
+        "explain",
         action="store_true",
         help="benchmarks: also what python -m bench ladder can explain more with: sizes between, "
         "lists in and out, instruction counts (several minutes more)",
     )
-    parser.addoption(
-        "--peers",
+    add(
+        "peers",
         action="store_true",
         help="benchmarks: NumPy, PyTorch, ONNX Runtime, BLIS and OpenBLAS beside our own",
     )
-    parser.addoption(
-        "--peer-threads", type=int, default=1, metavar="N", help="threads for --peers (default: 1)"
-    )
+    add("peer-threads", type=int, default=1, metavar="N", help="threads for peers (default: 1)")
+
+
+def _dest(name: str) -> str:
+    return f"baremetal_{name.replace('-', '_')}"
+
+
+def _option(config: pytest.Config, name: str, default: Any = False) -> Any:
+    """The default where pytest was started elsewhere and found this file late: without options."""
+    return config.getoption(_dest(name), default)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -71,11 +89,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_configure(config: pytest.Config) -> None:
     from bench.measure.session import SLOW_SECONDS, Session
 
-    share = QUICK_SHARE if config.getoption("quick") else 1.0
+    share = QUICK_SHARE if _option(config, "quick") else 1.0
     cap = share * float(config.getoption("benchmark_max_time"))
     # A single call of a slow loop does not say how it repeats; an explanation wants to know.
-    slow = (2 if config.getoption("explain") else 1) * SLOW_SECONDS
-    config.stash[_SESSION] = Session(cap, config.getoption("peer_threads"), slow)
+    slow = (2 if _option(config, "explain") else 1) * SLOW_SECONDS
+    config.stash[_SESSION] = Session(cap, _option(config, "peer-threads", 1), slow)
     config.addinivalue_line(
         "markers", "interpreter: times the interpreter and no code of ours; the gate leaves it out"
     )
@@ -92,14 +110,37 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         raise pytest.UsageError("--benchmark-max-time: needs more than 0 seconds")
     if options["timer"].target is not time.perf_counter:
         raise pytest.UsageError("--benchmark-timer: kernels are timed by time.perf_counter only")
-    if session.config.getoption("peer_threads") < 1:
+    if _option(session.config, "peer-threads", 1) < 1:
         raise pytest.UsageError("--peer-threads: needs at least 1")
-    if session.config.getoption("peers"):
+    if _option(session.config, "peers"):
         from bench.measure import peers
 
         reason = peers.why_not_installed()
         if reason is not None:
             pytest.exit(reason, returncode=2)
+    if not (session.config._benchmarksession.disabled or session.config.option.collectonly):
+        try:
+            _saving(session.config).begin()
+        except OSError as error:
+            pytest.exit(f"{error.filename}: {error.strerror}", returncode=2)
+
+
+def _saving(config: pytest.Config) -> Any:
+    from bench.measure.saving import Saving
+
+    if _SAVING not in config.stash:
+        config.stash[_SAVING] = Saving(config._benchmarksession, partial(_say, config))
+    return config.stash[_SAVING]
+
+
+def _say(config: pytest.Config, line: str) -> None:
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None:
+        print(line, flush=True)
+        return
+    terminal.ensure_newline()
+    terminal.write_line(line)
+    terminal.flush()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -107,8 +148,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     marker = metafunc.definition.get_closest_marker("kernel")
     if marker is not None:
-        option = metafunc.config.getoption
-        wanted = {name: option(name) for name in ("quick", "peers", "explain")}
+        wanted = {n: _option(metafunc.config, n) for n in ("quick", "peers", "explain")}
         cases = registry.cases(*marker.args, **wanted)
         metafunc.parametrize(("variant", "size"), cases)
     if metafunc.definition.get_closest_marker("operation") is not None:
@@ -117,15 +157,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("operation", OPERATIONS)
 
 
+@pytest.hookimpl(trylast=True)  # whoever shuffles tests has done so
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Kernels in the registry's order, whatever their files are called: so do matrix and charts."""
+    """Kernels, sizes and variants in the registry's order, whatever their files are called and
+    other plugins do: so do matrix and charts, and a size's variants share its data."""
     from bench import registry
 
     order = {name: number for number, name in enumerate(registry.KERNELS)}
 
-    def place(item: pytest.Item) -> int:
-        marker = item.get_closest_marker("kernel")
-        return order[marker.args[0]] if marker else -1
+    def place(item: pytest.Item) -> tuple[int, int]:
+        marker, spec = item.get_closest_marker("kernel"), getattr(item, "callspec", None)
+        return (order[marker.args[0]], spec.indices["variant"]) if marker and spec else (-1, 0)
 
     items.sort(key=place)
 
@@ -135,8 +177,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     everything that was asked for would be measured on the wrong code, or skipped."""
     import kernels_c
     from bench import registry
+    from bench.measure.timing import watchers
 
-    asked_for = set()
+    asked_for, timed = set(), False
     for item in session.items:
         marker, spec = item.get_closest_marker("kernel"), getattr(item, "callspec", None)
         variant = spec.params.get("variant", "") if spec else ""
@@ -144,6 +187,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             asked_for.add(registry.kernel(*marker.args).native(variant).tier)
         if "cross" in getattr(item, "fixturenames", ()):
             asked_for.add("scalar")
+        timed = timed or "benchmark" in getattr(item, "fixturenames", ())
+    benchmarks = session.config._benchmarksession  # type: ignore[attr-defined]
+    if timed and watchers() and not (benchmarks.disabled or benchmarks.skip):
+        pytest.exit(
+            f"{', '.join(watchers())} watches the interpreter, so times would not be those of the "
+            "code; leave it out, or the benchmarks (--benchmark-skip, --benchmark-disable)",
+            returncode=2,
+        )
     in_order = [tier for tier in kernels_c.TIERS if tier in asked_for]
     for tier in () if session.config.option.collectonly else in_order:
         reason = kernels_c.why_unusable_build(tier)
@@ -193,7 +244,7 @@ def cross(benchmark: Any, request: pytest.FixtureRequest) -> Cross:
 
 def _peer_facts(config: pytest.Config) -> dict[str, Any]:
     """What machine_info says of the peers; nothing without --peers."""
-    if not config.getoption("peers"):
+    if not _option(config, "peers"):
         return {}
     from bench.measure import peers
 
@@ -235,34 +286,55 @@ def pytest_benchmark_compare_machine_info(
 
 
 def pytest_benchmark_update_json(config: Any, benchmarks: Any, output_json: dict[str, Any]) -> None:
-    from bench.measure.derived import add_derived_figures, correct_options
-    from bench.measure.evidence import add_evidence
+    config.stash[_SESSION].add_figures(output_json)
 
-    limits = config.stash[_SESSION].finished_limits()
-    if limits:
-        rows = [row for of_tier in limits.values() for row in of_tier.as_rows()]
-        output_json["machine_info"]["limits"] = rows
-    add_derived_figures(output_json["benchmarks"], limits)
-    correct_options(output_json["benchmarks"])
-    terminal = config.pluginmanager.get_plugin("terminalreporter")
-    say = print if terminal is None else terminal.write_line
-    counting = config.getoption("count") or config.getoption("explain")
-    add_evidence(output_json, counting, say)  # all timing is done
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    is_benchmark = "benchmark" in getattr(item, "fixturenames", ())
+    _saving(item.config).whole.begin(item.name if is_benchmark else "")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """An interruption makes no report: what has not come to an end is no longer there when it is
+    saved."""
+    whole = _saving(item.config).whole
+    if call.excinfo is not None:
+        whole.take_back()
+    elif call.when == "teardown":
+        whole.end()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """pytest-benchmark has saved the times by now; what takes long was left for later."""
+    config, saving = session.config, _saving(session.config)
+    measured = any(config._benchmarksession.benchmarks)  # type: ignore[attr-defined]
+    late = None
+    if measured and exitstatus != pytest.ExitCode.INTERRUPTED:
+        counting = _option(config, "count") or _option(config, "explain")
+        complete = config.stash[_SESSION].complete
+        late = partial(complete, counting=counting, say=partial(_say, config))
+    if saving.add(late) or saving.failed:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+    saving.finish()
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The competency matrix of what was just measured."""
-    measured = [b for b in config._benchmarksession.benchmarks if b]  # type: ignore[attr-defined]
-    if not measured:
-        return
     from bench import boundary_runs, runs
     from bench.measure import facts
     from bench.measure.derived import add_derived_figures
+    from bench.measure.saving import readable
     from bench.views import boundary, matrix
 
-    benchmarks = [b.as_dict(include_data=False) for b in measured]
-    add_derived_figures(benchmarks, config.stash[_SESSION].finished_limits())
+    measured = config._benchmarksession.benchmarks  # type: ignore[attr-defined]
+    benchmarks = [b.as_dict(include_data=False) for b in measured if b]
+    add_derived_figures(benchmarks, config.stash[_SESSION].limits())
+    benchmarks, _ = readable(benchmarks)
+    if not benchmarks:
+        return
     machine = {"tiers": facts.tiers(), **_peer_facts(config)}
     run = runs.from_json({"benchmarks": benchmarks, "machine_info": machine})
     if run.ours:

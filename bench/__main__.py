@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.checking import BAD_INPUT, Refusal
+from bench.checking import BAD_INPUT, Refusal, require_writable
 from bench.exits import OK, exit_code, refuse
 
 try:

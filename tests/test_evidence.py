@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,17 @@ def test_threads_and_ways_are_not_counted_but_looked_at(monkeypatch: pytest.Monk
     row = found.rows[RELU]
     assert (row["instructions"], row["l1_bytes"]) == (2.0, 0.64)
     assert "c-avx2_omp is not counted: it runs on several threads" in found.unavailable
+
+
+@needs_valgrind
+def test_an_interruption_ends_what_other_threads_count(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        counted = pool.submit(callgrind.count, ["sleep", "60"], tmp_path)
+        while not callgrind._running and not counted.done():
+            pass
+        callgrind.stop()
+        with pytest.raises(CountingFailed):
+            counted.result(30)
 
 
 # --- Without tools, or when they fail ------------------------------------------------------------

@@ -55,7 +55,7 @@ def list_benchmarks(side: Side, pytest_arguments: Sequence[str], scratch: Path) 
     once. Raises GateError where pytest itself does not run, or does not take its arguments."""
     result = scratch / f"{side.label}-benchmarks.json"
     command = [sys.executable, "-c", _START, str(_SCRIPT), str(os.getpid()), "list", str(result)]
-    code, output, errors = run_group([*command, *pytest_arguments], side.root)
+    code, output, errors = run_group([*command, *_known_to(side, pytest_arguments)], side.root)
     who = f"{side.label} {side.name}"
     try:
         listed = json.loads(result.read_text(encoding="utf-8"))
@@ -64,6 +64,15 @@ def list_benchmarks(side: Side, pytest_arguments: Sequence[str], scratch: Path) 
     if listed["exit"] not in _WHOLE and not listed["failed"]:
         raise GateError(f"{who}: pytest says: {_last_line(output + errors)}")
     return Listed(listed["found"], listed["failed"], listed["skipped"])
+
+
+def _known_to(side: Side, arguments: Sequence[str]) -> list[str]:
+    """--quick by its long name, as the short one may be another plugin's; a side from before there
+    was a long one has the short one alone."""
+    conftest = side.root / "conftest.py"
+    text = conftest.read_text(encoding="utf-8", errors="replace") if conftest.is_file() else ""
+    long = "--baremetal-quick" if "--baremetal-" in text else "--quick"
+    return [long if argument == "--quick" else argument for argument in arguments]
 
 
 def _how_it_ended(code: int, running: Path) -> str:

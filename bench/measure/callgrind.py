@@ -56,6 +56,9 @@ class Counted:
     ll_misses: float | None = None
 
 
+_running: set[subprocess.Popen[str]] = set()
+
+
 def why_unavailable() -> str | None:
     """None where counting works, else the reason, with the command that helps."""
     if not sys.platform.startswith("linux"):
@@ -113,6 +116,7 @@ def count(
         text=True,
         errors="replace",
     )
+    _running.add(process)
     try:
         _, stderr = process.communicate(timeout=seconds)
         said = Path(f"{messages}.{process.pid}")
@@ -124,11 +128,18 @@ def count(
     except subprocess.TimeoutExpired:
         raise CountingFailed(f"{_short(command)}: not done after {seconds:g} s") from None
     finally:
+        _running.discard(process)
         if process.poll() is None:
             process.kill()
             process.wait()
         for left in scratch.glob("counted.*"):
             left.unlink()
+
+
+def stop() -> None:
+    """End what other threads count: an interruption reaches the main thread only."""
+    for process in list(_running):
+        process.kill()
 
 
 def fixed_environment() -> dict[str, str]:

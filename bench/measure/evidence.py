@@ -57,31 +57,39 @@ class Collected:
             self.unavailable.append(reason)
 
 
-def add_evidence(run: dict[str, Any], counting: bool, say: Callable[[str], None]) -> None:
+def add_evidence(run: dict[str, Any], counting: bool, say: Callable[[str], None]) -> bool:
     """Put evidence into the extra_info of a run's benchmarks, as pytest-benchmark's JSON, and into
-    machine_info.evidence_unavailable what is missing. Never fails: a run is worth more.
+    machine_info.evidence_unavailable what is missing. Never fails: a run is worth more. Returns
+    whether it was interrupted.
 
     counting   count instructions too, which takes a minute
     say        tells the user that it does
     """
     infos = [b["extra_info"] for b in run["benchmarks"] if is_ours(b.get("extra_info"))]
     cases = {(i["kernel"], i["variant"], i["size"]): i for i in infos if "kernel" in i}
+    interrupted = False
     try:
         collected = collect(cases, counting, say)
     except KeyboardInterrupt:
         collected = Collected(unavailable=["collecting evidence was interrupted"])
+        interrupted = True
     except Exception as error:  # whatever it was, the times stand
         collected = Collected(unavailable=[f"collecting evidence failed: {error!r}"])
     for case, row in collected.rows.items():
         cases[case]["evidence"] = row
-    if counting:
+    if counting and not interrupted:
         operations = {info["operation"]: info for info in infos if "operation" in info}
-        collected.unavailable += _count_operations(operations)
+        try:
+            collected.unavailable += _count_operations(operations)
+        except KeyboardInterrupt:
+            collected.lacks("counting Python's operations was interrupted")
+            interrupted = True
     if collected.unavailable:
         run["machine_info"]["evidence_unavailable"] = collected.unavailable
         if counting:
             for reason in collected.unavailable:
                 say(f"evidence: {reason}")
+    return interrupted
 
 
 def _count_operations(infos: dict[str, dict[str, Any]]) -> list[str]:
@@ -90,7 +98,7 @@ def _count_operations(infos: dict[str, dict[str, Any]]) -> list[str]:
     try:
         for name, instructions in instructions_of_calls(calls).items():
             infos[name]["instructions"] = instructions
-    except (CountingFailed, KeyboardInterrupt) as reason:
+    except CountingFailed as reason:
         return [f"Python's operations were not counted: {reason}"]
     return []
 
@@ -177,7 +185,12 @@ def _count(
     say(f"counting instructions of {sum(map(len, sides.values()))} kernels; takes a minute or two")
     counts: dict[tuple[str, str], Counted] = {}
     with ThreadPoolExecutor(len(sides)) as pool:  # a process each: counts do not feel one another
-        for items, answers in zip(sides.values(), pool.map(_answers, sides.values()), strict=True):
+        try:
+            answered = list(pool.map(_answers, sides.values()))
+        except BaseException:
+            callgrind.stop()
+            raise
+        for items, answers in zip(sides.values(), answered, strict=True):
             if isinstance(answers, CountingFailed):
                 found.lacks(f"instructions could not be counted: {answers}")
                 continue

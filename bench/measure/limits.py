@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
@@ -21,6 +21,7 @@ import kernels_c
 from bench import registry
 from bench.measure.caches import LEVELS, PATTERNS, PRIVATE, Caches, read_caches
 from bench.measure.data import Buffer
+from bench.measure.timing import tracing_off
 
 # A tier's probes measure its registers, and are the only ones that use them: narrowest first.
 WIDTHS = ("avx2", "avx512")
@@ -113,7 +114,8 @@ class Limits:
                 continue
             jobs, repeats = self._jobs_of(ceiling)
             work = sum(job.work for job in jobs) * repeats
-            best = work / min(run_together(jobs, repeats) for _ in range(_PIECES))
+            with tracing_off():
+                best = work / min(run_together(jobs, repeats) for _ in range(_PIECES))
             if ceiling.name == "clock":
                 best /= ceiling.cores
             self.best[ceiling] = max(best, self.best.get(ceiling, 0.0))
@@ -125,12 +127,21 @@ class Limits:
         yield
         self.measure(ceilings)
 
+    @property
+    def missing(self) -> list[Ceiling]:
+        return [ceiling for ceiling in self.all if ceiling not in self.best]
+
     def complete(self) -> None:
         """Several slices, spread in time, of whatever has none yet: one may meet a slow moment,
-        and no case has had it measured beside it."""
-        missing = [ceiling for ceiling in self.all if ceiling not in self.best]
-        for _ in range(_SWEEPS // 2):
-            self.measure(missing)
+        and no case has had it measured beside it. All of them or, interrupted, none."""
+        missing = self.missing
+        try:
+            for _ in range(_SWEEPS // 2):
+                self.measure(missing)
+        except BaseException:
+            for ceiling in missing:
+                self.best.pop(ceiling, None)
+            raise
 
     def as_rows(self) -> list[dict[str, Any]]:
         """For machine_info: runs.Limit says what the fields mean."""
@@ -226,15 +237,20 @@ def run_together(jobs: Sequence[Job], repeats: int) -> float:
     times: list[tuple[float, float]] = []
 
     def work(job: Job) -> None:
-        barrier.wait()
+        with suppress(threading.BrokenBarrierError):
+            barrier.wait()
         start = perf_counter()
         job.run(repeats)
         times.append((start, perf_counter()))
 
     threads = [threading.Thread(target=work, args=(job,)) for job in jobs[1:]]
-    for thread in threads:
-        thread.start()
-    work(jobs[0])
+    try:
+        for thread in threads:
+            thread.start()
+        work(jobs[0])
+    except BaseException:  # Ctrl-C: whoever waits for us would wait for ever
+        barrier.abort()
+        raise
     for thread in threads:
         thread.join()
     return max(end for _, end in times) - min(start for start, _ in times)

@@ -13,7 +13,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from bench.measure.timing import Rounds, garbage_collection_off
+from bench.measure.timing import Rounds, garbage_collection_off, tracing_off
 
 FEWEST = 6  # ratios; fewer have no 95 % interval of their median
 # Who has slept is woken on the core of the one who wakes it, and moved within some 20 ms.
@@ -109,7 +109,7 @@ class Pairing:
         """Pairs of rounds for about so long, at least one. Returns the seconds they took."""
         clock = self.first.clock
         start = clock()
-        with garbage_collection_off():
+        with garbage_collection_off(), tracing_off():
             before = self.first.round()
             while True:
                 second = self.second.round()

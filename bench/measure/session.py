@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
 from bench import registry, rungs
 from bench.measure import bytecodes, peers
 from bench.measure.cases import Call, Case
+from bench.measure.derived import add_derived_figures, correct_options
+from bench.measure.evidence import add_evidence
 from bench.measure.layouts import make_case, probes
 from bench.measure.limits import Limits, Machine
 from bench.measure.paired import Pairing, Timed
 from bench.measure.roofline import ceilings
+from bench.measure.saving import withdraw
 from bench.measure.timing import Rounds, record
 from bench.measure.truth import WrongResult
 from bench.registry import Kernel, Layout
@@ -51,7 +55,8 @@ class Session:
         self._verified: dict[str, tuple[Call, float]] = {}
 
     def measure(self, benchmark: Any, name: str, variant: str, size: str) -> None:
-        """Verify, then time, one case into pytest-benchmark's fixture.
+        """Verify, then time, one case into pytest-benchmark's fixture. Whatever this raises, the
+        case itself is withdrawn with its test (saving.Whole).
 
         Raises WrongResult, or what the kernel raised, and then no figure of this kernel and variant
         is kept, at any size; kernels_c.TierUnavailable when the CPU or the build lacks the tier;
@@ -79,8 +84,9 @@ class Session:
                 benchmark.extra_info["bytecodes"] = self._bytecodes(kernel)
             if not benchmark.disabled:
                 self._step(benchmark, kernel, variant, call)
+        except MemoryError:  # what is too large for this machine is not wrong
+            raise
         except Exception as error:  # whatever it was: nothing of a kernel that fails is kept
-            withdraw(benchmark)
             self._withdraw(name, variant, str(error))
             raise
         self._recorded.setdefault((name, variant), []).append(benchmark)
@@ -96,7 +102,6 @@ class Session:
                 call = case.call(f"peer-{library}", self.peer_threads)
                 self._verify_and_time(benchmark, case, call, f"{what} peer-{library}", limits)
         except Exception as error:
-            withdraw(benchmark)
             reason = peers.reason_of(error, f"{what} {library}")
             if not isinstance(error, peers.PeerUnavailable):
                 self.refused_peers[f"{library} {what}"] = reason
@@ -173,13 +178,37 @@ class Session:
             self._executed[kernel.name] = bytecodes.of_loop(kernel)
         return self._executed[kernel.name]
 
-    def finished_limits(self) -> dict[str, Limits]:
-        """By tier, all ceilings of those whose registers a case has used; none where only Python
-        was timed, or nothing can be measured."""
-        used = {tier: limits for tier, limits in self._machine.by_tier.items() if limits.best}
-        for limits in used.values():
-            limits.complete()
-        return used
+    def limits(self) -> dict[str, Limits]:
+        """By tier, what has been measured of those whose registers a case has used; none where only
+        Python was timed, or nothing can be measured."""
+        return {tier: limits for tier, limits in self._machine.by_tier.items() if limits.best}
+
+    def add_figures(self, run: dict[str, Any]) -> None:
+        """What follows from the times and the limits so far into a run, as pytest-benchmark's JSON;
+        to do so again does no harm."""
+        limits = self.limits()
+        if limits:
+            rows = [row for of_tier in limits.values() for row in of_tier.as_rows()]
+            run["machine_info"]["limits"] = rows
+        add_derived_figures(run["benchmarks"], limits)
+        correct_options(run["benchmarks"])
+
+    def complete(
+        self, saved: list[dict[str, Any]], counting: bool, say: Callable[[str], None]
+    ) -> bool:
+        """What takes long, when all timing is done: the limits that no case has met, and evidence.
+        Returns whether it was interrupted.
+
+        saved     one session's runs; what they say of a benchmark is the same object in all
+        """
+        limits = self.limits().values()
+        if any(of_tier.missing for of_tier in limits):
+            say("measuring the limits that no case has met: some ten seconds")
+        for of_tier in limits:
+            of_tier.complete()
+        for run in saved:
+            self.add_figures(run)
+        return any(add_evidence(run, counting, say) for run in saved[:1])
 
     def _probe(self, kernel: Kernel, variant: str, implementation: str) -> None:
         """The small awkward cases, once for each native kernel and tier."""
@@ -201,14 +230,6 @@ class Session:
         self._failed.setdefault((name, variant), reason)
         for benchmark in self._recorded.pop((name, variant), []):
             withdraw(benchmark)
-
-
-def withdraw(benchmark: Any) -> None:
-    """Take a recorded benchmark back: pytest-benchmark leaves out what has an error from the JSON,
-    and what has no rounds from the tables."""
-    benchmark.has_error = True
-    if benchmark.stats is not None:
-        benchmark.stats.stats.data.clear()
 
 
 def static_facts(kernel: Kernel, variant: str, size: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ to stop, nothing else: no round is dropped and no time is corrected by it.
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ class Rounds:
 
     def calibrate(self) -> int:
         """Calls that make up one round. Also warms caches, page tables and branch predictors."""
-        with garbage_collection_off():
+        with garbage_collection_off(), tracing_off():
             seconds = self._round(1)
             while seconds < ROUND_SECONDS:
                 # Once the clock can see it, aim; a factor of ten until then.
@@ -92,7 +93,7 @@ class Rounds:
         lasted `most_seconds`. They never confirm anything."""
         spent, count = sum(taken), len(taken)
         while count < most and spent < most_seconds:
-            with garbage_collection_off():
+            with garbage_collection_off(), tracing_off():
                 seconds = self._round(1)
             yield seconds
             taken = [*taken, seconds]
@@ -111,7 +112,7 @@ class Rounds:
             batch: list[float] = []
             batch_end = perf_counter() + _BATCH_SECONDS
             while not batch or perf_counter() < batch_end:
-                with garbage_collection_off():
+                with garbage_collection_off(), tracing_off():
                     batch.append(self._round(self.iterations))
                 yield batch[-1]
             minimum = min(minimum, *batch)
@@ -168,3 +169,24 @@ def garbage_collection_off() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+@contextmanager
+def tracing_off() -> Iterator[None]:
+    """Without what traces or profiles this thread: for a Python loop a coverage tool's own work is
+    many times the loop's."""
+    trace, profile = sys.gettrace(), sys.getprofile()
+    sys.settrace(None)
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.settrace(trace)
+        sys.setprofile(profile)
+
+
+def watchers() -> list[str]:
+    """The tools that watch the interpreter in the way that they cannot be kept from (PEP 669)."""
+    monitoring = getattr(sys, "monitoring", None)  # from Python 3.12 on
+    names = [monitoring.get_tool(number) for number in range(6)] if monitoring else []
+    return [name for name in names if name]
