@@ -166,3 +166,30 @@ def test_a_figure_within_a_sentence_is_brought_up_to_date(tmp_path: Path) -> Non
     assert documents.render(document)
     assert f"It is {figure.format('1.00x')} as fast." in document.read_text(encoding="utf-8")
     assert not documents.render(document, check=True)
+
+
+@pytest.mark.parametrize("name", documents.RENDERERS)
+@pytest.mark.parametrize("file", ["missing", "nothing.json", "no-benchmarks.json", "folder"])
+def test_no_table_of_a_file_that_has_none(
+    name: str, file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "nothing.json").write_text("")
+    (tmp_path / "no-benchmarks.json").write_text('{"benchmarks": [], "machine_info": {}}')
+    (tmp_path / "folder").mkdir()
+    _is_refused_in_one_line(f"{name} {file}", tmp_path, capsys)
+
+
+@pytest.mark.parametrize("name", ["ladder", "account"])
+def test_no_table_of_a_kernel_that_is_not_there(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.json").write_bytes((ROOT / "results/explained.json").read_bytes())
+    _is_refused_in_one_line(f"{name} run.json silu_f32", tmp_path, capsys)
+
+
+def _is_refused_in_one_line(wanted: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = f"<!-- render: {wanted} -->\n<!-- end -->\n"
+    (folder / "page.md").write_text(text)
+    assert command_line.main(["render", str(folder / "page.md")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert (folder / "page.md").read_text() == text

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bench import gate_ledger, peer_runs, runs
 from bench.peer_runs import PeerRun
-from bench.runs import Refusal, Run, read_text
+from bench.runs import BadRun, Refusal, Run, read_text
 from bench.views import (
     account,
     account_by,
@@ -63,8 +63,15 @@ def _ladder(path: Path, kernel: str, size: str | None = None) -> str:
 
 def _account(path: Path, *kernels: str) -> str:
     run = _run(path)
-    every = account.accounts(run)
-    return account.as_markdown(run, [a for a in every if not kernels or a.kernel in kernels])
+    chosen = [one for kernel in kernels or (None,) for one in account.accounts(run, kernel)]
+    return account.as_markdown(run, chosen)
+
+
+def _ledger(path: Path) -> str:
+    gates = gate_ledger.load(path)  # a file that is not there yet holds none
+    if not gates:
+        raise BadRun(f"{runs.one_line(path)}: holds no gate, needs a ledger of the gate")
+    return selfcheck.as_markdown(gates)
 
 
 # By name: what is made of a file, and of the words after it.
@@ -82,7 +89,7 @@ RENDERERS: dict[str, Callable[..., str]] = {
     "crossings": _of_run(boundary.crossings_as_markdown),
     "break-even": _of_run(boundary.break_even_as_markdown),
     "interpreters": lambda path: interpreters.as_markdown(_runs(path)),
-    "ledger": lambda path: selfcheck.as_markdown(gate_ledger.load(path)),
+    "ledger": _ledger,
 }
 
 _FIGURE = re.compile(r"(<!-- figure: (\S+) ([^>]*?) -->)([^<]*)(<!-- end -->)")
