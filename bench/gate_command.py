@@ -11,11 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from bench import gate_arguments, gate_runs
+from bench import checkout, gate_arguments, gate_runs
 from bench.checking import NOT_COMPARABLE, draft_of, naming
 from bench.gate_runs import Gate
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,6 +56,7 @@ def _gate(options: argparse.Namespace) -> Gate:
         return gate_runs.load(options.saved)
     if options.runs:
         return _saved_gate(options)
+    root = checkout.needed_by("gate --base")
     from bench.gate import counts, instructions, timing
     from bench.gate.sides import left_alone, workspace
 
@@ -65,7 +64,7 @@ def _gate(options: argparse.Namespace) -> Gate:
     if options.instructions and options.threshold is None:
         settings.threshold = instructions.THRESHOLD
     with _progress() as settings.progress, timing.alone() as private, workspace(private) as folder:
-        sides = timing.build_sides(ROOT, options.base, folder, settings.progress)
+        sides = timing.build_sides(root, options.base, folder, settings.progress)
         with _recorded(options.record) as settings.record, left_alone(sides):
             if options.instructions:
                 return counts.gate_on_instructions(sides, settings, folder)
@@ -105,6 +104,7 @@ def _keep_as_baseline(gate: Gate, options: argparse.Namespace) -> None:
 
 def _self_check(options: argparse.Namespace) -> int:
     """Adds gates to the ledger and shows all that it holds of this machine and this design."""
+    root = checkout.needed_by("gate --selfcheck")
     from bench import gate_ledger
     from bench.gate import selfcheck, timing
     from bench.gate.sides import workspace
@@ -119,7 +119,7 @@ def _self_check(options: argparse.Namespace) -> int:
         workspace(private) as folder,
         _recorded(options.record) as settings.record,
     ):
-        check = selfcheck.prepare(ROOT, folder, settings)
+        check = selfcheck.prepare(root, folder, settings)
         for number in range(options.gates):
             entry = check.gate(gate_ledger.KINDS[number % len(gate_ledger.KINDS)])
             gate_ledger.append(options.ledger, entry)

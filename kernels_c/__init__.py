@@ -33,7 +33,15 @@ from kernels_c.arguments import (
 )
 from kernels_c.module_file import why_damaged
 
-__all__ = ["TIERS", "Tier", "TierStale", "TierUnavailable", "load_tier", "why_unavailable"]
+__all__ = [
+    "TIERS",
+    "Tier",
+    "TierStale",
+    "TierUnavailable",
+    "checkout",
+    "load_tier",
+    "why_unavailable",
+]
 
 # In ladder order: each changes one thing over the one before. build_ffi.py holds sources and flags;
 # a test keeps the two lists equal (importing it here would need cffi's build half at run time).
@@ -50,7 +58,6 @@ TIERS = (
 
 _BASELINE = ("debug", "scalar")  # safe to import on every CPU of the architecture
 _FOLDER = Path(__file__).resolve().parent
-_REBUILD = "run: python build_ffi.py"
 
 
 class TierUnavailable(RuntimeError):
@@ -60,6 +67,14 @@ class TierUnavailable(RuntimeError):
 class TierStale(TierUnavailable):
     """The tier was built from other sources than those on disk: its figures would be of a kernel
     that no longer exists. Rebuilding is all it takes."""
+
+
+def checkout() -> Path | None:
+    """The project's folder, with the sources that the modules are built from; None where they were
+    installed without: a wheel has neither headers nor build_ffi.py."""
+    root = _FOLDER.parent
+    needed = (root / "build_ffi.py", _FOLDER / "kernels.h")
+    return root if all(path.is_file() for path in needed) else None
 
 
 # --- Loading -------------------------------------------------------------------------------------
@@ -100,8 +115,15 @@ def load_tier(name: str) -> Tier:
     tier = Tier(name, module)
     stale = _changed_file(tier.build_info())
     if stale:
-        raise TierStale(f"tier {name} was built before {stale} changed; {_REBUILD}")
+        raise TierStale(f"tier {name} was built before {stale} changed; {_remedy()}")
     return tier
+
+
+def _remedy(options: str = "") -> str:
+    """What a tier that does not load needs."""
+    if checkout() is None:
+        return "install the package again, built from its sdist on this machine"
+    return f"run: python build_ffi.py{options}"
 
 
 def _import_module(name: str) -> Any:
@@ -110,14 +132,14 @@ def _import_module(name: str) -> Any:
     # Another checkout may be installed in editable mode: its import hook answers for modules
     # that this one has not built.
     if spec is None or file.resolve().parent != _FOLDER:
-        raise TierUnavailable(f"tier {name} is not built; {_REBUILD}")
+        raise TierUnavailable(f"tier {name} is not built; {_remedy()}")
     try:
         damage = why_damaged(file)
         if damage is None:
             return importlib.import_module(spec.name)
-        reason = f"tier {name} is damaged: {damage}; {_REBUILD}"
+        reason = f"tier {name} is damaged: {damage}; {_remedy()}"
     except (ImportError, OSError) as error:
-        reason = f"tier {name} does not load ({error}); {_REBUILD} --force"
+        reason = f"tier {name} does not load ({error}); {_remedy(' --force')}"
     raise TierUnavailable(reason) from None
 
 
@@ -137,7 +159,8 @@ def _is_source(path: Path) -> bool:
 def _changed_file(info: dict[str, Any]) -> str | None:
     """The first file that differs from the build's, is new or is gone; None too where the package
     was installed without its sources."""
-    if not (_FOLDER / "kernels.h").is_file():
+    root = checkout()
+    if root is None:
         return None
     built_from: dict[str, str] = info["files"]
     folder = f"kernels_c/{info['folder']}"
@@ -145,7 +168,7 @@ def _changed_file(info: dict[str, Any]) -> str | None:
     found = (_FOLDER / info["folder"]).iterdir()
     present = {f"{folder}/{p.name}" for p in found if _is_source(p)}
     for relative in sorted(present | built_from.keys()):
-        path = _FOLDER.parent / relative
+        path = root / relative
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
         if digest is None or digest != built_from.get(relative):
             return relative

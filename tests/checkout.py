@@ -53,3 +53,13 @@ class Checkout:
 
     def json(self, name: str) -> Any:
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
+
+
+def packed(folder: Path) -> Path:
+    """Into FOLDER/wheel what a wheel holds, native modules left out, and into
+    FOLDER/*.egg-info/SOURCES.txt the names of what the sdist does."""
+    lists = ["egg_info", "--egg-base", str(folder)]
+    files = ["build_py", "--build-lib", str(folder / "wheel")]
+    command = [sys.executable, "setup.py", "--quiet", *lists, *files]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return folder

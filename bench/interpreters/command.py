@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
-from bench import runs
+from bench import checkout, runs
 from bench.checking import Refusal, naming
 from bench.exits import OK
 from bench.interpreters import running
@@ -68,8 +68,7 @@ def run(options: argparse.Namespace) -> int:
         return OK
     if options.output.exists() and not options.output.is_dir():
         raise Refusal(f"{options.output}: is no folder, needs one for the runs")
-    if not (running.ROOT / "conftest.py").is_file():
-        raise Refusal(f"{running.ROOT}: is no checkout of the suite, needs one to copy")
+    checkout.needed_by("interpreters")
     if not chosen:
         raise Refusal("no CPython 3.10 or newer was found; name one in INTERPRETERS")
     saved: list[Path] = []

@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import kernels_c
 from bench import registry
 from bench.measure.truth import WrongResult
 
 if TYPE_CHECKING:
     from bench.measure.peers.adapter import Peer
 
-EXTRA = "pip install -e '.[peers]'"
+EXTRA = "pip install " + ("-e '.[peers]'" if kernels_c.checkout() else "'baremetal-ml[peers]'")
 # Every comparison needs these two: to look at results, and to set threads.
 _NEEDED = ("numpy", "threadpoolctl")
 _ADAPTERS = {

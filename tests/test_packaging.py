@@ -1,0 +1,80 @@
+"""What the sdist and the wheel hold, and lower bounds that say the same wherever they stand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import lowest
+from tests.checkout import ROOT, packed
+
+EXTRAS = ("test", "peers")
+
+
+def git_files(*options: str) -> set[str]:
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", *options]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return {name for name in listed.split("\0") if (ROOT / name).is_file()}
+
+
+def below(folder: Path) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return packed(tmp_path_factory.mktemp("packed"))
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no git repository")
+def test_the_sdist_is_every_file_under_version_control(folder: Path) -> None:
+    (listed,) = folder.glob("*.egg-info/SOURCES.txt")
+    files = set(listed.read_text(encoding="utf-8").splitlines())
+    made = {name for name in files if ".egg-info/" in name}
+    assert git_files() - files == set()
+    assert files - made - git_files("--cached", "--others", "--exclude-standard") == set()
+
+
+def test_a_wheel_has_what_runs_and_no_source_of_modules(folder: Path) -> None:
+    python = [*ROOT.glob("bench/**/*.py"), *ROOT.glob("kernels_?*/*.py")]
+    runs = [*python, *ROOT.glob("bench/views/report/templates/*")]
+    assert below(folder / "wheel") == {path.relative_to(ROOT).as_posix() for path in runs}
+
+
+def test_a_package_has_one_lower_bound() -> None:
+    bounds: dict[str, set[str]] = {}
+    for requirement in lowest.requirements(EXTRAS):
+        name, bound = re.fullmatch(r"([a-z0-9-]+)([=><.,0-9]+)", requirement).groups()  # type: ignore[union-attr]
+        bounds.setdefault(name, set()).add(bound)
+    assert {name: found for name, found in bounds.items() if len(found) != 1} == {}
+    minimum = lowest.pyproject()["tool"]["pytest"]["ini_options"]["minversion"]
+    assert bounds["pytest"] == {f">={minimum}"}
+
+
+def test_every_requirement_has_a_version_that_is_lowest() -> None:
+    for requirement in lowest.requirements(EXTRAS):
+        assert re.fullmatch(r"[a-z0-9-]+==\d+(\.\d+)*", lowest.lowest(requirement)), requirement
+
+
+def test_the_oldest_python_is_the_same_everywhere() -> None:
+    content = lowest.pyproject()
+    oldest = content["project"]["requires-python"].removeprefix(">=")
+    packed_tag = "cp" + oldest.replace(".", "")
+    assert f'"py_limited_api": "{packed_tag}"' in (ROOT / "setup.py").read_text(encoding="utf-8")
+    assert content["tool"]["mypy"]["python_version"] == oldest
+    assert content["tool"]["ruff"]["target-version"] == "py" + oldest.replace(".", "")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert f"sys.version_info < ({oldest.replace('.', ', ')})" in makefile
+    assert f"Python {oldest} or newer" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_lowest_versions_are_printed_for_an_installer() -> None:
+    command = [sys.executable, "-m", "tests.lowest"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = answer.stdout.splitlines()
+    assert all("==" in line for line in lines)
+    assert {"cffi", "pytest", "setuptools", "hypothesis"} <= {x.partition("==")[0] for x in lines}
