@@ -9,13 +9,16 @@
 # make interpreters: the Python variants on every CPython found here, a run on each;
 #   INTERPRETERS="a b" names more of them, ONLY="3.12 3.13" takes a few
 #
+# make package: what users install, built and tried in empty environments, also with the lowest
+#   versions that pyproject.toml allows
+#
 # From the second run on, make bench compares with the one before and draws the last ten.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN_FLAGS = $(if $(QUICK),--quick) $(if $(wildcard .benchmarks/*/*.json),--benchmark-compare)
 
-.PHONY: bench test gate interpreters lint build clean
+.PHONY: bench test gate interpreters package lint build clean
 
 bench: build
 	$(BIN)/python -m pytest --benchmark-only --benchmark-autosave $(RUN_FLAGS)
@@ -34,6 +37,9 @@ interpreters: build
 	INTERPRETERS="$(PYTHON) $(INTERPRETERS)" $(BIN)/python -m bench interpreters \
 	  $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
+package: build
+	.ci/package $(BIN)
+
 lint: build
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror kernels_c/*.h kernels_c/*.cpp kernels_c/*/*.h kernels_c/*/*.cpp
@@ -47,10 +53,11 @@ $(VENV)/installed: pyproject.toml setup.py
 	  { echo "BareMetal-ML needs Python 3.10 or newer as PYTHON (got: $(PYTHON))"; exit 2; }
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "no venv module: install it (Debian, Ubuntu: apt-get install python3-venv)"; exit 2; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cffi>=1.17' 'setuptools>=70.1'
+	@# First what build_ffi.py needs: what it lacks it says in one line, pip in a hundred.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade cffi
 	$(BIN)/python build_ffi.py
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.[test]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-interpreters build *.egg-info kernels_c/*.so report
+	rm -rf $(VENV) .venv-interpreters build dist *.egg-info kernels_c/*.so report
