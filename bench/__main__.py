@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -190,21 +191,16 @@ def _compared_with_peers(options: argparse.Namespace) -> dict[str, Any]:
         wanted = compare.plans(
             options.kernel, options.size, options.threads, options.tier, options.quick
         )
-        cells = list(
-            track(
-                compare.measure_all(wanted, options.seconds),
-                description="comparing",
-                total=len(wanted),
-                console=Console(stderr=True),
-                transient=True,
-                disable=not sys.stderr.isatty(),
-            )
-        )
+        cells: Iterable[dict[str, Any]] = compare.measure_all(wanted, options.seconds)
+        if sys.stderr.isatty():  # rich before 15 writes an empty line where it shows nothing
+            console = Console(stderr=True)
+            cells = track(cells, "comparing", len(wanted), console=console, transient=True)
+        found = list(cells)
     except (ValueError, kernels_c.TierUnavailable, WrongResult) as error:
         raise Refusal(str(error)) from None
     except MemoryError:
         raise Refusal("not enough memory for these sizes; choose others with --size") from None
-    return compare.saved_content(cells, options.seconds)
+    return compare.saved_content(found, options.seconds)
 
 
 def _render(options: argparse.Namespace) -> int:
