@@ -157,7 +157,7 @@ def _report(options: argparse.Namespace) -> int:
     from bench.views.report import write_report
 
     written = write_report(runs.load_all(options.runs), options.output)
-    print(f"{written[0]}: open it in a browser ({len(written)} files)")
+    print(f"{runs.one_line(written[0])}: open it in a browser ({len(written)} files)")
     return OK
 
 
@@ -168,7 +168,7 @@ def _peers(options: argparse.Namespace) -> int:
         content = _compared_with_peers(options)
         saved = peer_runs.save(content, options.output)
         print(peers_view.FORMATS[options.format](peer_runs.from_json(content)))
-        print(f"saved: {saved}", file=sys.stderr)
+        print(f"saved: {runs.one_line(saved)}", file=sys.stderr)
     else:
         print(peers_view.FORMATS[options.format](peer_runs.load(options.saved)))
     return OK
@@ -206,7 +206,8 @@ def _compared_with_peers(options: argparse.Namespace) -> dict[str, Any]:
 def _render(options: argparse.Namespace) -> int:
     stale = [path for path in options.documents if documents.render(path, options.check)]
     for path in stale:
-        print(f"{path}: {'is not what results/ says' if options.check else 'rendered'}")
+        done = "is not what results/ says" if options.check else "rendered"
+        print(f"{runs.one_line(path)}: {done}")
     return BAD_INPUT if stale and options.check else OK
 
 

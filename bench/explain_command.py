@@ -116,7 +116,7 @@ def _draw_growth(run: runs.Run, kernels: list[str], path: Path) -> None:
     if drawn is None:
         raise Refusal(f"{run.source}: has {kernels[0]} at one size only, a chart needs two")
     runs.write_whole(path, drawn)
-    print(path)
+    print(runs.one_line(path))
 
 
 def _boundary(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench import checkout, gate_arguments, gate_runs
-from bench.checking import NOT_COMPARABLE, draft_of, naming
+from bench.checking import NOT_COMPARABLE, draft_of, naming, one_line
 from bench.gate_runs import Gate
 
 
@@ -97,9 +97,10 @@ def _keep_as_baseline(gate: Gate, options: argparse.Namespace) -> None:
     if gate.exit_code == 0:
         text = options.runs[-1].read_text(encoding="utf-8")
         gate_runs.write_whole(options.baseline, text)
-        print(f"saved: {options.baseline}", file=sys.stderr)
+        print(f"saved: {one_line(options.baseline)}", file=sys.stderr)
     else:
-        print(f"bench: {options.baseline}: not written, the head did not pass", file=sys.stderr)
+        name = one_line(options.baseline)
+        print(f"bench: {name}: not written, the head did not pass", file=sys.stderr)
 
 
 def _self_check(options: argparse.Namespace) -> int:
@@ -160,13 +161,13 @@ def _progress() -> Iterator[Any]:
 
         class Lines(timing.Progress):
             def stage(self, title: str, steps: int = 0) -> None:
-                print(f"gate: {title}", file=sys.stderr, flush=True)
+                print(f"gate: {one_line(title)}", file=sys.stderr, flush=True)
 
         yield Lines()
         return
 
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
@@ -177,7 +178,7 @@ def _progress() -> Iterator[Any]:
         task = bar.add_task("")
 
         def stage(self, title: str, steps: int = 0) -> None:
-            bar.reset(self.task, description=title, total=steps or None)
+            bar.reset(self.task, description=one_line(title), total=steps or None)
 
         def step(self) -> None:
             bar.advance(self.task)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.measure.derived import add_derived_figures
-from bench.runs import Run, from_json
+from bench.runs import Run, from_json, one_line
 from bench.schema import MARK
 from bench.views.report import charts, comparison, drawing, page, write_report
 from tests.stats import MACHINE, OPTIONS, stats
@@ -442,7 +442,7 @@ def test_hostile_names_are_text(name: str, tmp_path: Path) -> None:
     assert [p for p in tmp_path.rglob("*") if p.is_file() and p.parent != target] == []
     assert len(files) == 5  # page, speedups, time, trend, other
     said = "".join(BalancedHtml(files["index.html"]).said)
-    assert drawing.printable(name) in said
+    assert one_line(name) in said
     for file, text in files.items():
         assert "<script" not in text.lower(), file
         if file.endswith(".svg"):

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.status import Status
+from rich.text import Text
 
 from bench import checkout, runs
 from bench.checking import Refusal, naming
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         names = ", ".join(setting.name for one in found for setting in one.settings) or "none"
         raise Refusal(f"--only: there is no interpreter {unknown[0]!r}; found: {names}")
     if options.list:
-        print("\n".join(listing(chosen, [] if options.only else skipped)))
+        print("\n".join(map(runs.one_line, listing(chosen, [] if options.only else skipped))))
         return OK
     if options.output.exists() and not options.output.is_dir():
         raise Refusal(f"{options.output}: is no folder, needs one for the runs")
@@ -88,7 +89,7 @@ def listing(chosen: list[tuple[Interpreter, Setting]], skipped: Sequence[Skipped
     lines = []
     for interpreter, setting in chosen:
         said = interpreter.said
-        built = ", ".join([runs.one_line(said.get("compiler")), *said.get("configured", ())])
+        built = ", ".join([str(said.get("compiler")), *said.get("configured", ())])
         lines.append(f"{setting.name}: {setting.label}, {interpreter.executable} ({built})")
     return lines + [f"skipped: {one.what}: {one.reason}" for one in skipped]
 
@@ -111,7 +112,7 @@ def _measure(
     prepared: dict[str, running.Workshop | None] = {}
     for number, (interpreter, setting) in enumerate(chosen, 1):
         what = f"{setting.label} ({number} of {len(chosen)})"
-        with console.status(what) as status:
+        with console.status(_text(what)) as status:
             say = _Speaker(console, status, what)
             try:
                 if interpreter.name not in prepared:
@@ -124,11 +125,16 @@ def _measure(
                     continue
                 content = ready.measure(setting, options.quick, say)
             except running.Failed as reason:
-                console.print(f"{setting.label}: {reason}", markup=False, soft_wrap=True)
+                console.print(_text(f"{setting.label}: {reason}"), soft_wrap=True)
                 continue
         path = running.save(content, setting.name, options.output)
-        console.print(f"{setting.label}: saved {path}", markup=False, soft_wrap=True)
+        console.print(_text(f"{setting.label}: saved {path}"), soft_wrap=True)
         saved.append(path)
+
+
+def _text(what: str) -> Text:
+    """As it is: rich would read a plain string's brackets and colons."""
+    return Text(runs.one_line(what))
 
 
 class _Speaker:
@@ -140,9 +146,9 @@ class _Speaker:
     def __call__(self, text: str) -> None:
         if self.console.is_terminal:
             if text:
-                self.status.update(f"{self.what}: {text}".replace("[", r"\["))
+                self.status.update(_text(f"{self.what}: {text}"))
         elif text and " % " not in text:
-            self.console.print(f"{self.what}: {text}", markup=False, soft_wrap=True)
+            self.console.print(_text(f"{self.what}: {text}"), soft_wrap=True)
 
 
 @contextmanager

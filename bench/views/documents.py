@@ -36,6 +36,7 @@ from bench.views import (
     matrix,
     peers,
     selfcheck,
+    units,
 )
 
 
@@ -82,7 +83,7 @@ RENDERERS: dict[str, Callable[..., str]] = {
     "account": _account,
     "account-by-interpreter": lambda path: account_by.as_markdown(_runs(path)),
     "growth": lambda path, *kernels: growth.as_markdown(_run(path), kernels),
-    "machine": _of_run(matrix.machine_line),
+    "machine": _of_run(lambda run: units.escaped(matrix.machine_line(run))),
     "limits": _of_run(lambda run: limits.as_markdown(run.limits)),
     "shares": _of_run(limits.shares_as_markdown),
     "peers": _of_peers(peers.as_markdown),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from bench.runs import BadRun, Facts, Run
+from bench.runs import BadRun, Facts, Run, one_line
 from bench.views import evidence, matrix, units
 from bench.views.factors import Climbed, Ladder, kernels, ladder, sizes
 
@@ -151,11 +151,13 @@ def how_to_read(found: Found) -> list[str]:
 def _counted_at(found: Found) -> str:
     """ "relu_f32 10000; matmul_f32 96 (Python 24)"."""
     shown = []
-    for kernel in dict.fromkeys(one.kernel for _, one in found):
-        at: dict[str, str] = {}
-        for rung in (rung for _, one in found if one.kernel == kernel for rung in one.rungs):
+    sizes_of: dict[str, dict[str, str]] = {}  # kernel: side: size
+    for _, one in found:
+        at = sizes_of.setdefault(one.kernel, {})
+        for rung in one.rungs:
             if rung.facts.evidence is not None and rung.facts.evidence.size is not None:
                 at[rung.facts.side] = rung.facts.evidence.size
+    for kernel, at in sizes_of.items():
         python, native = at.get("python"), at.get("native")
         if native is not None or python is not None:
             other = f" (Python {python})" if native and python and python != native else ""
@@ -167,26 +169,28 @@ def _counted_at(found: Found) -> str:
 
 
 def as_text(found: Found) -> str:
-    blocks = []
+    blocks, heading = [], _headings(found)
     for run, one in found:
         header, lines = cells(one, run)
+        lines = [list(map(one_line, line)) for line in lines]
         figures = [[line[0], *line[2:-2]] for line in lines]
         drawn = _columns([[header[0], *header[2:-2]], *figures])
         texts = ["changes: why", *(f"{line[1]}: {line[-2]}".rstrip(": ") for line in lines)]
-        below = ["", *(line[-1] for line in lines)]
+        seen_lines = ["", *(line[-1] for line in lines)]
         rows = []
-        for left, text, evidence_line in zip(drawn, texts, below, strict=True):
+        for left, text, evidence_line in zip(drawn, texts, seen_lines, strict=True):
             rows.append(f"{left}  {text}")
             if evidence_line:
                 rows.append(f"{'':{len(left)}}    {evidence_line}")
-        blocks.append("\n".join([_heading(found, run, one), "", *rows, "", *notes(one, run)]))
-    return "\n\n\n".join([*blocks, "\n".join(how_to_read(found))])
+        below = map(one_line, notes(one, run))
+        blocks.append("\n".join([one_line(heading(run, one)), "", *rows, "", *below]))
+    return "\n\n\n".join([*blocks, "\n".join(map(one_line, how_to_read(found)))])
 
 
-def _heading(found: Found, run: Run, one: Ladder) -> str:
+def _headings(found: Found) -> Callable[[Run, Ladder], str]:
     """The title, with the run where there are several."""
     several = len({run.source for run, _ in found}) > 1
-    return f"{run.source}: {title(one)}" if several else title(one)
+    return lambda run, one: f"{run.source}: {title(one)}" if several else title(one)
 
 
 def _columns(rows: list[list[str]]) -> list[str]:
@@ -202,11 +206,11 @@ def _columns(rows: list[list[str]]) -> list[str]:
 
 
 def as_markdown(found: Found) -> str:
-    blocks = []
+    blocks, heading = [], _headings(found)
     for run, one in found:
         header, lines = cells(one, run)
         table = matrix.markdown_table(header, lines, notes(one, run), texts=2)
-        blocks.append(f"**{units.escaped(_heading(found, run, one))}**\n\n{table}")
+        blocks.append(f"**{units.escaped(heading(run, one))}**\n\n{table}")
     return "\n\n".join([*blocks, "  \n".join(map(units.escaped, how_to_read(found)))])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from bench.runs import BadRun, Run, interpreter_label
+from bench.runs import BadRun, Run, interpreter_label, one_line
 from bench.views import matrix, units
 from bench.views.factors import Ladder, kernels, ladder, sizes
 from bench.views.ladder import idea
@@ -62,7 +62,8 @@ def _title(sides: Sequence[_Side]) -> str:
 
 def as_text(found: Sequence[Sequence[_Side]]) -> str:
     return "\n\n".join(
-        f"{_title(sides)}\n\n{matrix.text_table(*cells(sides), below=[])}" for sides in found
+        f"{one_line(_title(sides))}\n\n{matrix.text_table(*cells(sides), below=[])}"
+        for sides in found
     )
 
 

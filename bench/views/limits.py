@@ -6,15 +6,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from io import StringIO
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from bench.runs import Facts, Limit, Run
 from bench.views import units
-from bench.views.matrix import markdown_table
+from bench.views.matrix import markdown_table, text_table
 
 HAND_WRITTEN = ("avx2", "avx2_omp", "avx512", "avx512_omp")
 # Name in the run: name in the table, factor from a second to its unit, unit.
@@ -58,21 +53,7 @@ def table(limits: Sequence[Limit]) -> tuple[list[str], list[list[str]]]:
 
 def as_text(limits: Sequence[Limit]) -> str:
     """A terminal table."""
-    header, cells = table(limits)
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    for name in header:
-        drawn.add_column(name, justify="left" if name in ("limit", "unit") else "right")
-    previous = ""
-    for line in cells:
-        level = line[0].partition(" ")[0] if line[1] else ""
-        if level != previous:
-            drawn.add_section()
-        previous = level
-        drawn.add_row(*line)
-    out = StringIO()
-    Console(file=out, width=200, color_system=None, legacy_windows=False).print(drawn)
-    lines = [line.rstrip().replace("\u2500", "-") for line in out.getvalue().splitlines()]
-    return "\n".join(line for line in [*lines, *_NOTES] if line)
+    return text_table(*table(limits), list(_NOTES), narrow=False)
 
 
 def as_markdown(limits: Sequence[Limit]) -> str:
@@ -105,13 +86,9 @@ def as_json(limits: Sequence[Limit]) -> str:
 
 def _in_order(limits: Sequence[Limit]) -> list[Limit]:
     """By level, then by name: what only a later width has stands where it belongs."""
-    levels, names = list(dict.fromkeys(limit.level for limit in limits)), list(_NAMED)
-
-    def place(limit: Limit) -> tuple[int, int]:
-        known = limit.name in names
-        return levels.index(limit.level), names.index(limit.name) if known else len(names)
-
-    return sorted(limits, key=place)
+    levels = {level: n for n, level in enumerate(dict.fromkeys(limit.level for limit in limits))}
+    names = {name: n for n, name in enumerate(_NAMED)}
+    return sorted(limits, key=lambda li: (levels[li.level], names.get(li.name, len(names))))
 
 
 def _label(name: str) -> str:

@@ -6,16 +6,13 @@ Built once as cells of text; terminal, Markdown and HTML only differ in how they
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from io import StringIO
+from itertools import zip_longest
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from rich.cells import cell_len
 
-from bench.runs import Facts, Result, Run, interpreter_label
+from bench.runs import Facts, Result, Run, interpreter_label, one_line
 from bench.views import units
 
 UNSTABLE = "~"
@@ -204,33 +201,31 @@ def _error(facts: Facts) -> str:
 # --- The three formats ---------------------------------------------------------------------------
 
 
-def as_text(run: Run, width: int | None = None) -> str:
-    """A terminal table. Without `width` as wide as it needs to be: times are not broken."""
-    return text_table(*table(run), notes(run), width)
+def as_text(run: Run) -> str:
+    """A terminal table, as wide as it needs to be."""
+    return text_table(*table(run), notes(run))
 
 
 def text_table(
-    header: list[str], cells: list[list[str]], below: list[str], width: int | None = None
+    header: list[str], cells: list[list[str]], below: list[str], narrow: bool = True
 ) -> str:
-    """Lines of `below` under a table with a section for each kernel, the first column."""
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    for number, name in enumerate(header):
-        # Two lines of heading keep the columns narrow.
-        drawn.add_column(
-            name.replace(" ", "\n"), justify="left" if number < 2 else "right", no_wrap=False
-        )
-    previous = ""
-    for line in cells:
-        if previous and line[0] != previous:
-            drawn.add_section()
-        previous = line[0]
-        drawn.add_row(*(Text(cell, no_wrap=True) for cell in line))
-    out = StringIO()
-    console = Console(file=out, width=width or 400, color_system=None, legacy_windows=False)
-    console.print(drawn)
-    # The rule in ASCII: a terminal that cannot show the line character would show none of it.
-    lines = [line.rstrip().replace("\u2500", "-") for line in out.getvalue().splitlines()]
-    return "\n".join(line for line in [*lines, *below] if line)
+    """Lines of `below` under a table; its two first columns are text. A word of a heading a line
+    keeps columns narrow."""
+    words = [one_line(name).split()[::-1] if narrow else [one_line(name)] for name in header]
+    above = list(zip_longest(*words, fillvalue=""))[::-1]
+    rows = [[one_line(cell) for cell in line] for line in cells]
+    widths = [max(map(cell_len, column)) for column in zip(*above, *rows, strict=True)]
+    # In ASCII: a terminal that cannot show a line's character would show none of it.
+    rule = ["-" * width for width in widths]
+    lines = ["  ".join(_padded(line, widths)).rstrip() for line in [*above, rule, *rows]]
+    return "\n".join([*lines, *map(one_line, below)])
+
+
+def _padded(line: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """Cells as wide as their columns: text to the left, figures to the right."""
+    for number, (cell, width) in enumerate(zip(line, widths, strict=True)):
+        space = " " * (width - cell_len(cell))
+        yield cell + space if number < 2 else space + cell
 
 
 def as_markdown(run: Run) -> str:
@@ -242,15 +237,9 @@ def markdown_table(
 ) -> str:
     """The first two columns, and the last so many, are text; between them are figures."""
     rule = ["---", "---", *["---:"] * (len(header) - 2 - texts), *["---"] * texts]
-    lines = [header, rule, *cells]
-    drawn = ["| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines]
-    return "\n".join([*drawn, "", *(f"{_escaped(note)}  " for note in below)]).rstrip()
-
-
-def _escaped(cell: str) -> str:
-    for character in "|~*_<":
-        cell = cell.replace(character, "\\" + character)
-    return cell
+    first, *rest = [list(map(units.escaped, line)) for line in (header, *cells)]
+    drawn = [f"| {' | '.join(line)} |" for line in (first, rule, *rest)]
+    return "\n".join([*drawn, "", *(f"{units.escaped(note)}  " for note in below)]).rstrip()
 
 
 def as_json(run: Run) -> str:

@@ -9,6 +9,7 @@ from statistics import median
 from bench import gate_ledger
 from bench.gate_ledger import KINDS, PLANTED, Entry, Rate
 from bench.gate_runs import IMPROVED, INCONCLUSIVE, REGRESSED
+from bench.runs import one_line
 from bench.views.units import escaped
 
 _LEAST = 0.01  # a planted slowdown of the threshold is found half of the time
@@ -41,7 +42,7 @@ def as_text(entries: Sequence[Entry]) -> str:
     benchmarks = sum(len(e.outcomes) for e in entries) / len(entries)
     seconds = sum(e.seconds for e in entries) / len(entries)
     lines += ["", f"{benchmarks:.0f} benchmarks and {seconds:.0f} s a gate"]
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def _said(rate: Rate, what: str) -> str:

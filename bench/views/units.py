@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import html
 import math
+import re
 
 from bench.runs import one_line
+
+# What opens markup, and what makes a link of bare text; what opens a list or a rule in a new line.
+_ACTIVE = re.compile(r"[\\`*_{}\[\]|~#@$]|:(?=//)|(?<=www)\.", re.IGNORECASE)
+_OPENING = re.compile(r"^(?=[-=]+$|[-+](?:\s|$))|^\d+(?=[.)](?:\s|$))")
 
 
 def seconds(value: float) -> str:
@@ -55,9 +60,10 @@ def error(value: float) -> str:
     return f"{value:.1f}" if 0.05 <= value < 1000 else f"{value:.0e}"
 
 
-def escaped(text: str) -> str:
-    """As Markdown: nothing in it is markup, mentions anybody, or ends a table's cell."""
-    text = html.escape(one_line(text).replace("\\", "\\\\"), quote=False)
-    for character in "`*_[]|~#@":
-        text = text.replace(character, "\\" + character)
-    return text
+def escaped(text: object) -> str:
+    """The door to Markdown, as one_line is to a terminal: on one line, and nothing in it is markup,
+    a link, mentions anybody, or ends a table's cell."""
+    plain = _ACTIVE.sub(r"\\\g<0>", html.escape(one_line(text).strip(), quote=False))
+    # GitHub looks for @name and #1 in the finished text, where a backslash has done its work: they
+    # are kept apart by a space of no width.
+    return _OPENING.sub(r"\g<0>\\", re.sub(r"(\\[@#])(?=\w)", r"\1&#8203;", plain))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from bench.runs import Facts, Result, Run
+from bench.runs import Facts, Result, Run, one_line
 from bench.views import scaling, units
 from bench.views.levels import cache_sizes
 from bench.views.matrix import Row, rows
@@ -60,7 +60,7 @@ def speedups(run: Run) -> Chart | None:
             if lowest <= tick <= highest
         ],
         y_labels_major=[1.0],
-        x_labels=[drawing.printable(f"{row.kernel} {row.size}") for row in chosen],
+        x_labels=[one_line(f"{row.kernel} {row.size}") for row in chosen],
         value_formatter=units.factor,
     )
     colors = drawing.colors_of(_variants([run]))
@@ -205,7 +205,7 @@ def _trend(runs: Sequence[Run], title: str, times: dict[str, list[float | None]]
         y_title="time, first run = 1",
         # Noise of a percent must not fill the chart.
         range=(min(0.9, *values), max(1.1, *values)),
-        x_labels=[drawing.printable(run.label) for run in runs],
+        x_labels=[one_line(run.label) for run in runs],
         x_label_rotation=35 if len(runs) > 3 else 0,
         margin_right=90,  # half of the last label, which stands below the last point
         x_labels_major_every=math.ceil(len(runs) / _MOST_LABELS),

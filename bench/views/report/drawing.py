@@ -16,6 +16,8 @@ from typing import Any
 import pygal
 from pygal.style import Style
 
+from bench.runs import one_line
+
 # pygal is untyped: this says what is meant, mypy cannot check it.
 Chart = Any
 
@@ -47,14 +49,6 @@ _VALUE_FONT = 11  # pygal puts the text of a point so far to its right
 _RIGHT_PART = 0.7
 _LEGEND_WIDTH = 560  # of the narrowest plot
 _LONGEST_NAME = 60  # letters that fit beside the widest axis
-# What XML 1.0 cannot hold, even escaped (https://www.w3.org/TR/xml/#charsets).
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def printable(text: str) -> str:
-    """`text` with what no XML or HTML file can hold replaced. Names come from JSON: anything may
-    stand in them."""
-    return _NOT_XML.sub("\ufffd", text)
 
 
 def bars(names: Sequence[str], groups: int, **options: Any) -> Chart:
@@ -82,7 +76,7 @@ def add(chart: Chart, name: str, values: Sequence[Any], color: str, dashed: bool
     """One series. Its colour is ours to say: pygal's follow the order within one chart."""
     chart.config.style.colors += (color,)
     stroke = {"width": 2, "dasharray": "7, 4"} if dashed else {"width": 2}
-    chart.add(_shortened(printable(name)), list(values), stroke_style=stroke)
+    chart.add(_shortened(name), list(values), stroke_style=stroke)
 
 
 def mark(chart: Chart, label: str, x: float, low: float, high: float) -> None:
@@ -104,6 +98,7 @@ def decades(low: float, high: float) -> list[float]:
 
 def _shortened(name: str) -> str:
     """The end of a long name: that is where names of tests differ."""
+    name = one_line(name)
     return name if len(name) <= _LONGEST_NAME else "…" + name[1 - _LONGEST_NAME :]
 
 
@@ -138,7 +133,7 @@ def _chart(
         value_font_size=_VALUE_FONT,
         legend_font_size=_LEGEND_FONT,
     )
-    options["title"] = printable(options["title"])
+    options["title"] = one_line(options["title"])
     return kind(
         style=style,
         css=("file://style.css", "file://graph.css", f"file://{_DARK_STYLESHEET}"),

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.comparable import other_machine
-from bench.runs import Result, Run, interpreter_label
+from bench.runs import Result, Run, interpreter_label, one_line
 from bench.views import matrix, units
 from bench.views.report import charts, comparison, drawing
 from bench.views.report.drawing import Chart
@@ -69,13 +69,14 @@ def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
     environment = Environment(
         loader=FileSystemLoader(drawing.TEMPLATES),
         autoescape=True,
+        finalize=lambda value: value if isinstance(value, Markup) else one_line(value),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     header, cells = matrix.table(newest) if newest.ours else ([], [])
-    text = environment.get_template("report.html.j2").render(
+    return environment.get_template("report.html.j2").render(
         label=newest.label,
         facts=measured_on(newest),
         header=header,
@@ -88,7 +89,6 @@ def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
         unused=unused(runs),
         changes=[_change_cells(c) for c in comparison.changes(before, newest)] if before else [],
     )
-    return drawing.printable(text)
 
 
 def unused(runs: Sequence[Run]) -> list[str]:
