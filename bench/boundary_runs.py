@@ -77,9 +77,11 @@ class Growth:
     @property
     def python(self) -> dict[int, float]:
         """Of the fastest Python variant at each size."""
-        sides = [times for variant, times in self.times.items() if variant.startswith("py-")]
-        sizes = sorted({size for times in sides for size in times})
-        return {size: min(times.get(size, math.inf) for times in sides) for size in sizes}
+        fastest: dict[int, float] = {}
+        for variant, times in self.times.items():
+            for size, seconds in times.items() if variant.startswith("py-") else ():
+                fastest[size] = min(seconds, fastest.get(size, math.inf))
+        return fastest
 
 
 def growths(run: Run) -> list[Growth]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, TypeGuard
 
 # What marks a run's machine_info and a benchmark's extra_info as this suite's own: in other
@@ -167,10 +168,18 @@ class Run:
         commit = self.commit[:7] + ("+" if self.dirty else "")
         return f"{when} {commit}".strip()
 
-    @property
+    @cached_property
     def ours(self) -> list[tuple[Result, Facts]]:
         """The results that carry this suite's facts."""
         return [(result, result.facts) for result in self.results if result.facts is not None]
+
+    @cached_property
+    def by_kernel(self) -> dict[str, list[tuple[Result, Facts]]]:
+        """The same for each kernel, in the order of measurement."""
+        found: dict[str, list[tuple[Result, Facts]]] = {}
+        for result, facts in self.ours:
+            found.setdefault(facts.kernel, []).append((result, facts))
+        return found
 
     def by_fullname(self) -> dict[str, Result]:
         return {result.fullname: result for result in self.results}

@@ -12,6 +12,7 @@ the baseline runs differ among themselves.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Sequence
@@ -76,8 +77,9 @@ def compare(
     new = head.by_fullname()
     lost = [found[0][1] for name, found in old.items() if name not in new]
     young = [result for name, result in new.items() if name not in old]
+    renamed = _renamings(lost, young)
     if lost and not allow_missing:
-        raise BadRun(_missing(head, lost, young))
+        raise BadRun(_missing(head, lost, renamed))
     for name, found in old.items():
         # Also where the head lacks it: what is pooled must be alike.
         sides = [*found, (head, new[name])] if name in new else found
@@ -96,7 +98,7 @@ def compare(
         ),
         unjudged=(
             *(Unjudged(result.fullname, NEW) for result in young),
-            *(Unjudged(r.fullname, REMOVED, _renamed_note(r, young)) for r in lost),
+            *(Unjudged(r.fullname, REMOVED, renamed.get(r.fullname, "")) for r in lost),
         ),
         machine=_machine(head),
         note=_note(baselines, head),
@@ -188,13 +190,13 @@ def _refuse_same_runs(runs: Sequence[Run]) -> None:
                 )
 
 
-def _missing(head: Run, lost: Sequence[Result], young: Sequence[Result]) -> str:
+def _missing(head: Run, lost: Sequence[Result], renamed: dict[str, str]) -> str:
     count = f"{len(lost)} benchmarks that the baseline has"
     if len(lost) == 1:
         count = "a benchmark that the baseline has"
     names = [
-        f"{result.fullname} ({hint})" if (hint := _renamed_note(result, young)) else result.fullname
-        for result in lost
+        f"{r.fullname} ({renamed[r.fullname]})" if r.fullname in renamed else r.fullname
+        for r in lost
     ]
     return (
         f"{head.source}: lacks {count}: {_listed(names)}; needs all of them, or --allow-removed "
@@ -202,22 +204,29 @@ def _missing(head: Run, lost: Sequence[Result], young: Sequence[Result]) -> str:
     )
 
 
-def _renamed_note(lost: Result, young: Sequence[Result]) -> str:
-    """Where exactly one new benchmark could be the lost one under another name."""
-    for alike in (_same_place, _same_case):
-        found = [result.fullname for result in young if alike(result, lost)]
-        if len(found) == 1:
-            return f"renamed to {found[0]}?"
-    return ""
+def _renamings(lost: Sequence[Result], young: Sequence[Result]) -> dict[str, str]:
+    """By the lost one's name, a note where exactly one new benchmark could be it: the same test of
+    another file, or else the same case of another test."""
+    notes: dict[str, str] = {}
+    for alike in (_case, _test):  # the last one has the last word
+        by_key: dict[str | None, list[str]] = {}
+        for result in young:
+            by_key.setdefault(alike(result), []).append(result.fullname)
+        for result in lost:
+            key = alike(result)
+            found = by_key.get(key, []) if key else []
+            if len(found) == 1:
+                notes[result.fullname] = f"renamed to {found[0]}?"
+    return notes
 
 
-def _same_place(one: Result, other: Result) -> bool:
-    return one.fullname.rpartition("::")[2] == other.fullname.rpartition("::")[2]
+def _test(result: Result) -> str:
+    return result.fullname.rpartition("::")[2]
 
 
-def _same_case(one: Result, other: Result) -> bool:
-    known = bool(one.group or one.params)
-    return known and (one.group, one.params) == (other.group, other.params)
+def _case(result: Result) -> str | None:
+    known = result.group or result.params
+    return json.dumps([result.group, result.params], sort_keys=True) if known else None
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -101,8 +101,7 @@ def _together(*shares: float | None) -> float | None:
 
 def kernels(run: Run) -> list[str]:
     """Those of which the run has a ladder, in the order of measurement."""
-    named = dict.fromkeys(facts.kernel for _, facts in run.ours)
-    return [name for name in named if next(_sizes(run, name), None) is not None]
+    return [name for name in run.by_kernel if next(_sizes(run, name), None) is not None]
 
 
 def sizes(run: Run, kernel: str) -> list[str]:
@@ -114,8 +113,8 @@ def _sizes(run: Run, kernel: str) -> Iterator[str]:
     names = {rung.variant for rung in run.ladders.get(kernel, ())}
     work: dict[str, int] = {}
     count: dict[str, int] = {}
-    for _, facts in run.ours:
-        if facts.kernel == kernel and facts.variant in names:
+    for _, facts in run.by_kernel.get(kernel, ()):
+        if facts.variant in names:
             work[facts.size] = facts.flops
             count[facts.size] = count.get(facts.size, 0) + 1
     for size in sorted(work, key=lambda name: work[name], reverse=True):
@@ -130,20 +129,20 @@ def ladder(run: Run, kernel: str, size: str | None = None) -> Ladder:
             f"{run.source}: does not say how its variants build on each other (it was saved by an "
             "earlier version); measure again: pytest --benchmark-only --benchmark-autosave"
         )
-    known = kernels(run)
-    if not known:
-        raise BadRun(f"{run.source}: has no two rungs of a kernel at one size, so no ladder")
-    if kernel not in known:
-        raise BadRun(f"{run.source}: has no ladder of {kernel!r}, has {', '.join(known)}")
     there = sizes(run, kernel)
+    if not there:
+        known = kernels(run)
+        if not known:
+            raise BadRun(f"{run.source}: has no two rungs of a kernel at one size, so no ladder")
+        raise BadRun(f"{run.source}: has no ladder of {kernel!r}, has {', '.join(known)}")
     if size is not None and size not in there:
         has = ", ".join(there)
         raise BadRun(f"{run.source}: has no ladder of {kernel} at {size!r}, has {has}")
     chosen = there[0] if size is None else size
     found = {
         facts.variant: (result, facts)
-        for result, facts in run.ours
-        if (facts.kernel, facts.size) == (kernel, chosen)
+        for result, facts in run.by_kernel[kernel]
+        if facts.size == chosen
     }
     rungs = run.ladders[kernel]
     return Ladder(
@@ -157,8 +156,8 @@ def ladder(run: Run, kernel: str, size: str | None = None) -> Ladder:
 def _most_uncertain(run: Run, kernel: str) -> dict[str, float]:
     """For each variant of a kernel, the most that any size says of how its minimum repeats."""
     most: dict[str, float] = {}
-    for _, facts in run.ours:
-        if facts.kernel == kernel and facts.uncertainty is not None:
+    for _, facts in run.by_kernel[kernel]:
+        if facts.uncertainty is not None:
             most[facts.variant] = max(facts.uncertainty, most.get(facts.variant, 0.0))
     return most
 

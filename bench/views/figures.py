@@ -36,8 +36,8 @@ def figure(run: Run, words: str) -> str:
 
 
 def _found(run: Run, kernel: str, size: str, variant: str) -> tuple[Result, Facts]:
-    for result, facts in run.ours:
-        if (facts.kernel, facts.size, facts.variant) == (kernel, size, variant):
+    for result, facts in run.by_kernel.get(kernel, ()):
+        if (facts.size, facts.variant) == (size, variant):
             return result, facts
     raise BadRun(f"{run.source}: has no {kernel} of size {size} by {variant}")
 

@@ -78,8 +78,8 @@ def _figures(climbed: Climbed) -> list[str]:
 
 
 def _times(run: Run, kernel: str, size: str) -> dict[str, float]:
-    found = ((r, f) for r, f in run.ours if (f.kernel, f.size) == (kernel, size))
-    return {facts.variant: result.minimum for result, facts in found}
+    found = run.by_kernel.get(kernel, ())
+    return {facts.variant: result.minimum for result, facts in found if facts.size == size}
 
 
 def _share(uncertainty: float | None) -> str:

@@ -16,7 +16,8 @@ _Side = tuple[str, Ladder]
 def tables(saved: Sequence[Run], kernel: str | None, size: str | None) -> list[list[_Side]]:
     """For each kernel that all runs have a ladder of, at the largest size that they share, each
     interpreter's. Raises BadRun."""
-    common = [name for name in kernels(saved[0]) if all(name in kernels(run) for run in saved)]
+    first, *others = (dict.fromkeys(kernels(run)) for run in saved)
+    common = [name for name in first if all(name in other for other in others)]
     wanted = common if kernel is None else [kernel]
     if not wanted:
         raise BadRun(f"{saved[0].source}: shares no kernel's ladder with the other runs")
@@ -24,8 +25,9 @@ def tables(saved: Sequence[Run], kernel: str | None, size: str | None) -> list[l
 
 
 def _sides(saved: Sequence[Run], kernel: str, size: str | None) -> list[_Side]:
-    shared = [s for s in sizes(saved[0], kernel) if all(s in sizes(run, kernel) for run in saved)]
-    if size is None and not shared and kernel in kernels(saved[0]):
+    first, *others = (dict.fromkeys(sizes(run, kernel)) for run in saved)
+    shared = [size for size in first if all(size in other for other in others)]
+    if size is None and not shared and first:
         raise BadRun(f"{saved[0].source}: shares no size of {kernel} with the other runs")
     chosen = size or (shared[0] if shared else None)
     return [(interpreter_label(run), ladder(run, kernel, chosen)) for run in saved]
@@ -44,7 +46,7 @@ def cells(sides: Sequence[_Side]) -> tuple[list[str], list[list[str]]]:
             by_rung.setdefault(climbed.rung.variant, {})[number] = shown
             ideas[climbed.rung.variant] = idea(climbed)
     order = [rung.rung.variant for rung in max((f.rungs for _, f in sides), key=len)]
-    names = [*order, *(name for name in by_rung if name not in order)]
+    names = list(dict.fromkeys([*order, *by_rung]))
     header = ["rung", "changes"]
     for label, _ in sides:
         header += [f"{label}: factor", "so far"]

@@ -16,6 +16,7 @@ from bench.runs import Facts, Result, Run, interpreter_label, one_line
 from bench.views import units
 
 UNSTABLE = "~"
+MOST_VARIANTS = 40  # columns of one table
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,10 @@ class Row:
         return native[1].speedup if native else None
 
 
-def rows(run: Run) -> list[Row]:
-    """In the order of measurement."""
+def rows(run: Run, kernel: str | None = None) -> list[Row]:
+    """In the order of measurement; of one kernel, or of all."""
     by_case: dict[tuple[str, str], Row] = {}
-    for result, facts in run.ours:
+    for result, facts in run.ours if kernel is None else run.by_kernel.get(kernel, ()):
         if facts.aside:
             continue
         case = (facts.kernel, facts.size)
@@ -68,7 +69,7 @@ def rows(run: Run) -> list[Row]:
 def table(run: Run) -> tuple[list[str], list[list[str]]]:
     """Header and cells, as text."""
     all_rows = rows(run)
-    variants = _variants(run)
+    variants = _variants(run)[:MOST_VARIANTS]
     header = ["kernel", "size", "fastest Python", "py-loop", *(_heading(v) for v in variants)]
     limited = _has_limits(run)
     header += ["speedup", "rate", *(["limit"] if limited else []), "worst error"]
@@ -105,6 +106,9 @@ def notes(run: Run) -> list[str]:
             f"{UNSTABLE} not confirmed: a single call took too long to repeat, or the machine was "
             "never quiet for long enough."
         )
+    beyond = len(_variants(run)) - MOST_VARIANTS
+    if beyond > 0:
+        lines.append(f"left out: {beyond} more variants; --format json has them.")
     tiers = run.machine.get("tiers")
     for name, info in tiers.items() if isinstance(tiers, dict) else ():
         if isinstance(info, dict) and "unavailable" in info:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from heapq import nlargest
 from itertools import pairwise
 
 from bench.runs import Facts, Result, Run, one_line
@@ -22,11 +23,14 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # More lines than this in one chart cannot be told apart.
 _MOST_LINES = 10
 _MOST_LABELS = 12
+_MOST_POINTS = 200  # of one line
+# Kernels, variants, and charts of other benchmarks: what a page has room for. Tables have the rest.
+MOST = 24
 
 
 def kernels(run: Run) -> list[str]:
-    """In the order of measurement."""
-    return list(dict.fromkeys(facts.kernel for _, facts in run.ours))
+    """In the order of measurement, as many as there are charts of."""
+    return list(run.by_kernel)[:MOST]
 
 
 # --- Speedups ------------------------------------------------------------------------------------
@@ -37,12 +41,13 @@ def speedups(run: Run) -> Chart | None:
 
     The fastest Python variant itself is left out, being 1x by definition; a slower one is shown.
     """
-    chosen = [row for row in map(_largest_compared, _rows_by_kernel(run)) if row is not None]
-    if not chosen:
-        return None
+    largest = (_largest_compared(rows(run, kernel)) for kernel in kernels(run))
+    chosen = [row for row in largest if row is not None]
     chosen.reverse()  # pygal draws the first group at the bottom
     by_variant = {v: [_speedup(row, v) for row in chosen] for v in _variants([run])}
     by_variant = {v: values for v, values in by_variant.items() if any(values)}
+    if not by_variant:
+        return None
     measured = [value for values in by_variant.values() for value in values if value]
     lowest = min(measured) / 10  # where bars begin: on a log axis the smallest would have no length
     highest = max(*measured, 1.0)
@@ -69,13 +74,6 @@ def speedups(run: Run) -> Chart | None:
     return chart
 
 
-def _rows_by_kernel(run: Run) -> list[list[Row]]:
-    by_kernel: dict[str, list[Row]] = {}
-    for row in rows(run):
-        by_kernel.setdefault(row.kernel, []).append(row)
-    return list(by_kernel.values())
-
-
 def _largest_compared(of_kernel: list[Row]) -> Row | None:
     """The largest size that has both sides."""
     compared = [row for row in of_kernel if row.fastest("python") and row.fastest("native")]
@@ -98,7 +96,9 @@ def time_against_size(run: Run, kernel: str) -> Chart | None:
 
     None for a single size: all x equal, and no line to draw.
     """
-    found = [g for g in scaling.growths(run, [kernel]) if g.variant in _variants([run])]
+    colors = drawing.colors_of(_variants([run]))
+    of_kernel = {g.variant: g for g in scaling.growths(run, [kernel])}
+    found = [of_kernel[variant] for variant in colors if variant in of_kernel]
     work = {point.work for growth in found for point in growth.points}
     if len(work) < 2:
         return None
@@ -124,9 +124,9 @@ def time_against_size(run: Run, kernel: str) -> Chart | None:
     )
     for label, place in marks:
         drawing.mark(chart, label, place, y_ticks[0], y_ticks[-1])
-    colors = drawing.colors_of(_variants([run]))
-    for growth in sorted(found, key=lambda g: list(colors).index(g.variant)):
-        variant, points = growth.variant, [(p.work, p.seconds) for p in growth.points]
+    for growth in found:
+        variant, every = growth.variant, -(-len(growth.points) // _MOST_POINTS)
+        points = [(p.work, p.seconds) for p in growth.points[::-every][::-1]]
         drawing.add(chart, legend[variant], points, colors[variant], variant.startswith("py-"))
     return chart
 
@@ -138,7 +138,7 @@ def _with_exponent(growth: Growth) -> str:
 def _level_marks(run: Run, kernel: str) -> list[tuple[str, float]]:
     """(label, work) where the buffers of one core fill a cache, as far as sizes were measured on
     both sides of it; between two sizes along the straight line on a logarithmic scale."""
-    measured = [facts for _, facts in run.ours if facts.kernel == kernel]
+    measured = [facts for _, facts in run.by_kernel[kernel]]
     nbytes = {scaling.work(f): f.bytes for f in measured if scaling.has_work(f) and f.bytes}
     marks = []
     for level, size in cache_sizes(run).items():
@@ -165,7 +165,7 @@ def _power_of_ten(value: float) -> str:
 def trend(runs: Sequence[Run], kernel: str) -> Chart | None:
     """How each variant's minimum moved across the runs, at the largest size that the newest run
     shares with an earlier one (a --quick run stops at smaller sizes)."""
-    cases = [{row.size: row for row in rows(run) if row.kernel == kernel} for run in runs]
+    cases = [{row.size: row for row in rows(run, kernel)} for run in runs]
     if not cases:
         return None
     earlier = {size for case in cases[:-1] for size in case}
@@ -183,14 +183,24 @@ def other_trends(runs: Sequence[Run]) -> list[Chart]:
     found = [{r.fullname: r for r in run.results if r.facts is None} for run in runs]
     earlier = {name for results in found[:-1] for name in results}
     names = [name for name in (found[-1] if found else {}) if name in earlier]
+    total, room = len(names), MOST * _MOST_LINES
+    if total > room:
+        names = nlargest(
+            room, names, key=lambda name: _moved([r[name] for r in found if name in r])
+        )
     charts = []
     for start in range(0, len(names), _MOST_LINES):
         part = names[start : start + _MOST_LINES]
         times = {n: [r[n].minimum if n in r else None for r in found] for n in part}
-        numbers = f" ({start + 1} to {start + len(part)} of {len(names)})"
-        title = "Other benchmarks: time across runs" + numbers * (len(names) > _MOST_LINES)
+        numbers = f" ({start + 1} to {start + len(part)} of {total})"
+        title = "Other benchmarks: time across runs" + numbers * (total > _MOST_LINES)
         charts.append(_trend(runs, title, times))
     return [chart for chart in charts if chart is not None]
+
+
+def _moved(results: Sequence[Result]) -> float:
+    """By how much the last one's minimum differs from the first one's, faster or slower."""
+    return abs(math.log(results[-1].minimum / results[0].minimum))
 
 
 def _trend(runs: Sequence[Run], title: str, times: dict[str, list[float | None]]) -> Chart | None:
@@ -231,11 +241,31 @@ def _minimum(pair: tuple[Result, Facts] | None) -> float | None:
 
 
 def _variants(runs: Iterable[Run]) -> list[str]:
-    """Every variant, those of the newest run first: its order decides the colours. Not those that
-    are beside the main ladder: there are more of them than a chart has room for."""
+    """As many as a chart has room for."""
+    return _every_variant(runs)[:MOST]
+
+
+def _every_variant(runs: Iterable[Run]) -> list[str]:
+    """Those of the newest run first: its order decides the colours. Not those that are beside the
+    main ladder: there are more of them than a chart has room for."""
     newest_first = reversed(list(runs))
     shown = (pair for run in newest_first for pair in run.ours if not pair[0].extra.get("aside"))
     return list(dict.fromkeys(facts.variant for _, facts in shown))
+
+
+def left_out(runs: Sequence[Run]) -> str:
+    """Which charts there are not, for their number, in a sentence; "" where all are there."""
+    newest = runs[-1]
+    counts = {
+        "kernels": (len(newest.by_kernel), MOST),
+        "variants": (len(_every_variant(runs)), MOST),
+        "other benchmarks, those that moved most": (
+            len(newest.results) - len(newest.ours) if len(runs) > 1 else 0,
+            MOST * _MOST_LINES,
+        ),
+    }
+    parts = [f"{most} of {n} {what}" for what, (n, most) in counts.items() if n > most]
+    return f"Charts show {', '.join(parts)}; the tables have the rest." if parts else ""
 
 
 def _work(row: Row) -> int:

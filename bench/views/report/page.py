@@ -53,12 +53,14 @@ def figures(runs: Sequence[Run]) -> list[Figure]:
 def unique_names(wanted: Iterable[str]) -> list[str]:
     """Names fit for a file and for an id in CSS, whatever a kernel is called."""
     names: list[str] = []
+    taken: set[str] = set()  # some file systems know no case
     for text in wanted:
         base = re.sub("[^A-Za-z0-9_]+", "-", text)[:60].strip("-")
         name, number = base, 1
-        while name.lower() in {other.lower() for other in names}:
+        while name.lower() in taken:
             number += 1
             name = f"{base}-{number}"
+        taken.add(name.lower())
         names.append(name)
     return names
 
@@ -83,6 +85,7 @@ def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
         cells=cells,
         notes=matrix.notes(newest) if newest.ours else [],
         sections=_by_section(drawn),
+        left_out=charts.left_out(runs),
         other=[_other_cells(result) for result in newest.results if result.facts is None],
         before=before.label if before else None,
         difference=other_machine(newest, before) if before else None,

@@ -1,0 +1,171 @@
+"""Twice as many benchmarks are twice as much work for every view, and no more files or columns than
+a person can look at.
+
+Work is counted in calls, which are the same on any machine. Names count their comparisons, so that
+a search through a list is seen, too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import runs
+from bench.gate import saved
+from bench.runs import Run
+from bench.views import boundary, growth, interpreters, ladder, ladder_by, limits, matrix
+from bench.views import gate as gate_view
+from bench.views.report import charts, write_report
+from tests.test_report import case, foreign
+
+FEW, MOST_TIMES = 240, 2.5
+Benchmarks = list[dict[str, Any]]
+
+
+class Name(str):
+    """A text whose comparisons are calls."""
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def of(kernel: str, variant: str, size: int) -> dict[str, Any]:
+    """As a run has it, derived figures and all."""
+    benchmark = case(kernel, variant, size, 1e-6 * size)
+    facts = {"gflops": 1.0, "gbps": 1.0, "speedup": 2.0, "uncertainty": 0.01, "threads": 1}
+    facts |= {name: Name(benchmark["extra_info"][name]) for name in ("kernel", "variant", "size")}
+    return {**benchmark, "extra_info": benchmark["extra_info"] | facts, "options": {}, "params": {}}
+
+
+SIDES = ("py-loop", "c-scalar")
+# n benchmarks in all: what there are many of.
+MANY: dict[str, Callable[[int], Benchmarks]] = {
+    "kernels": lambda n: [of(f"k{i}", v, s) for i in range(n // 4) for v in SIDES for s in (9, 99)],
+    "sizes": lambda n: [of("k", v, i + 1) for i in range(n // 2) for v in SIDES],
+    "variants": lambda n: [
+        of("k", f"{side}-{i}", s) for i in range(n // 4) for side in ("py", "c") for s in (9, 99)
+    ],
+    "variants of a size each": lambda n: [of("k", f"py-{i}", i + 1) for i in range(n)],
+    "kernels of a variant each": lambda n: [of(f"k{i}", f"c-{i}", 9) for i in range(n)],
+    "others": lambda n: [{**foreign(Name(f"t.py::t{i}"), 1.0), "options": {}} for i in range(n)],
+}
+
+
+def run_of(benchmarks: Benchmarks, day: int = 1) -> Run:
+    ladders: dict[str, dict[str, Any]] = {}  # a rung for each variant
+    for facts in (b["extra_info"] for b in benchmarks if "extra_info" in b):
+        rung = {"variant": facts["variant"], "idea": "an idea", "reason": "a reason"}
+        ladders.setdefault(facts["kernel"], {})[facts["variant"]] = rung
+    tier = {"compiler": "g++ 12", "flags": [], "key": "k"}
+    machine = {
+        "cpu": {"brand_raw": "A CPU"},
+        "python_version": "3.11.7",
+        "tiers": {"scalar": tier},
+        "ladders": {kernel: list(rungs.values()) for kernel, rungs in ladders.items()},
+        "limits": [
+            {"name": "read", "level": f"L{i}", "cores": 1, "working_set": 1, "per_second": 1.0,
+             "unit": "B", "tier": "avx2"}
+            for i in range(len(benchmarks))
+        ],
+    }  # fmt: skip
+    moment = f"2026-01-{day:02}T10:00:00"
+    return runs.from_json({"datetime": moment, "machine_info": machine, "benchmarks": benchmarks})
+
+
+def views(make: Callable[[int], Benchmarks], n: int, folder: Path) -> Iterator[tuple[str, Any]]:
+    benchmarks = make(n)
+    run, other = run_of(benchmarks), run_of(benchmarks, 2)
+    for form in ("text", "json"):
+        yield f"matrix {form}", lambda form=form: matrix.FORMATS[form](run)
+        yield f"growth {form}", lambda form=form: growth.FORMATS[form](run, ())
+        yield (
+            f"ladder {form}",
+            lambda form=form: ladder.FORMATS[form](
+                [(one_of, one) for one_of in (run, other) for one in ladder.ladders(one_of)]
+            ),
+        )
+        yield f"boundary {form}", lambda form=form: boundary.FORMATS[form](run)
+        yield (
+            f"ladder by {form}",
+            lambda form=form: ladder_by.FORMATS[form](ladder_by.tables([run, other], None, None)),
+        )
+        yield f"matrix by {form}", lambda form=form: interpreters.FORMATS[form]([run, other])
+    yield "limits", lambda: limits.as_markdown(run.limits)
+    yield "merged", lambda: runs.merged([run, other])
+    yield "report", lambda: write_report([run, other], folder)
+    renamed = [{**b, "fullname": Name(f"t.py::new{i}")} for i, b in enumerate(benchmarks)]
+    moved = [{**b, "fullname": Name(f"new/{b['fullname']}")} for b in benchmarks]
+    for what, head in (("same", benchmarks), ("renamed", renamed), ("moved", moved)):
+        yield f"gate, {what}", lambda head=head: gated(run, run_of(head, 2))
+
+
+def gated(base: Run, head: Run) -> str:
+    made = {Path("base"): base, Path("head"): head}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saved, "load", made.__getitem__)
+        return gate_view.as_text(saved.compare(list(made), allow_missing=True), True)
+
+
+def calls(work: Callable[[], Any]) -> int:
+    count = 0
+
+    def seen(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(seen)
+    try:
+        work()
+    except runs.BadRun:  # not every view has something to show of every run
+        pass
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize("what", MANY)
+def test_twice_as_many_are_twice_the_work(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(charts, "MOST", 2)  # so that drawing them hides nothing
+    few, many = (views(MANY[what], n, tmp_path) for n in (FEW, 2 * FEW))
+    for (view, small), (_, large) in zip(few, many, strict=True):
+        before, after = calls(small), calls(large)
+        assert after < MOST_TIMES * before, f"{view}: {before} calls, then {after}"
+
+
+def test_a_report_of_many_has_few_files_and_says_so(tmp_path: Path) -> None:
+    limit = charts.MOST
+    many = MANY["kernels"](8 * limit) + MANY["others"](300)
+    many += [of("k0", f"c-{i}", s) for i in range(2 * limit) for s in (9, 99)]
+    paths = write_report([run_of(many), run_of(many, 2)], tmp_path)
+    assert len(paths) <= 2 + 3 * limit
+    text = paths[0].read_text(encoding="utf-8")
+    lines = f"{2 * limit} kernels, {limit} of {2 * limit + 2} variants, {10 * limit} of 300 other"
+    assert f"Charts show {limit} of {lines} benchmarks, those that moved most;" in text
+    assert text.count("t.py::t299<") == 2  # the tables have all
+
+
+def test_charts_of_many_others_show_what_moved_most() -> None:
+    names = [f"t.py::t{i}" for i in range(300)]
+    before = run_of([{**foreign(name, 1.0), "options": {}} for name in names])
+    times = {**dict.fromkeys(names, 1.01), names[299]: 3.0, names[298]: 0.25}
+    now = run_of([{**foreign(name, time), "options": {}} for name, time in times.items()], 2)
+    first, *_ = charts.other_trends([before, now])
+    assert [options["title"] for _, options in first.raw_series][:2] == [names[298], names[299]]
+    assert "(1 to 10 of 300)" in first.config.title
+
+
+def test_a_table_has_no_more_columns_than_it_can_show() -> None:
+    run = run_of(MANY["kernels of a variant each"](100))
+    header, cells = matrix.table(run)
+    assert len(header) < matrix.MOST_VARIANTS + 10 and len(cells) == 100
+    assert "left out: 60 more variants; --format json has them." in matrix.as_text(run)
+    assert all(f'"c-{i}"' in matrix.as_json(run) for i in range(100))
