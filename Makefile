@@ -22,9 +22,7 @@ RUN_FLAGS = $(if $(QUICK),--quick) $(if $(wildcard .benchmarks/*/*.json),--bench
 
 bench: build
 	$(BIN)/python -m pytest --benchmark-only --benchmark-autosave $(RUN_FLAGS)
-	@# A damaged old run is named, and the report is then of the newest alone.
-	$(BIN)/python -m bench report $$(ls -t .benchmarks/*/*.json | head -n 10) || \
-	  $(BIN)/python -m bench report
+	$(BIN)/python -m bench report
 
 # Every test, and every benchmark case once: verified, untimed.
 test: build

@@ -18,11 +18,14 @@ from bench.exits import OK, exit_code, refuse
 
 try:
     from bench import explain_command, gate_arguments, gate_command, peer_runs, runs
+    from bench.explain_command import chosen, of_interpreters, show
     from bench.interpreters import command as interpreters_command
     from bench.views import documents, interpreters, limits, matrix
     from bench.views import peers as peers_view
 except ImportError as error:  # Python itself would end with 1, which means a regression
     sys.exit(refuse(error))
+
+REPORTED = 10  # saved runs
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Reads saved benchmark runs. RUN is a benchmark JSON file; the default is the "
-        "newest in .benchmarks.",
+        "newest in .benchmarks, by the date in it.",
         epilog="Exit codes: 0 fine, 1 regression found, 2 bad input, 3 not comparable.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -64,7 +67,13 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_limits)
 
     command = commands.add_parser("report", help="an offline HTML page and its SVG charts")
-    command.add_argument("runs", nargs="*", type=Path, metavar="RUN")
+    command.add_argument(
+        "runs",
+        nargs="*",
+        type=Path,
+        metavar="RUN",
+        help=f"default: the last {REPORTED} in .benchmarks",
+    )
     command.add_argument(
         "-o",
         "--output",
@@ -129,15 +138,15 @@ def _folder(name: str) -> Path:
 
 def _matrix(options: argparse.Namespace) -> int:
     if options.by is not None:
-        saved = [run for path in options.runs for run in interpreters.load(path)]
-        print(interpreters.FORMATS[options.format](saved or [runs.load(runs.newest())]))
+        saved = of_interpreters(options.runs)
+        show(interpreters.FORMATS[options.format](saved), options.format, saved)
         return OK
     if len(options.runs) > 1:
         raise Refusal(f"matrix: got {len(options.runs)} runs, needs one, or --by interpreter")
-    run = runs.load(options.runs[0] if options.runs else runs.newest())
+    (run,) = chosen(options.runs)
     if not run.ours:
         raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so it has no matrix")
-    print(matrix.FORMATS[options.format](run))
+    show(matrix.FORMATS[options.format](run), options.format, [run])
     return OK
 
 
@@ -156,7 +165,7 @@ def _limits(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from bench.views.report import write_report
 
-    written = write_report(runs.load_all(options.runs), options.output)
+    written = write_report(chosen(options.runs, most=REPORTED), options.output)
     print(f"{runs.one_line(written[0])}: open it in a browser ({len(written)} files)")
     return OK
 

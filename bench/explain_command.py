@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from bench.views import (
     interpreters,
     ladder,
     ladder_by,
+    matrix,
+    units,
 )
 
 
@@ -58,15 +62,49 @@ def add_commands(commands: Any) -> None:
     command.set_defaults(command=_boundary)
 
 
+def chosen(paths: Sequence[Path], most: int = 1) -> list[runs.Run]:
+    """The runs that are named, oldest first; without any the last of those that are saved. An older
+    one of these that cannot be used is said and left out. Raises BadRun."""
+    if paths:
+        return runs.load_all(paths)
+    *older, last = runs.saved(say=_say)[-most:]
+    newest = runs.load(last)
+    return [*(run for run in map(_usable, older) if run is not None), newest]
+
+
+def _usable(path: Path) -> runs.Run | None:
+    try:
+        return runs.load(path)
+    except runs.BadRun as error:
+        _say(f"{error}; left out")
+        return None
+
+
+def _say(line: str) -> None:
+    print(f"bench: {runs.one_line(line)}", file=sys.stderr)
+
+
+def show(view: str, form: str, shown: Sequence[runs.Run]) -> None:
+    """Print a view, and which runs it is of; JSON is for programs."""
+    if form == "json":
+        names = []
+    elif form == "md":
+        names = ["", *(f"{units.escaped(matrix.named(run))}  " for run in shown)]
+    else:
+        names = [runs.one_line(matrix.named(run)) for run in shown]
+    print("\n".join([view, *names]))
+
+
 def _ladder(options: argparse.Namespace) -> int:
     kernel, size = options.kernel, options.size
     if options.by is not None:
-        saved = _of_interpreters(options.runs)
-        print(ladder_by.FORMATS[options.format](ladder_by.tables(saved, kernel, size)))
-        return OK
-    saved = runs.load_all(options.runs)
-    found = [(run, one) for run in saved for one in ladder.ladders(run, kernel, size)]
-    print(ladder.FORMATS[options.format](found))
+        saved = of_interpreters(options.runs)
+        drawn = ladder_by.FORMATS[options.format](ladder_by.tables(saved, kernel, size))
+    else:
+        saved = chosen(options.runs)
+        found = [(run, one) for run in saved for one in ladder.ladders(run, kernel, size)]
+        drawn = ladder.FORMATS[options.format](found)
+    show(drawn, options.format, saved)
     return OK
 
 
@@ -74,22 +112,25 @@ def _account(options: argparse.Namespace) -> int:
     if options.by is not None:
         if options.kernel is not None:
             raise Refusal("account: --kernel does not go with --by interpreter, which has all")
-        print(account_by.FORMATS[options.format](_of_interpreters(options.runs)))
+        saved = of_interpreters(options.runs)
+        show(account_by.FORMATS[options.format](saved), options.format, saved)
         return OK
     if len(options.runs) > 1:
         raise Refusal(f"account: got {len(options.runs)} runs, needs one, or --by interpreter")
-    run = runs.load(options.runs[0] if options.runs else runs.newest())
-    print(account.FORMATS[options.format](run, account.accounts(run, options.kernel)))
+    (run,) = chosen(options.runs)
+    drawn = account.FORMATS[options.format](run, account.accounts(run, options.kernel))
+    show(drawn, options.format, [run])
     return OK
 
 
-def _of_interpreters(paths: list[Path]) -> list[runs.Run]:
+def of_interpreters(paths: Sequence[Path]) -> list[runs.Run]:
     """The runs, or those in the folders, that are named; the newest one otherwise."""
-    return [run for path in paths or [runs.newest()] for run in interpreters.load(path)]
+    return [run for path in paths for run in interpreters.load(path)] or chosen([])
 
 
 def _growth(options: argparse.Namespace) -> int:
-    run = merged(runs.load_all(options.runs))
+    saved = chosen(options.runs)
+    run = merged(saved)
     measured = list(dict.fromkeys(facts.kernel for _, facts in run.ours))
     if not measured:
         raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so nothing grows in it")
@@ -99,7 +140,7 @@ def _growth(options: argparse.Namespace) -> int:
                 f"--kernel: got {runs.one_line(kernel)}, needs one of {', '.join(measured)}"
             )
     if options.svg is None:
-        print(growth.FORMATS[options.format](run, options.kernel))
+        show(growth.FORMATS[options.format](run, options.kernel), options.format, saved)
     else:
         _draw_growth(run, options.kernel, options.svg)
     return OK
@@ -120,5 +161,6 @@ def _draw_growth(run: runs.Run, kernels: list[str], path: Path) -> None:
 
 
 def _boundary(options: argparse.Namespace) -> int:
-    print(boundary.FORMATS[options.format](merged(runs.load_all(options.runs))))
+    saved = chosen(options.runs)
+    show(boundary.FORMATS[options.format](merged(saved)), options.format, saved)
     return OK

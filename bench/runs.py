@@ -8,8 +8,13 @@ them too. What cannot be used of a file is left out and named, and the rest stan
 from __future__ import annotations
 
 import math
+import os
+import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,6 +60,7 @@ __all__ = [
     "one_line",
     "read_json",
     "read_text",
+    "saved",
     "when",
     "whole",
     "write_measured",
@@ -62,6 +68,11 @@ __all__ = [
 ]  # fmt: skip
 
 STORAGE = Path(".benchmarks")
+
+# How pytest-benchmark ends a file.
+_END = re.compile(rb'"datetime": ?"([^"]*)",\s*"version": ?"[^"]*"\s*}\s*$')
+_END_BYTES = 400
+_A_DAY = 86_400.0  # by which clocks and time zones may differ
 
 T = TypeVar("T")
 
@@ -97,13 +108,50 @@ OURS_OF_MACHINE = (
 
 
 def newest(storage: Path = STORAGE) -> Path:
-    """The newest saved run below `storage`."""
-    saved = sorted(storage.glob("**/*.json"), key=lambda p: (p.stat().st_mtime, p.name))
-    if not saved:
+    """The saved run below `storage` that was measured last. Raises BadRun."""
+    return saved(storage)[-1]
+
+
+def saved(storage: Path = STORAGE, say: Callable[[str], None] = lambda line: None) -> list[Path]:
+    """Every saved run below `storage`, the one that was measured last at the end. One whose moment
+    is still to come would be the last for ever: it stands before the others, and is told to `say`.
+    Raises BadRun."""
+    moments = {path: _moment(path) for path in storage.glob("**/*.json") if not path.is_dir()}
+    if not moments:
         raise BadRun(
             f"{storage}: no saved run; make one with: pytest --benchmark-only --benchmark-autosave"
         )
-    return saved[-1]
+    now = time.time() + _A_DAY
+    for path in sorted(path for path, moment in moments.items() if moment > now):
+        date = datetime.fromtimestamp(moments[path]).strftime("%Y-%m-%d")
+        say(f"{one_line(path)}: its date, {date}, lies in the future; not taken for the newest")
+
+    def place(path: Path) -> tuple[bool, float, int, Path]:
+        number = re.match(r"\d+", path.name)  # pytest-benchmark counts what it saves
+        return moments[path] <= now, moments[path], int(number[0]) if number else -1, path
+
+    return sorted(moments, key=place)
+
+
+def _moment(path: Path) -> float:
+    """When the run in a file was measured, in seconds since 1970. pytest-benchmark writes that at
+    the end of a file, so that not all of it has to be read; another's file is read whole. A broken
+    one goes by the date in its name, or its own."""
+    text = None
+    if path.is_file():
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _END_BYTES))
+            end = _END.search(file.read())
+        try:
+            content = {"datetime": end[1].decode()} if end else read_json(path, "JSON")
+            text = when(Checker(str(path)), content["datetime"])
+        except (BadRun, LookupError, TypeError, ValueError):
+            pass
+    named = re.search(r"_(\d{8}_\d{6})(?!\d)", path.name)
+    if text is None and named:
+        with suppress(ValueError):
+            text = datetime.strptime(f"{named[1]}+0000", "%Y%m%d_%H%M%S%z")
+    return text.timestamp() if text else path.lstat().st_mtime
 
 
 def load(path: Path) -> Run:

@@ -135,7 +135,6 @@ def _peer_notes(run: Run) -> list[str]:
 
 def machine_line(run: Run) -> str:
     """What the figures were measured on: CPU, interpreter, compiler."""
-    cpu = run.machine.get("cpu")
     tiers = run.machine.get("tiers")
     compilers = {
         str(info["compiler"])
@@ -143,7 +142,7 @@ def machine_line(run: Run) -> str:
         if isinstance(info, dict) and "compiler" in info
     }
     parts = [
-        str(cpu.get("brand_raw") or "unknown CPU") if isinstance(cpu, dict) else "unknown CPU",
+        _cpu(run),
         f"{run.machine.get('usable_cores') or '?'} cores",
         interpreter_label(run),
         *sorted(compilers),
@@ -151,6 +150,18 @@ def machine_line(run: Run) -> str:
     if run.when:
         parts.append(run.when.strftime("%Y-%m-%d"))
     return ", ".join(parts)
+
+
+def named(run: Run) -> str:
+    """Which run a view is of: "run: FILE, 2026-01-02 03:04, commit 0123456+, CPU, Python"."""
+    moment = run.when.strftime("%Y-%m-%d %H:%M") if run.when else "no date"
+    commit = f"commit {run.commit[:7]}{'+' * run.dirty}" if run.commit else "no commit"
+    return f"run: {', '.join([run.source, moment, commit, _cpu(run), interpreter_label(run)])}"
+
+
+def _cpu(run: Run) -> str:
+    cpu = run.machine.get("cpu")
+    return str(cpu.get("brand_raw") or "unknown CPU") if isinstance(cpu, dict) else "unknown CPU"
 
 
 def _variants(run: Run) -> list[str]:

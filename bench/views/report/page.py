@@ -87,7 +87,7 @@ def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
         sections=_by_section(drawn),
         left_out=charts.left_out(runs),
         other=[_other_cells(result) for result in newest.results if result.facts is None],
-        before=before.label if before else None,
+        before=f"{before.label} ({before.source})" if before else None,
         difference=other_machine(newest, before) if before else None,
         unused=unused(runs),
         changes=[_change_cells(c) for c in comparison.changes(before, newest)] if before else [],
@@ -107,6 +107,7 @@ def measured_on(run: Run) -> list[tuple[str, str]]:
     tiers = [_mapping(tier) for tier in _mapping(machine.get("tiers")).values()]
     compilers = dict.fromkeys(str(tier["compiler"]) for tier in tiers if tier.get("compiler"))
     facts = [
+        ("Run", run.source),
         ("CPU", cpu.get("brand_raw")),
         ("Cores used", machine.get("usable_cores") or cpu.get("count")),
         ("Python", interpreter_label(run)),
