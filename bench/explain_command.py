@@ -131,13 +131,13 @@ def of_interpreters(paths: Sequence[Path]) -> list[runs.Run]:
 def _growth(options: argparse.Namespace) -> int:
     saved = chosen(options.runs)
     run = merged(saved)
-    measured = list(dict.fromkeys(facts.kernel for _, facts in run.ours))
+    measured = run.by_kernel
     if not measured:
         raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so nothing grows in it")
     for kernel in options.kernel:
         if kernel not in measured:
             raise Refusal(
-                f"--kernel: got {runs.one_line(kernel)}, needs one of {', '.join(measured)}"
+                f"--kernel: got {runs.one_line(kernel)}, needs one of {units.listed(measured)}"
             )
     if options.svg is None:
         show(growth.FORMATS[options.format](run, options.kernel), options.format, saved)

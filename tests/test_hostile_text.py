@@ -27,6 +27,7 @@ from bench.views import (
     account,
     account_by,
     boundary,
+    documents,
     growth,
     interpreters,
     ladder,
@@ -270,6 +271,17 @@ def test_the_report_has_nothing_of_a_file_but_text(hostile: str, tmp_path: Path)
         return found
 
     assert tags(hostile_everywhere(hostile), "hostile") <= tags(small_run(), "plain")
+
+
+@pytest.mark.parametrize("hostile", [CONTROL, MARKUP], ids=["control", "markup"])
+def test_a_document_takes_nothing_but_text(hostile: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(hostile_everywhere(hostile)))
+    names = ("machine", "matrix", "limits")
+    blocks = [f"<!-- render: {name} run.json -->\n<!-- end -->" for name in names]
+    text = documents.rendered("\n\n".join(blocks), tmp_path / "page.md")
+    text = re.sub("<!-- .* -->", "", text)
+    assert_plain(text)
+    assert_inactive(text)
 
 
 def test_names_of_files_leave_in_one_plain_line(

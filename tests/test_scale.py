@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from bench import __main__ as command_line
 from bench import runs
 from bench.gate import saved
 from bench.runs import Run
@@ -161,6 +162,22 @@ def test_charts_of_many_others_show_what_moved_most() -> None:
     first, *_ = charts.other_trends([before, now])
     assert [options["title"] for _, options in first.raw_series][:2] == [names[298], names[299]]
     assert "(1 to 10 of 300)" in first.config.title
+
+
+def test_one_long_name_does_not_widen_a_table() -> None:
+    run = run_of([*MANY["kernels"](400), of("k" * 100_000, "py-loop", 9)])
+    assert len(matrix.as_text(run)) < 400_000
+
+
+@pytest.mark.parametrize("command", [["ladder", "--kernel"], ["growth", "--kernel"]])
+def test_of_many_names_a_message_lists_a_few(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_of(MANY["kernels"](400))
+    monkeypatch.setattr(runs, "load_all", lambda paths: [run])
+    assert command_line.main([*command, "none", "--", "run.json"]) == 2
+    error = capsys.readouterr().err
+    assert "k0, k1, " in error and "k19 and 80 more" in error
 
 
 def test_a_table_has_no_more_columns_than_it_can_show() -> None:

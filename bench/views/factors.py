@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bench.runs import BadRun, Facts, Result, Run, Rung
+from bench.views import units
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,9 @@ def ladder(run: Run, kernel: str, size: str | None = None) -> Ladder:
         known = kernels(run)
         if not known:
             raise BadRun(f"{run.source}: has no two rungs of a kernel at one size, so no ladder")
-        raise BadRun(f"{run.source}: has no ladder of {kernel!r}, has {', '.join(known)}")
+        raise BadRun(f"{run.source}: has no ladder of {kernel!r}, has {units.listed(known)}")
     if size is not None and size not in there:
-        has = ", ".join(there)
+        has = units.listed(there)
         raise BadRun(f"{run.source}: has no ladder of {kernel} at {size!r}, has {has}")
     chosen = there[0] if size is None else size
     found = {

@@ -174,7 +174,7 @@ def as_text(found: Found) -> str:
         header, lines = cells(one, run)
         lines = [list(map(one_line, line)) for line in lines]
         figures = [[line[0], *line[2:-2]] for line in lines]
-        drawn = _columns([[header[0], *header[2:-2]], *figures])
+        drawn = matrix.columns([[header[0], *header[2:-2]], *figures], texts=1)
         texts = ["changes: why", *(f"{line[1]}: {line[-2]}".rstrip(": ") for line in lines)]
         seen_lines = ["", *(line[-1] for line in lines)]
         rows = []
@@ -191,18 +191,6 @@ def _headings(found: Found) -> Callable[[Run, Ladder], str]:
     """The title, with the run where there are several."""
     several = len({run.source for run, _ in found}) > 1
     return lambda run, one: f"{run.source}: {title(one)}" if several else title(one)
-
-
-def _columns(rows: list[list[str]]) -> list[str]:
-    """Cells in columns: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if number == 0 else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
 
 
 def as_markdown(found: Found) -> str:

@@ -6,7 +6,7 @@ Built once as cells of text; terminal, Markdown and HTML only differ in how they
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -17,6 +17,7 @@ from bench.views import units
 
 UNSTABLE = "~"
 MOST_VARIANTS = 40  # columns of one table
+_WIDEST = 200  # characters
 
 
 @dataclass(frozen=True)
@@ -228,19 +229,23 @@ def text_table(
     keeps columns narrow."""
     words = [one_line(name).split()[::-1] if narrow else [one_line(name)] for name in header]
     above = list(zip_longest(*words, fillvalue=""))[::-1]
-    rows = [[one_line(cell) for cell in line] for line in cells]
-    widths = [max(map(cell_len, column)) for column in zip(*above, *rows, strict=True)]
+    lines = columns([*above, *([one_line(cell) for cell in line] for line in cells)], texts=2)
     # In ASCII: a terminal that cannot show a line's character would show none of it.
-    rule = ["-" * width for width in widths]
-    lines = ["  ".join(_padded(line, widths)).rstrip() for line in [*above, rule, *rows]]
-    return "\n".join([*lines, *map(one_line, below)])
+    rule = "-" * max(map(cell_len, lines[: len(above)]))
+    drawn = [*lines[: len(above)], rule, *lines[len(above) :]]
+    return "\n".join([*map(str.rstrip, drawn), *map(one_line, below)])
 
 
-def _padded(line: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    """Cells as wide as their columns: text to the left, figures to the right."""
-    for number, (cell, width) in enumerate(zip(line, widths, strict=True)):
-        space = " " * (width - cell_len(cell))
-        yield cell + space if number < 2 else space + cell
+def columns(rows: Sequence[Sequence[str]], texts: int) -> list[str]:
+    """A line for each row: the first columns are text, to the left, the others figures, to the
+    right. A cell beyond the widest sticks out: it must not widen all the others."""
+    widths = [min(max(map(cell_len, c)), _WIDEST) for c in zip(*rows, strict=True)]
+
+    def padded(number: int, cell: str) -> str:
+        space = " " * (widths[number] - cell_len(cell))
+        return cell + space if number < texts else space + cell
+
+    return ["  ".join(padded(*place) for place in enumerate(row)) for row in rows]
 
 
 def as_markdown(run: Run) -> str:
