@@ -23,7 +23,7 @@ from bench.views import gate as gate_view
 from bench.views.report import charts, write_report
 from tests.test_report import case, foreign
 
-FEW, MOST_TIMES = 240, 2.5
+FEW, MOST_TIMES = 160, 2.5
 Benchmarks = list[dict[str, Any]]
 
 
