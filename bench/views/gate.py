@@ -309,9 +309,10 @@ def _code(name: str) -> str:
     """A name as code: nothing in it is markup, mentions anybody, or ends a table's cell."""
     name = one_line(name)
     if any(character in name for character in "`|\\") or name != name.strip():
-        # What ends a code span or a cell cannot stand in one; as numbers it can.
-        shown = (c if c.isalnum() or c in " ./:-" else f"&#{ord(c)};" for c in name)
-        return f"<code>{''.join(shown)}</code>"
+        # What ends a code span or a cell cannot stand in one; as numbers it can. Bare addresses
+        # are links in HTML's code: see units.escaped.
+        shown = "".join(c if c.isalnum() or c in " /-" else f"&#{ord(c)};" for c in name)
+        return f"<code>{shown.replace('&#64;', '&#64;&#8203;')}</code>"
     return f"`{name}`"
 
 
