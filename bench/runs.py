@@ -137,21 +137,21 @@ def _moment(path: Path) -> float:
     """When the run in a file was measured, in seconds since 1970. pytest-benchmark writes that at
     the end of a file, so that not all of it has to be read; another's file is read whole. A broken
     one goes by the date in its name, or its own."""
-    text = None
+    said = None
     if path.is_file():
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _END_BYTES))
             end = _END.search(file.read())
         try:
             content = {"datetime": end[1].decode()} if end else read_json(path, "JSON")
-            text = when(Checker(str(path)), content["datetime"])
+            said = when(Checker(str(path)), content["datetime"])
         except (BadRun, LookupError, TypeError, ValueError):
             pass
     named = re.search(r"_(\d{8}_\d{6})(?!\d)", path.name)
-    if text is None and named:
+    if said is None and named:
         with suppress(ValueError):
-            text = datetime.strptime(f"{named[1]}+0000", "%Y%m%d_%H%M%S%z")
-    return text.timestamp() if text else path.lstat().st_mtime
+            said = datetime.strptime(f"{named[1]}+0000", "%Y%m%d_%H%M%S%z")
+    return said.timestamp() if said else path.lstat().st_mtime
 
 
 def load(path: Path) -> Run:
