@@ -122,7 +122,8 @@ def saved(storage: Path = STORAGE, say: Callable[[str], None] = lambda line: Non
             f"{storage}: no saved run; make one with: pytest --benchmark-only --benchmark-autosave"
         )
     now = time.time() + _A_DAY
-    for path in sorted(path for path, moment in moments.items() if moment > now):
+    late = sorted(path for path, moment in moments.items() if moment > now)
+    for path in late if len(late) < len(moments) else ():
         date = datetime.fromtimestamp(moments[path]).strftime("%Y-%m-%d")
         say(f"{one_line(path)}: its date, {date}, lies in the future; not taken for the newest")
 
@@ -138,15 +139,13 @@ def _moment(path: Path) -> float:
     the end of a file, so that not all of it has to be read; another's file is read whole. A broken
     one goes by the date in its name, or its own."""
     said = None
-    if path.is_file():
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _END_BYTES))
-            end = _END.search(file.read())
-        try:
+    with suppress(BadRun, OSError, LookupError, TypeError, ValueError):
+        if path.is_file():
+            with path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _END_BYTES))
+                end = _END.search(file.read())
             content = {"datetime": end[1].decode()} if end else read_json(path, "JSON")
             said = when(Checker(str(path)), content["datetime"])
-        except (BadRun, LookupError, TypeError, ValueError):
-            pass
     named = re.search(r"_(\d{8}_\d{6})(?!\d)", path.name)
     if said is None and named:
         with suppress(ValueError):

@@ -80,6 +80,19 @@ def test_what_stands_inside_the_run_is_not_its_moment() -> None:
         assert runs.newest() == newest
 
 
+@pytest.mark.parametrize("odd", ["missing", "folder", "fifo"])
+def test_what_is_no_file_is_no_run_but_keeps_its_place(odd: str) -> None:
+    newest = save("0001_a.json", "2024-01-03T00:00:00+00:00")
+    path = newest.with_name("0002_abc_20240102_000000.json")
+    if odd == "missing":
+        path.symlink_to("nowhere")
+    elif odd == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    assert runs.newest() == newest
+
+
 def test_equal_moments_go_by_the_number() -> None:
     same = "2024-01-03T00:00:00+00:00"
     newest = save("10000_a.json", same, age=1000)
@@ -99,7 +112,9 @@ def test_without_a_moment_the_name_says_it_and_then_the_file() -> None:
 
 def test_a_moment_to_come_is_said_and_not_the_newest(capsys: pytest.CaptureFixture[str]) -> None:
     future = save("0009_future.json", "2999-01-01T00:00:00+00:00", "9")
-    assert runs.newest() == future  # there is no other
+    assert command_line.main(["matrix", "--format", "json"]) == 0  # there is no other
+    out, error = capsys.readouterr()
+    assert json.loads(out)[0]["size"] == "9" and not error
     save("0001_a.json", "2024-01-03T00:00:00+00:00", "2")
     assert command_line.main(["matrix", "--format", "json"]) == 0
     out, error = capsys.readouterr()
