@@ -146,3 +146,16 @@ def test_a_tier_that_was_not_built_is_not_blamed_on_a_missing_script(
         f"tier avx2 is not built; {reason}\n",
         "tier avx2 needs AVX2 and FMA, which this CPU does not have\n",
     )
+
+
+def test_a_header_left_from_an_earlier_build_makes_no_checkout(
+    installed: Installed, tmp_path: Path
+) -> None:
+    """setuptools packs what lies in build/, whatever an older version has put there."""
+    if os.environ.get("INSTALLED"):
+        pytest.skip("adds a file")
+    shutil.copytree(installed.path, tmp_path / "wheel")
+    shutil.copy2(ROOT / "kernels_c/kernels.h", tmp_path / "wheel/kernels_c")
+    code = "import kernels_c; print(kernels_c.why_unavailable('scalar'))"
+    polluted = Installed(installed.python, str(tmp_path / "wheel"), installed.folder)
+    assert polluted.run("-c", code).stdout == "None\n"
