@@ -16,7 +16,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-RUN_FLAGS = $(if $(QUICK),--quick) $(if $(wildcard .benchmarks/*/*.json),--benchmark-compare)
+RUN_FLAGS = $(if $(QUICK),--baremetal-quick) $(if $(wildcard .benchmarks/*/*.json),--benchmark-compare)
 
 .PHONY: bench test gate interpreters package lint build clean
 
@@ -26,7 +26,7 @@ bench: build
 
 # Every test, and every benchmark case once: verified, untimed.
 test: build
-	$(BIN)/python -m pytest --benchmark-disable --quick
+	$(BIN)/python -m pytest --benchmark-disable --baremetal-quick
 
 gate: build
 	$(BIN)/python -m bench gate --base $(or $(BASE),HEAD) $(if $(QUICK),--quick)

@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.checking import BAD_INPUT, Refusal, require_writable
+from bench.checking import BAD_INPUT, Refusal
 from bench.exits import OK, exit_code, refuse
+from bench.writing import require_writable
 
 try:
     from bench import explain_command, gate_arguments, gate_command, peer_runs, runs

@@ -1,23 +1,16 @@
-"""Reading files that somebody else may have written: what is wrong is said in one line, and files
-are written whole or not at all."""
+"""Reading files that somebody else may have written: what is wrong is said in one line."""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
-import secrets
-import shutil
 import stat
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 _LARGEST = 1e30  # what a believable figure lies below
 # A saved run of 50,000 benchmarks has some 100 MB; with every round of a long one a few times that.
@@ -46,8 +39,11 @@ class NotComparable(Refusal):
 def one_line(text: object) -> str:
     """Whatever a file holds or is called, fit for a message: control characters and lone surrogates
     are spelled out."""
+    plain = str(text)
+    if plain.isprintable():
+        return plain
     return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text)
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in plain
     )
 
 
@@ -107,101 +103,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name, count in counts.items() if count > 1)
         raise ValueError(f"{twice[:60]!r} appears twice in one object")
     return found
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """An OSError from inside names this file: the system's own names none where the disk is full,
-    or a draft."""
-    try:
-        yield
-    except OSError as error:
-        error.filename, error.filename2 = str(path), None
-        raise
-
-
-def make_folder(path: Path) -> None:
-    """Raises OSError."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        there = next(part for part in (path, *path.parents) if part.exists())
-        raise NotADirectoryError(errno.ENOTDIR, "is no folder, needs one", str(there)) from None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises OSError, which names it."""
-    make_folder(path.parent)
-    with naming(path), draft_of(path) as file:
-        file.write(text)
-
-
-@contextmanager
-def draft_of(path: Path) -> Iterator[IO[str]]:
-    """A file beside `path` that takes its place, and its permissions, when the block ends well. Its
-    name is drawn, and it must be new: where others write too, none of theirs is written to."""
-    draft = path.with_name(f".{secrets.token_hex(8)}.new")
-    try:
-        with draft.open("x", encoding="utf-8", newline="") as file:
-            yield file
-        if path.exists():
-            shutil.copymode(path, draft)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def is_special(path: Path) -> bool:
-    """A pipe, a device: nothing that may be replaced, or can be read again."""
-    return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def require_writable(path: Path) -> None:
-    """What takes minutes to measure is to be written there, so it is tried before. Raises OSError,
-    which names the file, where it is a folder, a device or write-protected, or the disk is full."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a folder, needs the name of a file", str(path))
-    if is_special(path):
-        raise OSError(errno.EINVAL, "is no regular file, needs the name of a file", str(path))
-    make_folder(path.parent)
-    with naming(path):
-        if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        with tempfile.TemporaryFile(dir=path.parent) as file:
-            file.write(bytes(4096))
-
-
-def write_or_keep(path: Path, text: str) -> tuple[Path, str | None]:
-    """write_whole(), for what took minutes to measure: where that fails, some other file gets it.
-    Returns where the text is and, if that is another file, why. Raises OSError where no folder
-    takes it."""
-    try:
-        if is_special(path):
-            path.write_text(text, encoding="utf-8")
-        else:
-            write_whole(path, text)
-        return path, None
-    except OSError as error:
-        for folder in (None, ".", "/dev/shm"):  # None: the one for temporary files
-            try:
-                number, name = tempfile.mkstemp(".json", f"{path.stem[:100]}-", folder)
-            except OSError:
-                continue
-            try:
-                with open(number, "w", encoding="utf-8") as file:
-                    file.write(text)
-                return Path(name).resolve(), error.strerror or str(error)
-            except OSError:
-                os.unlink(name)
-        raise
-
-
-def write_measured(path: Path, text: str) -> None:
-    """write_or_keep(), which raises OSError, too, where some other file has the text: it says
-    which."""
-    kept, reason = write_or_keep(path, text)
-    if reason is not None:
-        raise OSError(errno.EIO, f"{reason}; what was measured is in {kept}", str(path))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import runs
+from bench import runs, storage
 from bench.checking import Refusal
 from bench.comparable import merged
 from bench.exits import OK
@@ -23,6 +23,9 @@ from bench.views import (
     matrix,
     units,
 )
+from bench.writing import write_whole
+
+_MOST_SAID = 5  # of what is left out of a run
 
 
 def add_commands(commands: Any) -> None:
@@ -66,10 +69,10 @@ def chosen(paths: Sequence[Path], most: int = 1) -> list[runs.Run]:
     """The runs that are named, oldest first; without any the last of those that are saved. An older
     one of these that cannot be used is said and left out. Raises BadRun."""
     if paths:
-        return runs.load_all(paths)
-    *older, last = runs.saved(say=_say)[-most:]
+        return _told(runs.load_all(paths))
+    *older, last = storage.saved(say=_say)[-most:]
     newest = runs.load(last)
-    return [*(run for run in map(_usable, older) if run is not None), newest]
+    return _told([*(run for run in map(_usable, older) if run is not None), newest])
 
 
 def _usable(path: Path) -> runs.Run | None:
@@ -78,6 +81,16 @@ def _usable(path: Path) -> runs.Run | None:
     except runs.BadRun as error:
         _say(f"{error}; left out")
         return None
+
+
+def _told(found: list[runs.Run]) -> list[runs.Run]:
+    """The same runs; what had to be left out of them is said."""
+    for run in found:
+        for line in run.left_out[:_MOST_SAID]:
+            _say(f"{line}; left out")
+        if len(run.left_out) > _MOST_SAID:
+            _say(f"{run.source}: {len(run.left_out) - _MOST_SAID} more left out")
+    return found
 
 
 def _say(line: str) -> None:
@@ -125,7 +138,7 @@ def _account(options: argparse.Namespace) -> int:
 
 def of_interpreters(paths: Sequence[Path]) -> list[runs.Run]:
     """The runs, or those in the folders, that are named; the newest one otherwise."""
-    return [run for path in paths for run in interpreters.load(path)] or chosen([])
+    return _told([run for path in paths for run in interpreters.load(path)]) or chosen([])
 
 
 def _growth(options: argparse.Namespace) -> int:
@@ -156,7 +169,7 @@ def _draw_growth(run: runs.Run, kernels: list[str], path: Path) -> None:
     drawn = growth_chart(run, kernels[0])
     if drawn is None:
         raise Refusal(f"{run.source}: has {kernels[0]} at one size only, a chart needs two")
-    runs.write_whole(path, drawn)
+    write_whole(path, drawn)
     print(runs.one_line(path))
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench import checkout, gate_arguments, gate_runs
-from bench.checking import NOT_COMPARABLE, draft_of, naming, one_line
+from bench.checking import NOT_COMPARABLE, one_line, read_text
 from bench.gate_runs import Gate
+from bench.writing import draft_of, naming, write_whole
 
 
 def run(options: argparse.Namespace) -> int:
@@ -95,8 +96,7 @@ def _saved_gate(options: argparse.Namespace) -> Gate:
 def _keep_as_baseline(gate: Gate, options: argparse.Namespace) -> None:
     """A regression must never become what the next run is held to."""
     if gate.exit_code == 0:
-        text = options.runs[-1].read_text(encoding="utf-8")
-        gate_runs.write_whole(options.baseline, text)
+        write_whole(options.baseline, read_text(options.runs[-1], "the head"))
         print(f"saved: {one_line(options.baseline)}", file=sys.stderr)
     else:
         name = one_line(options.baseline)

@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bench.runs import BadRun, Checker, one_line, read_json, when, write_whole
+from bench.runs import BadRun, Checker, one_line, read_json, when
+from bench.writing import write_whole
 
 FORMAT, VERSION = "baremetal-ml gate", 1
 
@@ -201,5 +202,5 @@ def _one_of(check: Checker, value: Any, where: str, known: Sequence[str]) -> str
 
 
 __all__ = [
-    "BadRun", "Gate", "Judged", "Unjudged", "as_json", "from_json", "load", "save", "write_whole",
+    "BadRun", "Gate", "Judged", "Unjudged", "as_json", "from_json", "load", "save",
 ]  # fmt: skip

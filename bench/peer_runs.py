@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.runs import BadRun, Checker, one_line, read_json, when, write_measured
+from bench.runs import BadRun, Checker, one_line, read_json, when
+from bench.writing import write_measured
 
 STORAGE = Path(".peers")
 FORMAT, VERSION = "baremetal-ml peers", 1

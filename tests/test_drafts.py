@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import checking
+from bench import writing
 
 
 def test_nobody_can_foresee_the_name_of_a_draft(tmp_path: Path) -> None:
     path, names = tmp_path / "x.json", set()
     for _ in range(3):
-        with checking.draft_of(path) as draft:
+        with writing.draft_of(path) as draft:
             names.add(draft.name)
     assert len(names) == 3
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
@@ -25,7 +25,7 @@ def test_a_link_in_the_place_of_a_draft_is_not_followed(pattern: str, tmp_path: 
     victim, path = tmp_path / "victim", tmp_path / "x.json"
     victim.write_text("precious")
     (tmp_path / pattern.format(name=path.name, pid=os.getpid())).symlink_to(victim)
-    checking.write_whole(path, "text")
+    writing.write_whole(path, "text")
     assert (path.read_text(), victim.read_text()) == ("text", "precious")
 
 
@@ -33,10 +33,10 @@ def test_a_draft_has_the_permissions_of_what_it_replaces(tmp_path: Path) -> None
     path = tmp_path / "x"
     before = os.umask(0o027)
     try:
-        checking.write_whole(path, "new")
+        writing.write_whole(path, "new")
         assert path.stat().st_mode & 0o777 == 0o640
         path.chmod(0o604)
-        checking.write_whole(path, "again\r\n")
+        writing.write_whole(path, "again\r\n")
         assert path.stat().st_mode & 0o777 == 0o604
     finally:
         os.umask(before)
@@ -46,7 +46,7 @@ def test_a_draft_has_the_permissions_of_what_it_replaces(tmp_path: Path) -> None
 def test_a_draft_that_fails_leaves_what_there_was(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text("earlier")
-    with pytest.raises(ZeroDivisionError), checking.draft_of(path) as draft:
+    with pytest.raises(ZeroDivisionError), writing.draft_of(path) as draft:
         draft.write("half")
         raise ZeroDivisionError
     assert path.read_text() == "earlier"

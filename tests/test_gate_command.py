@@ -87,7 +87,7 @@ BAD_ARGUMENTS: list[tuple[list[str], str]] = [
     (["--base", "HEAD", "-o", "/dev/null"], "/dev/null: is no regular file"),
     (["--base", "HEAD", "--record", "/dev/full"], "/dev/full: is no regular file"),
     (["--selfcheck", "--ledger", "{tmp}/file"], "{tmp}/file, line 1: is not JSON"),
-    (["--selfcheck", "--ledger", "{tmp}/folder"], "{tmp}/folder: Is a directory"),
+    (["--selfcheck", "--ledger", "{tmp}/folder"], "{tmp}/folder: cannot be read (Is a directory)"),
     (["--selfcheck", "--ledger", "{tmp}/0.json"], "{tmp}/0.json, line 1: format is nothing"),
     (["--from", "{tmp}/none"], "{tmp}/none: cannot be read (No such file or directory)"),
     (["--from", "{tmp}/folder"], "{tmp}/folder: cannot be read (Is a directory)"),

@@ -36,7 +36,7 @@ def ours(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", files("bench/views"), ids=str)
 def test_views_read_saved_runs_and_nothing_else(path: Path) -> None:
     doors = ("runs", "peer_runs", "gate_runs", "gate_ledger", "operation_runs", "boundary_runs",
-             "comparable")  # fmt: skip
+             "comparable", "writing")  # fmt: skip
     saved = tuple(f"bench.{door}" for door in doors)
     allowed = (*saved, "bench.views")
     assert all(name == "bench" or name.startswith(allowed) for name in ours(path))
@@ -69,10 +69,11 @@ def test_the_python_side_is_standard_library_only(path: Path) -> None:
 def test_runs_imports_nothing_of_ours() -> None:
     parts = ("bench.checking", "bench.schema")
     assert all(m == "bench" or m.startswith(parts) for m in ours(ROOT / "bench/runs.py"))
-    for name in ("checking", "schema"):
+    for name in ("checking", "schema", "writing"):
         assert ours(ROOT / f"bench/{name}.py") == set()
     for name in ("peer_runs", "gate_runs", "boundary_runs"):
-        assert all(m.startswith("bench.runs") for m in ours(ROOT / f"bench/{name}.py"))
+        doors = ("bench.runs", "bench.writing")
+        assert all(m.startswith(doors) for m in ours(ROOT / f"bench/{name}.py"))
 
 
 def test_conftest_imports_nothing_compiled_at_the_top() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command_line
-from bench import runs
+from bench import runs, storage
 from tests.altered import altered
 from tests.test_hostile_text import small_run
 from tests.test_runs import GOOD
@@ -47,11 +47,11 @@ def test_the_newest_is_by_the_moment_inside_and_not_by_the_file(indent: int | No
     newest = save("0001_a.json", "2024-01-03T00:00:00+00:00", age=1000)
     save("0002_b.json", "2024-01-02T23:00:00-00:30")
     old = save("0003_c.json", "2024-01-02T00:00:00")
-    assert runs.newest() == newest
+    assert storage.newest() == newest
     os.utime(old)  # touched, copied, checked out
     newest.write_text(json.dumps(json.loads(newest.read_text()), indent=indent) + "\n")
     os.utime(newest, (0, 0))
-    assert runs.newest() == newest
+    assert storage.newest() == newest
 
 
 def test_only_a_run_of_another_writer_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,12 +63,12 @@ def test_only_a_run_of_another_writer_is_read_whole(monkeypatch: pytest.MonkeyPa
         read.append(path)
         return real(path, needs)
 
-    monkeypatch.setattr(runs, "read_json", reading)
+    monkeypatch.setattr(storage, "read_json", reading)
     for day in range(1, 29):
         save(f"{day:04}_a.json", f"2024-01-{day:02}T00:00:00+00:00")
     other = {"datetime": "2024-02-01T00:00:00", **altered(GOOD, "datetime", ...)}
     newest = save("0000_other.json", None, content=json.dumps(other), age=1000)
-    assert runs.newest() == newest and read == [newest]
+    assert storage.newest() == newest and read == [newest]
 
 
 def test_what_stands_inside_the_run_is_not_its_moment() -> None:
@@ -77,7 +77,7 @@ def test_what_stands_inside_the_run_is_not_its_moment() -> None:
     for last in (moment, {"id": json.dumps(moment)}, {"id": json.dumps(json.dumps(moment))}):
         save("0003_decoy.json", None, content=json.dumps(decoy | {"commit_info": last}))
         newest = save("0002_b.json", "2024-02-02T00:00:00+00:00", age=1000)
-        assert runs.newest() == newest
+        assert storage.newest() == newest
 
 
 @pytest.mark.parametrize("odd", ["missing", "folder", "fifo"])
@@ -90,24 +90,24 @@ def test_what_is_no_file_is_no_run_but_keeps_its_place(odd: str) -> None:
         path.mkdir()
     else:
         os.mkfifo(path)
-    assert runs.newest() == newest
+    assert storage.newest() == newest
 
 
 def test_equal_moments_go_by_the_number() -> None:
     same = "2024-01-03T00:00:00+00:00"
     newest = save("10000_a.json", same, age=1000)
     save("9999_b.json", same)
-    assert runs.newest() == newest
+    assert storage.newest() == newest
 
 
 def test_without_a_moment_the_name_says_it_and_then_the_file() -> None:
     save("0001_abc_20240103_000000.json", None)
     newest = save("0002_abc_20240104_000000_uncommited-changes.json", None, age=1000)
-    assert runs.newest() == newest
+    assert storage.newest() == newest
     plain = save("0003_plain.json", None)
-    assert runs.newest() == plain
+    assert storage.newest() == plain
     os.utime(plain, (0, 0))
-    assert runs.newest() == newest
+    assert storage.newest() == newest
 
 
 def test_a_moment_to_come_is_said_and_not_the_newest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command_line
-from bench import peer_runs, runs
+from bench import peer_runs, runs, storage
 from bench.measure.peers import compare
 from bench.views import matrix
 from bench.views import peers as view
@@ -187,7 +187,7 @@ def test_the_default_place_is_not_where_benchmark_runs_are_looked_for(
     path = peer_runs.save(GOOD)
     assert path == Path(".peers/2026-01-02T03-04-05.json")
     with pytest.raises(runs.BadRun):
-        runs.newest()
+        storage.newest()
 
 
 def test_writer_and_reader_name_the_same_format() -> None:

@@ -16,13 +16,13 @@ from bench import checking, gate_ledger, gate_runs, peer_runs, runs
 from bench.schema import MARK
 from bench.views import documents, matrix
 from tests.altered import altered
-from tests.stats import stats
+from tests.stats import MACHINE, OPTIONS, stats
 
 GOOD: dict[str, Any] = {
     "datetime": "2026-01-02T03:04:05+00:00",
     "commit_info": {"id": "0123456789abcdef", "dirty": True},
     "machine_info": {
-        "cpu": {"brand_raw": "A CPU"},
+        **MACHINE,
         "limits": [
             {
                 "name": "copy",
@@ -39,6 +39,7 @@ GOOD: dict[str, Any] = {
         {
             "fullname": "test_bench_relu.py::test_relu[c-avx2-100]",
             "group": "relu_f32 100",
+            "options": OPTIONS,
             "stats": stats(1e-7, median=2e-7, mean=2e-7, max=3e-7, iqr=1e-8, rounds=7),
             "extra_info": {
                 **MARK,

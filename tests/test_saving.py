@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from bench import checking, runs
+from bench import runs, writing
 from bench.__main__ import main
-from bench.checking import require_writable, write_measured, write_or_keep
 from bench.measure.saving import readable
+from bench.writing import require_writable, write_measured, write_or_keep
 from tests.checkout import Checkout
 
 FEW = ("--benchmark-only", "--benchmark-max-time=0.01", "-k", "100] and c-scalar or odd")
@@ -43,8 +43,8 @@ ODD = r"""
 import pytest
 
 @pytest.mark.parametrize("extra", [
-    {"x": float("nan")}, {"x": object()}, {1: 2, "1": 3},
-], ids=["nan", "object", "twice"])
+    {"x": float("nan")}, {"x": object()}, {1: 2, "1": 3}, {"kernel": "mine", "operation": 5},
+], ids=["nan", "object", "twice", "names-like-ours"])
 def test_odd(benchmark, extra):
     benchmark.extra_info.update(extra)
     benchmark(sum, range(10))
@@ -109,7 +109,7 @@ def test_what_is_written_is_read(checkout: Checkout) -> None:
         loaded = runs.load(file)
         assert len(loaded.results) == len(checkout.json(str(file))["benchmarks"])
         assert [facts.variant for _, facts in loaded.ours] == ["c-scalar"]
-        assert sum("test_odd[" in result.fullname for result in loaded.results) == 3
+        assert sum("test_odd[" in result.fullname for result in loaded.results) == 4
         # What takes long was added to both.
         assert "call" in {limit.name for limit in loaded.limits}
 
@@ -178,7 +178,7 @@ def test_a_full_disk_is_found_before_and_named(full_disk: Path, tmp_path: Path) 
         require_writable(path)
     assert raised.value.filename == str(path)
     with pytest.raises(OSError, match="No space left") as raised:
-        checking.write_whole(path, "x" * 10_000)
+        writing.write_whole(path, "x" * 10_000)
     assert raised.value.filename == str(path)
     assert [file.name for file in full_disk.iterdir()] == ["filling"]
 

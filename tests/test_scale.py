@@ -16,6 +16,7 @@ import pytest
 
 from bench import __main__ as command_line
 from bench import runs
+from bench.comparable import merged
 from bench.gate import saved
 from bench.runs import Run
 from bench.views import boundary, growth, interpreters, ladder, ladder_by, limits, matrix
@@ -98,7 +99,7 @@ def views(make: Callable[[int], Benchmarks], n: int, folder: Path) -> Iterator[t
         )
         yield f"matrix by {form}", lambda form=form: interpreters.FORMATS[form]([run, other])
     yield "limits", lambda: limits.as_markdown(run.limits)
-    yield "merged", lambda: runs.merged([run, other])
+    yield "merged", lambda: merged([run, other])
     yield "report", lambda: write_report([run, other], folder)
     renamed = [{**b, "fullname": Name(f"t.py::new{i}")} for i, b in enumerate(benchmarks)]
     moved = [{**b, "fullname": Name(f"new/{b['fullname']}")} for b in benchmarks]

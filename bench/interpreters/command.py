@@ -15,10 +15,11 @@ from rich.status import Status
 from rich.text import Text
 
 from bench import checkout, runs
-from bench.checking import Refusal, naming
+from bench.checking import Refusal
 from bench.exits import OK
 from bench.interpreters import running
 from bench.interpreters.discovery import Interpreter, Setting, Skipped, find
+from bench.writing import naming
 
 WORK = Path(".venv-interpreters")
 # Not pytest-benchmark's storage, whose newest run is what others are compared with.

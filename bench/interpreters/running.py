@@ -21,6 +21,7 @@ from typing import Any
 
 from bench import registry, runs
 from bench.interpreters.discovery import Interpreter, Setting, clean_environment
+from bench.writing import write_measured, write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTROL = "c-scalar"  # compiled alike for all of them: what it differs by, the machine does
@@ -101,7 +102,7 @@ class Workshop:
         )
         pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         self._run([str(self.python), *pip, *wanted], "the packages were not installed", _pip_error)
-        runs.write_whole(stamp, content)
+        write_whole(stamp, content)
 
     def _run(
         self,
@@ -175,7 +176,7 @@ def copy_checkout(target: Path) -> None:
 def save(content: dict[str, Any], name: str, folder: Path) -> Path:
     """FOLDER/NAME.json, on one line, which makes a third of the size."""
     path = folder / f"{name}.json"
-    runs.write_measured(path, json.dumps(content, separators=(",", ":")) + "\n")
+    write_measured(path, json.dumps(content, separators=(",", ":")) + "\n")
     return path
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import runs
-from bench.checking import is_special, require_writable, write_or_keep
+from bench.writing import is_special, require_writable, write_or_keep
 
 Run = dict[str, Any]  # as pytest-benchmark's JSON
 # What a kernel's, an operation's and a crossing's extra_info tell them apart by.

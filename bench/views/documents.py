@@ -38,6 +38,7 @@ from bench.views import (
     selfcheck,
     units,
 )
+from bench.writing import write_whole
 
 
 def _run(path: Path) -> Run:
@@ -108,7 +109,7 @@ def render(path: Path, check: bool = False) -> bool:
     if fresh == text:
         return False
     if not check:
-        runs.write_whole(path, fresh)
+        write_whole(path, fresh)
     return True
 
 
