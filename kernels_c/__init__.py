@@ -65,8 +65,8 @@ class TierUnavailable(RuntimeError):
 
 
 class TierStale(TierUnavailable):
-    """The tier was built from other sources than those on disk: its figures would be of a kernel
-    that no longer exists. Rebuilding is all it takes."""
+    """The tier was built from other sources than those on disk, so its figures would be of a kernel
+    that no longer exists; or its module is damaged. Rebuilding is all it takes."""
 
 
 def checkout() -> Path | None:
@@ -135,9 +135,9 @@ def _import_module(name: str) -> Any:
         raise TierUnavailable(f"tier {name} is not built; {_remedy()}")
     try:
         damage = why_damaged(file)
-        if damage is None:
-            return importlib.import_module(spec.name)
-        reason = f"tier {name} is damaged: {damage}; {_remedy()}"
+        if damage is not None:
+            raise TierStale(f"tier {name} is damaged: {damage}; {_remedy()}")
+        return importlib.import_module(spec.name)
     except (ImportError, OSError) as error:
         reason = f"tier {name} does not load ({error}); {_remedy(' --force')}"
     raise TierUnavailable(reason) from None
