@@ -200,7 +200,16 @@ CPP_FILES = sorted((ROOT / "kernels_c").rglob("*.cpp")) + sorted((ROOT / "kernel
 # The C library, the compiler's own headers, and of C++ what threads and templates need, but no
 # containers.
 CPP_HEADERS = {"cmath", "cpuid.h", "immintrin.h", "omp.h", "pthread.h", "sys/mman.h"}
-CPP_HEADERS |= {"sched.h", "signal.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "time.h"}
+CPP_HEADERS |= {
+    "sched.h",
+    "signal.h",
+    "stddef.h",
+    "stdint.h",
+    "stdio.h",
+    "stdlib.h",
+    "string.h",
+    "time.h",
+}
 CPP_HEADERS |= {"atomic", "condition_variable", "mutex", "new", "thread", "type_traits", "utility"}
 
 

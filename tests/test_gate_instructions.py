@@ -19,7 +19,15 @@ from checkout import ROOT, Checkout
 import kernels_c
 from bench import registry
 from bench.gate import counts, instructions
-from bench.gate.instructions import Case, Count, Counts, counted_shape, judge, judge_counts
+from bench.gate.instructions import (
+    WHIM_OF_TESTS,
+    Case,
+    Count,
+    Counts,
+    counted_shape,
+    judge,
+    judge_counts,
+)
 from bench.gate.instructions_side import NotHere, Side
 from bench.gate.pairs import Pair
 from bench.gate_runs import (
@@ -302,6 +310,25 @@ def test_verdicts(head: tuple[int, ...], verdict: str, improved: bool) -> None:
     assert isinstance(result, Judged)
     assert (result.verdict, result.improved) == (verdict, improved)
     assert result.base == 10_000
+
+
+@pytest.mark.parametrize(
+    ("head", "verdict", "improved"),
+    [
+        (41_190, PASS, False),
+        (41_260, REGRESSED, False),
+        (40_810, PASS, False),
+        (40_700, PASS, True),
+    ],
+)
+def test_what_a_tests_call_takes_more_in_one_process_is_no_change(
+    head: int, verdict: str, improved: bool
+) -> None:
+    base, other = ([Count(float(n), "")] * 2 for n in (41_000, head))
+    result = judge_counts("x", base, other, whim=WHIM_OF_TESTS)
+    assert isinstance(result, Judged)
+    assert (result.verdict, result.improved) == (verdict, improved)
+    assert result.detectable == WHIM_OF_TESTS / 41_000
 
 
 @pytest.mark.parametrize(
