@@ -30,9 +30,9 @@ THRESHOLD = 0.003
 # builds of the same code were within 0.012 % of each other.
 AGREEMENT = 0.001
 _WHIM = 5.0
-# The same for a whole test's call, which runs through many of the interpreter's functions: its caches
-# go by addresses, so a process has so many instructions more in each call, and another has not. 59
-# of 41,000 were seen in two dozen counts of one test, and 120 and more between two sides.
+# The same for a whole test's call, which runs through many of the interpreter's functions: its
+# caches go by addresses, so one process has so many more instructions in each call, and another has
+# not. 59 of 41,000 were seen in two dozen counts of one test, and 123 or more between two sides.
 WHIM_OF_TESTS = 200.0
 
 # The largest call that is counted; larger shapes are counted at a smaller one. Python needs as many
