@@ -285,6 +285,24 @@ def test_what_is_odd_is_left_out_and_named_and_the_rest_is_used(path: str, value
         runs.whole(run)
 
 
+@pytest.mark.parametrize("command", ["matrix", "growth", "report"])
+def test_a_view_says_what_it_leaves_out(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, more = tmp_path / "run.json", []
+    content = altered(GOOD, "machine_info.limits.0.cores", -1)
+    content["benchmarks"] += [foreign(f"t{n}", min=0.0) for n in range(9)]
+    path.write_text(json.dumps(content))
+    if command == "report":
+        more = ["-o", str(tmp_path / "out")]
+    assert command_line.main([command, str(path), *more]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == (
+        f"bench: {path}: t0: min is 0.0, needs a number from 1e-12 to 1e+09; left out"
+    )
+    assert len(lines) == 6 and lines[-1] == f"bench: {path}: 5 more left out"
+
+
 @pytest.mark.parametrize(
     "name",
     ["t.py::t[\xa0]", "t.py::t[\U0001f469\u200d\U0001f4bb]", "t.py::t[\ud800]", "t\n\x1b[2J"],
