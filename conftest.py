@@ -94,6 +94,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # A single call of a slow loop does not say how it repeats; an explanation wants to know.
     slow = (2 if _option(config, "explain") else 1) * SLOW_SECONDS
     config.stash[_SESSION] = Session(cap, _option(config, "peer-threads", 1), slow)
+    config.pluginmanager.register(Watch())
+    _refuse_unreadable(_compared(config))
     config.addinivalue_line(
         "markers", "interpreter: times the interpreter and no code of ours; the gate leaves it out"
     )
@@ -103,9 +105,30 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+def _compared(config: pytest.Config) -> Path | None:
+    """The file that --benchmark-compare names; None where it is a pattern for the storage's."""
+    name = config.getoption("benchmark_compare")
+    path = Path(name) if isinstance(name, str) else Path()
+    return path if path.is_file() or path.is_absolute() or len(path.parts) > 2 else None
+
+
+def _refuse_unreadable(compared: Path | None) -> None:
+    """pytest-benchmark would end in a traceback, or measure and compare with nothing."""
+    from bench import runs
+
+    try:
+        if compared is not None:
+            runs.load(compared)
+    except runs.BadRun as reason:
+        pytest.exit(f"--benchmark-compare: {reason}", returncode=2)
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Refuse options that would make a figure something else than it is said to be."""
-    options = session.config._benchmarksession.options  # type: ignore[attr-defined]
+    from bench.checking import read_json
+
+    benchmarks = session.config._benchmarksession  # type: ignore[attr-defined]
+    options = benchmarks.options
     if float(options["max_time"]) <= 0:
         raise pytest.UsageError("--benchmark-max-time: needs more than 0 seconds")
     if options["timer"].target is not time.perf_counter:
@@ -118,7 +141,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         reason = peers.why_not_installed()
         if reason is not None:
             pytest.exit(reason, returncode=2)
-    if not (session.config._benchmarksession.disabled or session.config.option.collectonly):
+    compared = _compared(session.config)
+    if compared is not None and not benchmarks.compared_mapping:
+        # pytest-benchmark stops at a byte-order mark, or at a benchmark without statistics.
+        benchmarks.storage._cache[compared] = read_json(compared, "pytest-benchmark JSON")
+        benchmarks.handle_loading()
+    if not (benchmarks.disabled or session.config.option.collectonly):
         try:
             _saving(session.config).begin()
         except OSError as error:
@@ -289,21 +317,24 @@ def pytest_benchmark_update_json(config: Any, benchmarks: Any, output_json: dict
     config.stash[_SESSION].add_figures(output_json)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    is_benchmark = "benchmark" in getattr(item, "fixturenames", ())
-    _saving(item.config).whole.begin(item.name if is_benchmark else "")
+class Watch:
+    """Which benchmarks have come to their end. A plugin of its own: hooks of a conftest.py are not
+    called for tests outside its folder, whose benchmarks are recorded all the same."""
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        is_benchmark = "benchmark" in getattr(item, "fixturenames", ())
+        _saving(item.config).whole.begin(item.name if is_benchmark else "")
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """An interruption makes no report: what has not come to an end is no longer there when it is
-    saved."""
-    whole = _saving(item.config).whole
-    if call.excinfo is not None:
-        whole.take_back()
-    elif call.when == "teardown":
-        whole.end()
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """An interruption makes no report: what has not come to an end is no longer there when it
+        is saved."""
+        whole = _saving(item.config).whole
+        if call.excinfo is not None:
+            whole.take_back()
+        elif call.when == "teardown":
+            whole.end()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

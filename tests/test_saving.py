@@ -44,7 +44,9 @@ import pytest
 
 @pytest.mark.parametrize("extra", [
     {"x": float("nan")}, {"x": object()}, {1: 2, "1": 3}, {"kernel": "mine", "operation": 5},
-], ids=["nan", "object", "twice", "names-like-ours"])
+    {"kernel": "mine", "variant": "v", "side": "left", "size": 3},
+    {"crossing": "x", "binding": [], "elements": "many"},
+], ids=["nan", "object", "twice", "names-like-ours", "kernel", "crossing"])
 def test_odd(benchmark, extra):
     benchmark.extra_info.update(extra)
     benchmark(sum, range(10))
@@ -109,9 +111,23 @@ def test_what_is_written_is_read(checkout: Checkout) -> None:
         loaded = runs.load(file)
         assert len(loaded.results) == len(checkout.json(str(file))["benchmarks"])
         assert [facts.variant for _, facts in loaded.ours] == ["c-scalar"]
-        assert sum("test_odd[" in result.fullname for result in loaded.results) == 4
+        assert sum("test_odd[" in result.fullname for result in loaded.results) == 6
         # What takes long was added to both.
         assert "call" in {limit.name for limit in loaded.limits}
+
+
+def test_benchmarks_from_outside_the_checkout_are_saved_too(checkout: Checkout) -> None:
+    outside = checkout.folder.parent / "outside"
+    outside.mkdir()
+    theirs = f"{ODD}\ndef test_odd_end(benchmark):\n    benchmark(lambda: 1 / 0)\n"
+    (outside / "test_theirs.py").write_text(theirs, encoding="utf-8")
+    checkout.pytest(
+        "test_bench_relu.py", str(outside), "--benchmark-only", "--benchmark-max-time=0.01",
+        "-k", "100] and c-scalar or odd[ or odd_end", "--benchmark-json=both.json",
+    )  # fmt: skip
+    found = runs.load(checkout.folder / "both.json").results
+    assert len([result for result in found if "test_odd[" in result.fullname]) == 6
+    assert len(found) == 7
 
 
 def test_a_target_that_cannot_be_written_is_found_before_the_first_case(

@@ -98,12 +98,23 @@ def test_what_nothing_can_be_compared_with_is_refused(kind: str) -> None:
     assert str(refused.value).startswith("that run: ")
 
 
-def test_it_is_refused_before_anything_is_measured(shared: Checkout) -> None:
-    (shared.folder / "strange.json").write_text(json.dumps(STRANGE_RUNS["machine"]))
-    ended = shared.pytest(*SHORT, "-k", "relu and 100]", "--benchmark-compare=strange.json")
+REFUSED = {
+    json.dumps(STRANGE_RUNS["machine"]): "x: min is nothing, needs a number",
+    json.dumps([STRANGE_RUNS["machine"]]): "the file is [",
+    "{": "is not JSON",
+    "": "cannot be read (No such file or directory)",
+}
+
+
+@pytest.mark.parametrize("content", REFUSED)
+def test_it_is_refused_before_anything_is_measured(content: str, shared: Checkout) -> None:
+    path = shared.folder / ("strange.json" if content else "missing.json")
+    if content:
+        path.write_text(content)
+    ended = shared.pytest(*SHORT, "-k", "relu and 100]", f"--benchmark-compare={path}")
     said = ended.stdout + ended.stderr
     assert ended.returncode == 2, said
-    assert "strange.json: x: min is nothing, needs a number" in said
+    assert f"{path}: {REFUSED[content]}" in said
     assert "INTERNALERROR" not in said and "Traceback" not in said and "passed" not in said
 
 
@@ -112,9 +123,9 @@ def test_what_can_be_used_of_a_run_is_compared_with(shared: Checkout) -> None:
     shared.pytest(*quick, "--benchmark-json=good.json")
     run = shared.json("good.json")
     odd = {"fullname": "odd", "stats": {**run["benchmarks"][0]["stats"], "min": 0.0}}
-    run["benchmarks"] += [odd, {"fullname": "bare", "stats": stats(1.0)}]
+    run["benchmarks"] += [odd, {"fullname": "bare", "stats": stats(1.0)}, {"fullname": "empty"}]
     run["machine_info"]["cpu"]["brand_raw"] = "Another CPU"
-    (shared.folder / "mixed.json").write_text(json.dumps(run))
+    (shared.folder / "mixed.json").write_text(json.dumps(run), encoding="utf-8-sig")
     ended = shared.pytest(*quick, "--benchmark-compare=mixed.json")
     said = ended.stdout + ended.stderr
     assert ended.returncode == 0, said
