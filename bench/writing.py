@@ -44,7 +44,13 @@ def write_whole(path: Path, text: str) -> None:
 @contextmanager
 def draft_of(path: Path) -> Iterator[IO[str]]:
     """A file beside `path` that takes its place, and its permissions, when the block ends well. Its
-    name is drawn, and it must be new: where others write too, none of theirs is written to."""
+    name is drawn, and it must be new: where others write too, none of theirs is written to. A pipe
+    or a device is written to: a file in its place would be the end of /dev/null."""
+    if is_special(path):
+        with path.open("w", encoding="utf-8", newline="") as special:
+            yield special
+        return
+    path = path.resolve()  # through links, as open() would
     draft = path.with_name(f".{secrets.token_hex(8)}.new")
     try:
         with draft.open("x", encoding="utf-8", newline="") as file:
@@ -81,10 +87,7 @@ def write_or_keep(path: Path, text: str) -> tuple[Path, str | None]:
     Returns where the text is and, if that is another file, why. Raises OSError where no folder
     takes it."""
     try:
-        if is_special(path):
-            path.write_text(text, encoding="utf-8")
-        else:
-            write_whole(path, text)
+        write_whole(path, text)
         return path, None
     except OSError as error:
         for folder in (None, ".", "/dev/shm"):  # None: the one for temporary files

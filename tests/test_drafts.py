@@ -43,6 +43,21 @@ def test_a_draft_has_the_permissions_of_what_it_replaces(tmp_path: Path) -> None
     assert path.read_bytes() == b"again\r\n"
 
 
+def test_a_pipe_or_a_link_is_written_to_and_stays(tmp_path: Path) -> None:
+    """As a device is: whoever may write in /dev would lose /dev/null to a file."""
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        writing.write_whole(pipe, "text")
+        assert os.read(end, 99) == b"text"
+    finally:
+        os.close(end)
+    writing.write_whole(link, "text")
+    assert pipe.is_fifo() and link.is_symlink() and target.read_text() == "text"
+
+
 def test_a_draft_that_fails_leaves_what_there_was(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text("earlier")
