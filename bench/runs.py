@@ -38,7 +38,6 @@ __all__ = [
     "Result",
     "Run",
     "Rung",
-    "Step",
     "from_json",
     "interpreter_label",
     "limits_from_json",
@@ -121,8 +120,8 @@ def from_json(content: Any, source: str = "this run") -> Run:
     if not results:
         more = f" (and {len(left_out) - 1} more)" if len(left_out) > 1 else ""
         raise BadRun(f"{left_out[0]}{more}")
-    commit = check.optional_mapping(top.get("commit_info"), "commit_info")
-    machine = check.optional_mapping(top.get("machine_info"), "machine_info")
+    commit: dict[str, Any] = usable(_commit, top.get("commit_info"), {})
+    machine: dict[str, Any] = usable(_machine, top.get("machine_info"), {})
     ours = is_ours(machine) or any(result.extra for result in results)
     machine = {n: value for n, value in machine.items() if ours or n not in OURS_OF_MACHINE}
     machine["tiers"] = usable(_tiers, machine.get("tiers"), None)
@@ -147,6 +146,14 @@ def whole(run: Run) -> Run:
         more = f" (and {len(run.left_out) - 1} more)" if len(run.left_out) > 1 else ""
         raise BadRun(f"{run.left_out[0]}{more}")
     return run
+
+
+def _commit(check: Checker, value: Any) -> dict[str, Any]:
+    return check.optional_mapping(value, "commit_info")
+
+
+def _machine(check: Checker, value: Any) -> dict[str, Any]:
+    return check.optional_mapping(value, "machine_info")
 
 
 def _tiers(check: Checker, value: Any) -> dict[str, Any] | None:

@@ -11,11 +11,12 @@ from typing import Any, TypeGuard
 # What marks a run's machine_info and a benchmark's extra_info as this suite's own: in other
 # people's any field may stand for anything.
 MARK = {"suite": "baremetal-ml"}
-# Runs from before there was a mark: what their kernels, crossings and operations all had.
+# Runs from before there was a mark: what their kernels, crossings and operations all had, and
+# hardly anybody else's.
 _UNMARKED = (
-    {"kernel", "variant", "side", "size"},
-    {"crossing", "binding", "elements"},
-    {"operation", "what", "steps", "repeats"},
+    {"kernel", "variant", "side", "size", "rate", "error_unit"},
+    {"crossing", "binding", "elements", "stable"},
+    {"operation", "what", "steps", "repeats", "bytecodes"},
 )
 
 

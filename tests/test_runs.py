@@ -257,6 +257,8 @@ ODD_PARTS = [
     ("machine_info.limits.0.per_second", -1),
     ("machine_info.ladders", 3),
     ("machine_info.caches", {"L1": 0}),
+    ("machine_info", [7]),
+    ("commit_info", "0123456"),
     ("machine_info.tiers", {"avx2": "fast"}),
     ("benchmarks.1.stats.min", 0.0),  # a coarse clock
     ("benchmarks.1.stats.min", 0),
@@ -320,6 +322,9 @@ THEIRS = [
     {"operation": "insert"},
     {"operation": {"of": "theirs"}, "steps": "many"},
     {"crossing": True, "evidence": "none"},
+    {"kernel": "gemm", "variant": "blocked", "side": "left", "size": 12},
+    {"crossing": "the road", "binding": [], "elements": "many"},
+    {"operation": 1, "what": 2, "steps": 3, "repeats": None},
     {"aside": 1, "stable": "yes", "step": [], "bytecodes": 7, "suite": "theirs"},
 ]
 
