@@ -116,6 +116,21 @@ def test_a_missing_package_is_named() -> None:
     assert "rich" in line and "pip install" in line
 
 
+@pytest.mark.parametrize(
+    ("ends", "reason"), [("MemoryError", "not enough memory"), ("KeyboardInterrupt", "interrupted")]
+)
+def test_what_ends_it_while_it_starts_is_no_regression(ends: str, reason: str) -> None:
+    script = (
+        "import runpy, sys\nclass Ends:\n  def find_spec(self, name, *_):\n"
+        f"    if name == 'bench.runs': raise {ends}\n"
+        "sys.meta_path.insert(0, Ends()); sys.argv = ['bench', 'matrix']\n"
+        "runpy.run_module('bench', run_name='__main__')"
+    )
+    ended = run(["-c", script], stdout=subprocess.DEVNULL)
+    (line,) = ended.stderr.splitlines()
+    assert ended.returncode == 2 and reason in line
+
+
 def test_a_run_that_is_left_out_in_part_is_refused_where_it_is_judged() -> None:
     run = runs.from_json({"benchmarks": [{}, {"fullname": "a", "stats": dict.fromkeys(
         ("min", "max", "mean", "median", "rounds"), 1) | {"stddev": 0, "iqr": 0}}]})  # fmt: skip
