@@ -50,7 +50,7 @@ def draft_of(path: Path) -> Iterator[IO[str]]:
         with path.open("w", encoding="utf-8", newline="") as special:
             yield special
         return
-    path = path.resolve()  # through links, as open() would
+    path = Path(os.path.realpath(path))  # through links, as open() would
     draft = path.with_name(f".{secrets.token_hex(8)}.new")
     try:
         with draft.open("x", encoding="utf-8", newline="") as file:

@@ -46,6 +46,8 @@ def test_a_draft_has_the_permissions_of_what_it_replaces(tmp_path: Path) -> None
 def test_a_pipe_or_a_link_is_written_to_and_stays(tmp_path: Path) -> None:
     """As a device is: whoever may write in /dev would lose /dev/null to a file."""
     pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
     os.mkfifo(pipe)
     link.symlink_to(target)
     end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
@@ -56,6 +58,8 @@ def test_a_pipe_or_a_link_is_written_to_and_stays(tmp_path: Path) -> None:
         os.close(end)
     writing.write_whole(link, "text")
     assert pipe.is_fifo() and link.is_symlink() and target.read_text() == "text"
+    writing.write_whole(loop, "text")  # which open() would refuse: it leads nowhere
+    assert loop.read_text() == "text"
 
 
 def test_a_draft_that_fails_leaves_what_there_was(tmp_path: Path) -> None:

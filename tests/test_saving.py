@@ -234,6 +234,10 @@ def test_a_command_names_the_file_that_it_cannot_write(
     (tmp_path / "file").write_text("mine")
     assert main(["report", *run, "-o", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err == f"bench: {tmp_path / 'file'}: is no folder, needs one\n"
+    page = tmp_path / "index.html"
+    page.mkdir()
+    assert main(["report", *run, "-o", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"bench: {page}: Is a directory\n"
 
 
 def test_what_was_there_stays_when_a_new_one_cannot_be_written(

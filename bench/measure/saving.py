@@ -7,6 +7,7 @@ Knows pytest-benchmark's session and fixture by what they do; conftest.py hands 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -109,7 +110,7 @@ class Saving:
     def _json(self) -> Path:
         wanted = self._session.json  # before pytest-benchmark 5.3 an open file
         path = wanted if isinstance(wanted, Path) else Path(wanted.name)
-        return path if is_special(path) else path.resolve()  # through links, as open() would
+        return path if is_special(path) else Path(os.path.realpath(path))  # as open() would
 
     def _numbered(self, name: str) -> Path:
         storage = self._session.storage

@@ -31,7 +31,8 @@ def write_report(runs: Sequence[Run], directory: Path) -> list[Path]:
             with naming(directory / name):
                 Path(temporary, name).write_text(text, encoding="utf-8", newline="\n")
         for name in reversed(files):  # the page last: it never speaks of charts not there yet
-            os.replace(Path(temporary, name), directory / name)
+            with naming(directory / name):
+                os.replace(Path(temporary, name), directory / name)
     return [directory / name for name in files]
 
 
