@@ -123,6 +123,14 @@ class Checker:
             raise self.bad(where, value, "an object")
         return value
 
+    def finite_mapping(self, value: Any, where: str) -> dict[str, Any]:
+        """What a view writes out again: JSON has no NaN and no infinity, however deep they are."""
+        try:
+            json.dumps(value, allow_nan=False)
+        except ValueError:
+            raise self.bad(where, value, "finite numbers") from None
+        return self.mapping(value, where)
+
     def optional_mapping(self, value: Any, where: str) -> dict[str, Any]:
         return {} if value is None else self.mapping(value, where)
 

@@ -157,7 +157,7 @@ def from_json(content: Any, source: str = "this gate") -> Gate:
         controls=tuple(_judged(check, j) for j in check.sequence(top.get("controls"), "controls")),
         seconds=check.number(top.get("seconds"), "seconds"),
         seed=None if seed is None else check.whole(seed, "seed"),
-        machine=check.mapping(top.get("machine"), "machine"),
+        machine=check.finite_mapping(top.get("machine"), "machine"),
         note=str(top.get("note") or ""),
         when=when(check, top.get("datetime")),
     )

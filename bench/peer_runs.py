@@ -108,7 +108,7 @@ def from_json(content: Any, source: str = "this comparison") -> PeerRun:
             check.text(line, "warnings") for line in check.sequence(top.get("warnings"), "warnings")
         ],
         cells=found,
-        content=top,
+        content=check.finite_mapping(top, "the file"),
     )
 
 

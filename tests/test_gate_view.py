@@ -257,6 +257,13 @@ def test_changes_are_short_and_signed(value: float, shown: str) -> None:
     assert units.change(value) == shown
 
 
+def test_what_json_cannot_hold_is_not_read_from_it() -> None:
+    """json.loads() takes NaN; another program that reads what --format json prints would not."""
+    content = gate_runs.as_json(gate(machine={"cpu": {"brand_raw": float("nan")}}))
+    with pytest.raises(gate_runs.BadRun, match=r"machine is .*, needs finite numbers"):
+        gate_runs.from_json(json.loads(json.dumps(content)))
+
+
 NUMBERS = st.floats(-1, 1e6) | st.none()
 
 

@@ -218,6 +218,7 @@ BAD_VALUES = [
     ("cells.0.peers.numpy.ratio", ...),
     ("cells.0.peers.numpy.ratio", 0),
     ("cells.0.peers.numpy.ratio", float("nan")),
+    ("machine_info.cpu.brand_raw", float("inf")),
     ("cells.0.peers.numpy.low", "1"),
     ("cells.0.peers.numpy.pairs", 1.5),
     ("cells.0.peers.numpy.inexact", 1),
