@@ -142,9 +142,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         if reason is not None:
             pytest.exit(reason, returncode=2)
     compared = _compared(session.config)
-    if compared is not None and not benchmarks.compared_mapping:
+    read = getattr(benchmarks.storage, "_cache", None)  # files have one
+    if compared is not None and read is not None and not benchmarks.compared_mapping:
         # pytest-benchmark stops at a byte-order mark, or at a benchmark without statistics.
-        benchmarks.storage._cache[compared] = read_json(compared, "pytest-benchmark JSON")
+        read[compared] = read_json(compared, "pytest-benchmark JSON")
         benchmarks.handle_loading()
     if not (benchmarks.disabled or session.config.option.collectonly):
         try:
