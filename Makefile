@@ -24,9 +24,9 @@ bench: build
 	$(BIN)/python -m pytest --benchmark-only --benchmark-autosave $(RUN_FLAGS)
 	$(BIN)/python -m bench report
 
-# Every test, and every benchmark case once: verified, untimed.
+# Every test, and every benchmark case once: verified, untimed, and so two at a time.
 test: build
-	$(BIN)/python -m pytest --benchmark-disable --baremetal-quick
+	$(BIN)/python -m pytest --benchmark-disable --baremetal-quick -n 2 --dist loadfile
 
 gate: build
 	$(BIN)/python -m bench gate --base $(or $(BASE),HEAD) $(if $(QUICK),--quick)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,10 @@ import pytest
 import build_ffi
 import kernels_c
 from tests.native import usable
+
+# Two tests at a time are nothing that the pytests which they start should know of: pytest-benchmark
+# would switch itself off in there.
+os.environ.pop("PYTEST_XDIST_WORKER", None)
 
 
 @pytest.fixture(scope="session", params=kernels_c.TIERS)
