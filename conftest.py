@@ -357,17 +357,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """The competency matrix of what was just measured."""
     from bench import boundary_runs, runs
     from bench.measure import facts
-    from bench.measure.derived import add_derived_figures
     from bench.measure.saving import readable
     from bench.views import boundary, matrix
 
     measured = config._benchmarksession.benchmarks  # type: ignore[attr-defined]
     benchmarks = [b.as_dict(include_data=False) for b in measured if b]
-    add_derived_figures(benchmarks, config.stash[_SESSION].limits())
+    machine = {"tiers": facts.tiers(), **_peer_facts(config)}
+    config.stash[_SESSION].add_figures({"benchmarks": benchmarks, "machine_info": machine})
     benchmarks, _ = readable(benchmarks)
     if not benchmarks:
         return
-    machine = {"tiers": facts.tiers(), **_peer_facts(config)}
     run = runs.from_json({"benchmarks": benchmarks, "machine_info": machine})
     if run.ours:
         terminalreporter.section("competency matrix", sep="-")

@@ -51,7 +51,10 @@ def test_odd(benchmark, extra):
     benchmark.extra_info.update(extra)
     benchmark(sum, range(10))
 
-@pytest.mark.parametrize("extra", [{(1, 2): 3}], ids=["tuple"])
+@pytest.mark.parametrize("extra", [
+    {(1, 2): 3}, {"suite": "baremetal-ml", "kernel": "relu_f32"},
+    {"suite": "baremetal-ml", "kernel": [], "variant": {}, "size": 3, "side": "python"},
+], ids=["tuple", "marked", "marked-oddly"])
 def test_odd_in_json(benchmark, extra):
     benchmark.extra_info.update(extra)
     benchmark(sum, range(10))
@@ -106,7 +109,8 @@ def test_what_is_written_is_read(checkout: Checkout) -> None:
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.count("measured more than once: 1;") == 1
-    assert run.stdout.count("test_bench_odd.py::test_odd_in_json[tuple]: keys must be") == 1
+    for name in ("tuple]: keys must be", "marked]: extra_info.", "marked-oddly]: extra_info."):
+        assert run.stdout.count(f"test_bench_odd.py::test_odd_in_json[{name}") == 1
     for file in (checkout.folder / "odd.json", saved_as(checkout, "odd")):
         loaded = runs.load(file)
         assert len(loaded.results) == len(checkout.json(str(file))["benchmarks"])

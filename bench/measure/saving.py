@@ -130,7 +130,7 @@ class Saving:
                 self._say(line)
                 self._said.add(line)
         if not run["benchmarks"]:
-            self._say(f"{path}: not written, as no benchmark was measured to its end")
+            self._say(f"{path}: not written, as no benchmark is left to be saved")
             return
         self._files.append((path, run))
         # A pipe is written to once, when everything is there.

@@ -45,6 +45,7 @@ class Session:
         self.slow_seconds = slow_seconds
         self.peer_threads = peer_threads
         self.refused_peers: dict[str, str] = {}  # "torch relu_f32 100": why it was not timed
+        self._names: set[str] = set()  # of the benchmarks that were measured here
         self._case: Case | None = None
         self._machine = Machine()
         self._probed: set[tuple[str, str]] = set()
@@ -65,6 +66,7 @@ class Session:
         kernel = registry.kernel(name)
         case = self._case_for(kernel, size)
         benchmark.group = f"{name} {size}"
+        self._names.add(benchmark.fullname)
         benchmark.extra_info.update(static_facts(kernel, variant, size))
         side, library = registry.side_and_name(variant)
         # Before a library's threads are set: how many cores the machine has depends on it.
@@ -190,8 +192,13 @@ class Session:
         if limits:
             rows = [row for of_tier in limits.values() for row in of_tier.as_rows()]
             run["machine_info"]["limits"] = rows
-        add_derived_figures(run["benchmarks"], limits)
+        add_derived_figures(self._own(run)["benchmarks"], limits)
         correct_options(run["benchmarks"])
+
+    def _own(self, run: dict[str, Any]) -> dict[str, Any]:
+        """The run with those benchmarks alone that this session has measured: what another test
+        writes into its extra_info does not make it one of them."""
+        return {**run, "benchmarks": [b for b in run["benchmarks"] if b["fullname"] in self._names]}
 
     def complete(
         self, saved: list[dict[str, Any]], counting: bool, say: Callable[[str], None]
@@ -208,7 +215,7 @@ class Session:
             of_tier.complete()
         for run in saved:
             self.add_figures(run)
-        return any(add_evidence(run, counting, say) for run in saved[:1])
+        return any(add_evidence(self._own(run), counting, say) for run in saved[:1])
 
     def _probe(self, kernel: Kernel, variant: str, implementation: str) -> None:
         """The small awkward cases, once for each native kernel and tier."""
