@@ -95,7 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
     slow = (2 if _option(config, "explain") else 1) * SLOW_SECONDS
     config.stash[_SESSION] = Session(cap, _option(config, "peer-threads", 1), slow)
     config.pluginmanager.register(Watch())
-    _refuse_unreadable(_compared(config))
+    _refuse_unreadable(config)
     config.addinivalue_line(
         "markers", "interpreter: times the interpreter and no code of ours; the gate leaves it out"
     )
@@ -112,15 +112,22 @@ def _compared(config: pytest.Config) -> Path | None:
     return path if path.is_file() or path.is_absolute() or len(path.parts) > 2 else None
 
 
-def _refuse_unreadable(compared: Path | None) -> None:
-    """pytest-benchmark would end in a traceback, or measure and compare with nothing."""
+def _refuse_unreadable(config: pytest.Config) -> None:
+    """pytest-benchmark would end in a traceback, measure and compare with nothing, or wait for ever
+    for whoever writes into a pipe."""
     from bench import runs
+    from bench.writing import is_special
 
+    compared = _compared(config)
     try:
         if compared is not None:
             runs.load(compared)
+        elif config.getoption("benchmark_compare"):
+            storage = Path(config.getoption("benchmark_storage").removeprefix("file://"))
+            for path in filter(is_special, storage.glob("**/*.json")):
+                runs.load(path)
     except runs.BadRun as reason:
-        pytest.exit(f"--benchmark-compare: {reason}", returncode=2)
+        pytest.exit(f"--benchmark-compare: {reason}", returncode=reason.exit_code)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -294,7 +301,8 @@ def pytest_benchmark_compare_machine_info(
     compared_benchmark: dict[str, Any],
 ) -> None:
     """Leave out what cannot be used of the compared run, warn of what makes times incomparable, and
-    of nothing else. What has no usable benchmark is refused: nothing would be compared.
+    of nothing else. What has no usable benchmark is refused, as nothing would be compared; and what
+    is not comparable, where it would be judged.
 
     pytest-benchmark's own hook runs after this one and would print both machine_infos whole as soon
     as a byte of them differs; it is shown two equal ones.
@@ -302,14 +310,19 @@ def pytest_benchmark_compare_machine_info(
     from pytest_benchmark.stats import Stats
 
     from bench import comparable
+    from bench.checking import NotComparable, Refusal
 
     read = getattr(benchmarksession.storage, "_cache", {})  # by path; the hook is not told it
     source = next((str(p) for p, run in read.items() if run is compared_benchmark), "that run")
     try:
-        lines = comparable.make_fit(compared_benchmark, machine_info, Stats.fields, source)
-    except comparable.BadRun as reason:
-        pytest.exit(f"--benchmark-compare: {reason}", returncode=2)
-    for line in lines:
+        left_out, other = comparable.make_fit(
+            compared_benchmark, machine_info, Stats.fields, source
+        )
+        if other is not None and config.getoption("benchmark_compare_fail"):
+            raise NotComparable(f"--benchmark-compare-fail: {other}")
+    except Refusal as reason:
+        pytest.exit(f"--benchmark-compare: {reason}", returncode=reason.exit_code)
+    for line in filter(None, [*left_out, other]):
         benchmarksession.logger.warning(line)
     compared_benchmark["machine_info"] = machine_info
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.checking import BAD_INPUT, Refusal
-from bench.exits import OK, exit_code, refuse
+from bench.exits import OK, exit_code, refuse, say
 from bench.writing import require_writable
 
 try:
@@ -178,7 +178,7 @@ def _peers(options: argparse.Namespace) -> int:
         content = _compared_with_peers(options)
         saved = peer_runs.save(content, options.output)
         print(peers_view.FORMATS[options.format](peer_runs.from_json(content)))
-        print(f"saved: {runs.one_line(saved)}", file=sys.stderr)
+        say(f"saved: {saved}")
     else:
         print(peers_view.FORMATS[options.format](peer_runs.load(options.saved)))
     return OK

@@ -64,10 +64,10 @@ def other_machine(run: Run, base: Run, same_sources: bool = False) -> str | None
 
 def make_fit(
     compared: Any, machine_info: dict[str, Any], fields: Iterable[str], source: str
-) -> list[str]:
+) -> tuple[list[str], str | None]:
     """Leaves in a saved run, as pytest-benchmark has read it, only the benchmarks that can be used
-    and have all `fields` of its statistics. In lines, what was left out, and why the times say
-    nothing beside this machine's. Raises BadRun where nothing is left."""
+    and have all `fields` of its statistics. What was left out, in lines; and why the times say
+    nothing beside this machine's, if so. Raises BadRun where nothing is left."""
     then = from_json(compared, source)
     usable = then.by_fullname()
     compared["benchmarks"] = [
@@ -84,8 +84,7 @@ def make_fit(
     if not compared["benchmarks"]:
         raise BadRun(lines[0])
     now = Run("this run", None, "", False, machine_info, ())
-    reason = other_machine(now, then)
-    return lines if reason is None else [*lines, reason]
+    return lines, other_machine(now, then)
 
 
 def merged(runs: Iterable[Run]) -> Run:

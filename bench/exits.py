@@ -4,6 +4,7 @@ wrong. Imports nothing that could be missing."""
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import traceback
@@ -18,6 +19,8 @@ def exit_code(command: Callable[[], int]) -> int:
     """What the process ends with: what the command returns, or what its failure means. Says the
     failure in one line; a fault of this suite with its traceback. SystemExit for bad arguments
     passes through."""
+    if sys.stderr is None:  # closed; print would take standard output in its place
+        sys.stderr = io.StringIO()
     try:
         code = _checked(command)
     except BrokenPipeError:  # the reader of a pipe has seen enough
@@ -66,6 +69,11 @@ def refuse(error: BaseException) -> int:
         reason = f"a fault of this suite, not of what it was given: {error!r}"
         with contextlib.suppress(OSError):
             traceback.print_exception(error)
-    with contextlib.suppress(OSError):  # nobody reads it
-        print(f"bench: {one_line(reason)}", file=sys.stderr)
+    say(f"bench: {reason}")
     return code
+
+
+def say(line: str) -> None:
+    """A line beside what a command prints. Where nobody can read it, the command goes on."""
+    with contextlib.suppress(OSError):
+        print(one_line(line), file=sys.stderr, flush=True)

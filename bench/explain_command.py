@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from bench import runs, storage
 from bench.checking import Refusal
 from bench.comparable import merged
-from bench.exits import OK
+from bench.exits import OK, say
 from bench.views import (
     account,
     account_by,
@@ -94,7 +93,7 @@ def _told(found: list[runs.Run]) -> list[runs.Run]:
 
 
 def _say(line: str) -> None:
-    print(f"bench: {runs.one_line(line)}", file=sys.stderr)
+    say(f"bench: {line}")
 
 
 def show(view: str, form: str, shown: Sequence[runs.Run]) -> None:

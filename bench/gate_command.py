@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from bench import checkout, gate_arguments, gate_runs
 from bench.checking import NOT_COMPARABLE, one_line, read_text
+from bench.exits import say
 from bench.gate_runs import Gate
 from bench.writing import draft_of, naming, write_whole
 
@@ -97,10 +98,9 @@ def _keep_as_baseline(gate: Gate, options: argparse.Namespace) -> None:
     """A regression must never become what the next run is held to."""
     if gate.exit_code == 0:
         write_whole(options.baseline, read_text(options.runs[-1], "the head"))
-        print(f"saved: {one_line(options.baseline)}", file=sys.stderr)
+        say(f"saved: {options.baseline}")
     else:
-        name = one_line(options.baseline)
-        print(f"bench: {name}: not written, the head did not pass", file=sys.stderr)
+        say(f"bench: {options.baseline}: not written, the head did not pass")
 
 
 def _self_check(options: argparse.Namespace) -> int:
@@ -161,7 +161,7 @@ def _progress() -> Iterator[Any]:
 
         class Lines(timing.Progress):
             def stage(self, title: str, steps: int = 0) -> None:
-                print(f"gate: {one_line(title)}", file=sys.stderr, flush=True)
+                say(f"gate: {title}")
 
         yield Lines()
         return

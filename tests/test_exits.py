@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -95,6 +96,21 @@ def test_a_full_disk_behind_standard_output_is_said() -> None:
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert line.endswith("No space left on device")
+
+
+@pytest.mark.parametrize("where", ["2>/dev/full", "2>&-"])
+def test_what_nobody_can_be_told_stops_no_command(where: str, tmp_path: Path) -> None:
+    """Nor does it go to standard output, where a program reads."""
+    content = json.loads(Path(REFERENCE).read_text(encoding="utf-8"))
+    content["benchmarks"][0]["stats"]["min"] = 0.0
+    odd = tmp_path / "odd.json"
+    odd.write_text(json.dumps(content), encoding="utf-8")
+    shown = f'exec "$0" -m bench matrix "$1" --format json {where}'
+    ended = subprocess.run(
+        ["sh", "-c", shown, sys.executable, str(odd)], cwd=ROOT, stdout=subprocess.PIPE, check=False
+    )
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)
 
 
 def test_a_closed_pipe_is_enough() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,25 @@ def test_what_can_be_used_of_a_run_is_compared_with(shared: Checkout) -> None:
     assert "odd: min is 0.0" in said and "1 benchmarks lack statistics" in said
     assert "cpu.brand_raw: Another CPU before" in said
     assert "Comparing against benchmarks from" in said
+    # Nothing is said about the code, so nothing is judged either.
+    judged = shared.pytest(
+        *quick, "--benchmark-compare=mixed.json", "--benchmark-compare-fail=min:1%"
+    )
+    assert judged.returncode == 3, judged.stdout + judged.stderr
+    assert "cpu.brand_raw: Another CPU before" in judged.stdout + judged.stderr
+    assert "has regressed" not in judged.stdout + judged.stderr
+
+
+@pytest.mark.parametrize("compare", ["--benchmark-compare", "--benchmark-compare=0001"])
+def test_a_pipe_among_the_saved_runs_keeps_nobody_waiting(compare: str, shared: Checkout) -> None:
+    storage = shared.folder / "piped"
+    storage.mkdir(exist_ok=True)
+    pipe = storage / "0001_pipe.json"
+    if not pipe.exists():
+        os.mkfifo(pipe)
+    ended = shared.pytest(*SHORT, "-k", "relu and 100]", f"--benchmark-storage={storage}", compare)
+    assert ended.returncode == 2
+    assert f"{pipe}: is no regular file" in ended.stdout + ended.stderr
 
 
 def test_extra_info_holds_the_facts(shared: Checkout) -> None:
