@@ -23,7 +23,7 @@ try:
     from bench.interpreters import command as interpreters_command
     from bench.views import documents, interpreters, limits, matrix
     from bench.views import peers as peers_view
-except (Exception, KeyboardInterrupt) as error:  # Python itself might end with 1: a regression
+except BaseException as error:  # Python itself might end with 1: a regression
     sys.exit(refuse(error))
 
 REPORTED = 10  # saved runs

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import select
 import sys
 import traceback
 from collections.abc import Callable
@@ -23,8 +24,8 @@ def exit_code(command: Callable[[], int]) -> int:
         sys.stderr = io.StringIO()
     try:
         code = _checked(command)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        code = OK
+    except BrokenPipeError as error:
+        code = OK if _reader_has_gone() else refuse(error)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -47,8 +48,17 @@ def _checked(command: Callable[[], int]) -> int:
         return refuse(end)
     except BrokenPipeError:
         raise
-    except (Exception, KeyboardInterrupt) as error:
+    except BaseException as error:  # some libraries' own are no Exception
         return refuse(error)
+
+
+def _reader_has_gone() -> bool:
+    """Whether it is standard output's pipe whose reader has seen enough; any other, as of a gate's
+    --summary, is a file that was not written."""
+    ends = select.poll()
+    with contextlib.suppress(OSError, TypeError):  # closed, or not the system's
+        ends.register(sys.stdout, 0)  # asked for nothing it still tells of errors
+    return bool(ends.poll(0))
 
 
 def refuse(error: BaseException) -> int:
