@@ -316,7 +316,7 @@ def pytest_benchmark_compare_machine_info(
     source = next((str(p) for p, run in read.items() if run is compared_benchmark), "that run")
     try:
         left_out, other = comparable.make_fit(
-            compared_benchmark, machine_info, Stats.fields, source
+            compared_benchmark, machine_info, (*Stats.fields, "iterations"), source
         )
         if other is not None and config.getoption("benchmark_compare_fail"):
             raise NotComparable(f"--benchmark-compare-fail: {other}")

@@ -25,6 +25,9 @@ class Refusal(Exception):
 
     exit_code = BAD_INPUT
 
+    def __str__(self) -> str:
+        return one_line(super().__str__())
+
 
 class BadRun(Refusal):
     """A run that cannot be used; the message names the file, what is wrong and where."""
@@ -85,11 +88,11 @@ def read_json(path: Path, needs: str) -> Any:
 def parse_json(text: str, name: str, needs: str) -> Any:
     """JSON in which no object has a name twice. Raises BadRun, which begins with `name`."""
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=_object, parse_int=_whole)
     except json.JSONDecodeError as error:
         what = "is empty" if not text.strip() else f"is not JSON (line {error.lineno}: {error.msg})"
         raise BadRun(f"{name}: {what}, needs {needs}") from None
-    except ValueError as error:  # a name twice; an integer of more digits than Python will read
+    except ValueError as error:  # a name twice
         raise BadRun(f"{name}: is not JSON ({one_line(error)}), needs {needs}") from None
     except RecursionError:
         raise BadRun(f"{name}: is nested too deeply for {needs}") from None
@@ -105,6 +108,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _whole(digits: str) -> float:
+    """Python reads no integer of more digits; larger than any figure it is either way."""
+    return int(digits) if len(digits) < 4300 else float(digits)
+
+
 @dataclass(frozen=True)
 class Checker:
     """Turns a value into the type it must have, or says where it stands and what it should be."""
@@ -114,8 +122,8 @@ class Checker:
     def bad(self, where: str, value: Any, needs: str) -> BadRun:
         try:
             shown = "nothing" if value is None else json.dumps(value, default=str)[:60]
-        except ValueError:  # an integer of more digits than Python will print
-            shown = "a huge number"
+        except (ValueError, RecursionError):  # more digits, or levels, than Python will print
+            shown = "a huge value"
         return BadRun(f"{self.source}: {where} is {shown}, needs {needs}")
 
     def mapping(self, value: Any, where: str) -> dict[str, Any]:
@@ -127,7 +135,7 @@ class Checker:
         """What a view writes out again: JSON has no NaN and no infinity, however deep they are."""
         try:
             json.dumps(value, allow_nan=False)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self.bad(where, value, "finite numbers") from None
         return self.mapping(value, where)
 

@@ -113,10 +113,11 @@ def from_json(content: Any, source: str = "this run") -> Run:
             return otherwise
 
     results = [r for r in (usable(_result, row, None) for row in rows) if r is not None]
-    counts = Counter(result.fullname for result in results)
-    # Which of several was meant cannot be known.
-    left_out += [f"{source}: {name} appears twice" for name in counts if counts[name] > 1]
-    results = [result for result in results if counts[result.fullname] == 1]
+    counts = Counter(one_line(row.get("fullname")) for row in rows if isinstance(row, dict))
+    # Which of several was meant cannot be known, whatever is left of each.
+    twice = dict.fromkeys(r.fullname for r in results if counts[r.fullname] > 1)
+    left_out += [f"{source}: {name} appears twice" for name in twice]
+    results = [result for result in results if result.fullname not in twice]
     if not results:
         more = f" (and {len(left_out) - 1} more)" if len(left_out) > 1 else ""
         raise BadRun(f"{left_out[0]}{more}")

@@ -217,6 +217,22 @@ BAD_FILES = {
 }
 
 
+def deeply(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_a_value_too_long_or_too_deep_to_print_is_left_out() -> None:
+    """The rest of the file is used: it is JSON all the same."""
+    text = json.dumps(GOOD).replace('"benchmarks": [', '"benchmarks": [{"fullname": NUMBER}, ')
+    read = checking.parse_json(text.replace("NUMBER", "9" * 5000), "some.json", "a run")
+    read["benchmarks"].append({"fullname": "deep", "stats": deeply(sys.getrecursionlimit())})
+    run = runs.from_json(read, "some.json")
+    assert len(run.results) == len(GOOD["benchmarks"]) and len(run.left_out) == 2
+
+
 @pytest.mark.parametrize("command", ["matrix", "report"])
 @pytest.mark.parametrize("kind", BAD_FILES)
 def test_the_command_line_answers_with_one_line_and_2(

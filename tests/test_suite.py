@@ -99,6 +99,27 @@ def test_what_nothing_can_be_compared_with_is_refused(kind: str) -> None:
     assert str(refused.value).startswith("that run: ")
 
 
+def test_what_pytest_benchmark_cannot_print_is_left_out_and_named() -> None:
+    whole = {name: 1.0 for name in Stats.fields} | {"rounds": 1, "outliers": "1;0"}
+    rows: list[Any] = [
+        {"fullname": "good", "stats": {**whole, "name": "\x1b[31m", "group": {}}},
+        {"fullname": "odd", "stats": {**whole, "ops": None}},
+        {"fullname": "hostile", "stats": {**whole, "outliers": "\x1b[31m"}},
+        {"fullname": "\x1b[31m", "params": 3, "stats": whole},
+        {"fullname": "twin", "stats": 5},
+        {"fullname": "twin", "stats": whole},
+    ]
+    run = {"benchmarks": rows}
+    lines, _ = comparable.make_fit(run, {}, Stats.fields, "that run")
+    assert run["benchmarks"] == [{"fullname": "good", "stats": whole}]
+    assert lines == [
+        "that run: \\x1b[31m: params is 3, needs an object",
+        "that run: twin: stats is 5, needs an object",
+        "that run: twin appears twice",
+        f"that run: 2 benchmarks lack statistics, needs {', '.join(Stats.fields)}",
+    ]
+
+
 REFUSED = {
     json.dumps(STRANGE_RUNS["machine"]): "x: min is nothing, needs a number",
     json.dumps([STRANGE_RUNS["machine"]]): "the file is [",
