@@ -42,6 +42,16 @@ def save(
     return path
 
 
+def test_a_time_that_no_date_can_say_is_one_of_the_future(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = save("0001_a.json", "2024-01-03T00:00:00+00:00")
+    broken = save("0002_b.json", None, content="{")
+    # Few file systems would keep it.
+    monkeypatch.setattr(Path, "lstat", lambda path: os.stat_result((0o100644,) + (10**13,) * 9))
+    said: list[str] = []
+    assert storage.saved(say=said.append) == [broken, sound]
+    assert len(said) == 1 and f"{broken}: its date, " in said[0]
+
+
 @pytest.mark.parametrize("indent", [None, 4])
 def test_the_newest_is_by_the_moment_inside_and_not_by_the_file(indent: int | None) -> None:
     newest = save("0001_a.json", "2024-01-03T00:00:00+00:00", age=1000)
