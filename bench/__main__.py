@@ -6,24 +6,30 @@ comparable.
 
 from __future__ import annotations
 
-import argparse
-import io
 import sys
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
 
-from bench.checking import BAD_INPUT, Refusal
-from bench.exits import OK, exit_code, refuse, say
-from bench.writing import require_writable
+# Where an import fails, Python itself would end with 1: a regression. In a folder that has a
+# json.py of its own that is the first one.
+try:
+    import argparse
+    import io
+    from collections.abc import Iterable
+    from pathlib import Path
+    from typing import Any
 
+    from bench.checking import BAD_INPUT, Refusal
+    from bench.exits import OK, exit_code, refuse, say
+    from bench.writing import require_writable
+except BaseException as error:
+    print(f"bench: cannot start: {error!r}", file=sys.stderr)
+    sys.exit(2)
 try:
     from bench import explain_command, gate_arguments, gate_command, peer_runs, runs
     from bench.explain_command import chosen, of_interpreters, show
     from bench.interpreters import command as interpreters_command
     from bench.views import documents, interpreters, limits, matrix
     from bench.views import peers as peers_view
-except BaseException as error:  # Python itself might end with 1: a regression
+except BaseException as error:
     sys.exit(refuse(error))
 
 REPORTED = 10  # saved runs

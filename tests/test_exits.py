@@ -133,6 +133,19 @@ def test_a_missing_package_is_named() -> None:
     assert "rich" in line and "pip install" in line
 
 
+@pytest.mark.parametrize("module", ["json", "statistics"])
+def test_a_folder_with_a_module_of_a_known_name_is_no_regression(
+    module: str, tmp_path: Path
+) -> None:
+    (tmp_path / f"{module}.py").write_text("raise ValueError('mine')")
+    ended = subprocess.run(
+        [sys.executable, "-m", "bench", "matrix"], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("bench: ") and "mine" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("ends", "reason"), [("MemoryError", "not enough memory"), ("KeyboardInterrupt", "interrupted")]
 )
