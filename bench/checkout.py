@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import kernels_c
@@ -17,4 +18,5 @@ def needed_by(command: str) -> Path:
             f"{command}: needs a checkout of the project, and is run in its folder; this is the "
             f"package installed in {installed}"
         )
+    sys.path.append(str(root))  # for build_ffi, wherever the command is called
     return root

@@ -13,11 +13,13 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import kernels_c
+from bench import checkout
 from tests.checkout import ROOT, packed
 
 SAVED = ROOT / "results/reference.json"
@@ -122,6 +124,15 @@ def test_what_needs_a_checkout_says_so_in_one_line(
     assert line.startswith(f"bench: {' '.join(command[:2])}: needs a checkout of the project")
     assert "\n" not in line
     assert sorted(installed.folder.iterdir()) == before
+
+
+def test_a_checkout_is_found_from_any_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed with -e: python -m bench gate ended in a ModuleNotFoundError elsewhere."""
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if Path(p).resolve() != ROOT])
+    monkeypatch.setattr(kernels_c, "checkout", lambda: ROOT)
+    monkeypatch.delitem(sys.modules, "build_ffi", raising=False)
+    checkout.needed_by("gate --base")
+    assert find_spec("build_ffi") is not None
 
 
 def test_limits_are_measured(installed: Installed) -> None:
