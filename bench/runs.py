@@ -64,6 +64,8 @@ _ROUNDING = 1e-9  # by how much a mean of equal times may miss them
 # What two runs must share for their times to be comparable. The rest of machine_info (kernel
 # release, current clock, ...) changes from one boot or second to the next.
 COMPARED = (
+    "system",
+    "machine",  # the architecture
     "cpu.brand_raw",
     "cpu.flags",
     "cpu.l2_cache_size",

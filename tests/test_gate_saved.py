@@ -309,6 +309,8 @@ BAD_VALUES: list[tuple[str, Any, type[Exception], str]] = [
     ("machine_info.cpu.brand_raw", "B CPU", NotComparable, "B CPU"),
     ("machine_info.cpu.flags", ["avx2"], NotComparable, "CPU flags differ"),
     ("machine_info.cpu.count", 64, NotComparable, "cpu.count"),
+    ("machine_info.machine", "aarch64", NotComparable, "machine: "),
+    ("machine_info.system", "Darwin", NotComparable, "system: "),
     ("machine_info.python_version", "3.12.1", NotComparable, "3.12.1"),
     ("machine_info.python_version", ..., NotComparable, "Python: not recorded"),
     ("machine_info.python_implementation", "PyPy", NotComparable, "PyPy"),
