@@ -30,7 +30,8 @@ def raising(error: BaseException) -> Callable[[], NoReturn]:
     return command
 
 
-FAULTS = (RuntimeError, AssertionError, RecursionError, SystemExit, GeneratorExit)  # shown with their traceback
+# Shown with their traceback.
+FAULTS = (RuntimeError, AssertionError, RecursionError, SystemExit, GeneratorExit)
 ENDS = [
     (RuntimeError("a bug"), 2),
     (AssertionError(), 2),

@@ -100,7 +100,7 @@ def test_what_nothing_can_be_compared_with_is_refused(kind: str) -> None:
 
 
 def test_what_pytest_benchmark_cannot_print_is_left_out_and_named() -> None:
-    whole = {name: 1.0 for name in Stats.fields} | {"rounds": 1, "outliers": "1;0"}
+    whole = dict.fromkeys(Stats.fields, 1.0) | {"rounds": 1, "outliers": "1;0"}
     rows: list[Any] = [
         {"fullname": "good", "stats": {**whole, "name": "\x1b[31m", "group": {}}},
         {"fullname": "odd", "stats": {**whole, "ops": None}},
