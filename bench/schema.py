@@ -165,7 +165,7 @@ class Run:
     @property
     def label(self) -> str:
         """Short name: when, and at which commit."""
-        when = self.when.strftime("%Y-%m-%d %H:%M") if self.when else "now"
+        when = self.when.strftime("%Y-%m-%d %H:%M") if self.when else "no date"
         commit = self.commit[:7] + ("+" if self.dirty else "")
         return f"{when} {commit}".strip()
 

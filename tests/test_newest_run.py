@@ -187,3 +187,7 @@ def test_every_view_names_the_run_it_shows(capsys: pytest.CaptureFixture[str]) -
     assert command_line.main(["report", str(path), str(path)]) == 0
     page = Path("report/index.html").read_text(encoding="utf-8")
     assert f"<dd>{path}</dd>" in page and f"Before: 2024-01-02 03:04 0123456+ ({path})" in page
+
+
+def test_a_run_without_a_date_is_not_of_now() -> None:
+    assert runs.from_json(altered(GOOD, "datetime", ...)).label.startswith("no date")
