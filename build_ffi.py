@@ -262,7 +262,8 @@ def link_flags(tier: str) -> list[str]:
     if sys.platform == "darwin":
         flags += ["-undefined", "dynamic_lookup"]
     if TIERS[tier].openmp:
-        flags.append("-fopenmp")
+        # Its helpers run its code for as long as the process lives, whoever calls dlclose().
+        flags += ["-fopenmp", "-Wl,-z,nodelete"]
     return flags + split_variable("LDFLAGS")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _ctypes
 import ctypes
 import signal
 import sys
@@ -48,11 +49,20 @@ def many_pieces(library: ctypes.CDLL, mark: Mark) -> None:
         assert library.pieces_run_once(ctypes.c_size_t(count), runs) == count
 
 
+def closed(library: ctypes.CDLL, mark: Mark) -> None:
+    """Helpers outlive dlclose(), and with them their code."""
+    mark("closed")
+    states_of_threads(library)
+    _ctypes.dlclose(library._handle)
+    with open("/proc/self/maps") as maps:
+        assert any(line.endswith("team.so\n") for line in maps)
+
+
 def main() -> None:
     signal.alarm(PATIENCE)
     library = ctypes.CDLL(sys.argv[2])
     library.pieces_run_once.restype = ctypes.c_size_t
-    runs = {run.__name__: run for run in (state, exceptions, many_pieces)}
+    runs = {run.__name__: run for run in (state, exceptions, many_pieces, closed)}
     runs[sys.argv[3]](library, Mark(sys.argv[1]))
 
 

@@ -55,12 +55,13 @@ def team_library(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.skip(reason)
     sources = [str(Path(__file__).with_name("team.cpp")), "kernels_c/avx2/parallel.cpp"]
     library = tmp_path_factory.mktemp("team") / "team.so"
-    flags = ["-std=c++17", "-O2", "-fPIC", "-shared", "-fopenmp", "-Ikernels_c/avx2"]
-    build_ffi.run([*build_ffi.compiler(), *flags, *sources, "-o", str(library)])
+    flags = ["-std=c++17", "-O2", "-fPIC", "-fopenmp", "-Ikernels_c/avx2"]
+    linked = [*sources, *build_ffi.link_flags("avx2_omp"), "-o", str(library)]
+    build_ffi.run([*build_ffi.compiler(), *flags, *linked])
     return str(library)
 
 
-@pytest.mark.parametrize("run", ["state", "exceptions", "many_pieces"])
+@pytest.mark.parametrize("run", ["state", "exceptions", "many_pieces", "closed"])
 def test_a_team_by_itself(team_library: str, run: str) -> None:
     """Each run says in team_child.py what it does."""
     run_child("tests.team_child", team_library, run)
