@@ -139,7 +139,10 @@ def _import_module(name: str) -> Any:
             raise TierStale(f"tier {name} is damaged: {damage}; {_remedy()}")
         return importlib.import_module(spec.name)
     except (ImportError, OSError) as error:
-        reason = f"tier {name} does not load ({error}); {_remedy(' --force')}"
+        remedy = _remedy(" --force")
+        if "failed to map segment" in str(error):  # the loader's words where no code may be run
+            remedy = f"{_FOLDER} must let code run: is it mounted noexec?"
+        reason = f"tier {name} does not load ({error}); {remedy}"
     raise TierUnavailable(reason) from None
 
 

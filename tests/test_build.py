@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from collections.abc import Callable
@@ -144,6 +145,20 @@ def test_what_is_no_module_is_refused_and_out_of_date(checkout: Checkout, kind: 
     (reason,) = why.stdout.splitlines()
     assert reason.startswith("tier debug ")
     assert "run: python build_ffi.py" in reason
+
+
+def test_where_no_code_may_run_nobody_is_told_to_build_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What glibc's loader says on a file system that is mounted noexec."""
+
+    def refused(name: str) -> None:
+        raise ImportError("/x/_debug.abi3.so: failed to map segment from shared object")
+
+    monkeypatch.setattr(importlib, "import_module", refused)
+    with pytest.raises(kernels_c.TierUnavailable, match="must let code run: .* noexec") as told:
+        kernels_c._import_module("debug")
+    assert "build_ffi" not in str(told.value)
 
 
 def test_a_folder_in_a_module_s_place_is_named(checkout: Checkout) -> None:
