@@ -183,11 +183,13 @@ except ValueError:
 counted(add, (2000,), label="second")
 counted(add, (1000,), label="again")
 """
-    first, second, again = counted_in(script, tmp_path)
+    folder = tmp_path / "a:b %p %q{x} %%"
+    folder.mkdir()
+    first, second, again = counted_in(script, folder)
     assert [c.label for c in (first, second, again)] == ["first", "second", "again"]
     assert again.instructions == pytest.approx(first.instructions, rel=0.0002)
     assert second.instructions == pytest.approx(2 * first.instructions, rel=0.05)
-    assert not list(tmp_path.glob("counted.*"))
+    assert not list(folder.glob("counted.*"))
 
 
 class Held:

@@ -98,9 +98,10 @@ def count(
     profile, log, messages = (scratch / f"counted.{n}" for n in ("profile", "log", "valgrind"))
     for stale in scratch.glob("counted.*"):
         stale.unlink()
+    literal = {path: str(path).replace("%", "%%") for path in (profile, messages)}
     valgrind = [
-        "valgrind", "--tool=callgrind", f"--log-file={messages}.%p", "--combine-dumps=yes",
-        f"--callgrind-out-file={profile}.%p",
+        "valgrind", "--tool=callgrind", f"--log-file={literal[messages]}.%p",
+        "--combine-dumps=yes", f"--callgrind-out-file={literal[profile]}.%p",
         *(f"--zero-before={alias}{BEGIN}" for alias in _ALIASES),
         *(f"--dump-before={alias}{END}" for alias in _ALIASES),
         "--dump-line=no", "--dump-instr=no", "--vgdb=no",
