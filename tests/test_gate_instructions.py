@@ -43,6 +43,7 @@ from bench.gate_runs import (
     as_json,
 )  # fmt: skip
 from bench.measure import callgrind, counting
+from bench.measure.counted_calls import count_in_child
 from bench.measure.layouts import make_case
 
 needs_valgrind = pytest.mark.skipif(
@@ -190,6 +191,15 @@ counted(add, (1000,), label="again")
     assert again.instructions == pytest.approx(first.instructions, rel=0.0002)
     assert second.instructions == pytest.approx(2 * first.instructions, rel=0.05)
     assert not list(folder.glob("counted.*"))
+
+
+@needs_valgrind
+def test_the_harness_may_lie_where_paths_are_parted(tmp_path: Path) -> None:
+    """In PYTHONPATH, a:b is two folders; an installed suite answered in the harness's place."""
+    harness = tmp_path / "a:b"
+    harness.mkdir()
+    (harness / "child.py").write_text("import sys; open(sys.argv[2], 'w').write('[\"here\"]')")
+    assert count_in_child(["child"], ["what"], tmp_path, harness) == ["here"]
 
 
 class Held:
@@ -392,7 +402,9 @@ def test_what_is_counted_leaves_nothing_beside_the_gates_folder(
     """A gate that is killed leaves it to the next one, and no bytecode in the head's copy."""
     folders = []
 
-    def count(child: Sequence[str], wanted: Sequence[Case], folder: Path, **how: Any) -> list[str]:
+    def count(
+        child: Sequence[str], wanted: Sequence[Case], folder: Path, *_: Path, **how: Any
+    ) -> list[str]:
         folders.append(folder.parent)
         assert how["environment"]["PYTHONDONTWRITEBYTECODE"]
         return ["not counted"] * len(wanted)

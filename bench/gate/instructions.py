@@ -113,13 +113,13 @@ def count_kernels(
     with tempfile.TemporaryDirectory(prefix=prefix, dir=scratch) as folder:
         child = ["bench.gate.instructions_side", str(root), folder, str(turn)]
         environment = {
-            "PYTHONPATH": str(harness),
             "PYTHONDONTWRITEBYTECODE": "1",  # the harness is the head's copy
             "TURN": "x" * (24 + 1000 * turn),
         }
         answers = count_in_child(
-            child, distinct, Path(folder), environment=environment, cache=cache, seconds=_TIMEOUT
-        )
+            child, distinct, Path(folder), harness, environment=environment, cache=cache,
+            seconds=_TIMEOUT,
+        )  # fmt: skip
     for case, answer in zip(distinct, answers, strict=True):
         if isinstance(answer, str):
             found[case] = answer

@@ -23,6 +23,7 @@ def count_in_child(
     child: Sequence[str],
     wanted: Sequence[Any],
     scratch: Path,
+    harness: Path,
     *,
     environment: Mapping[str, str] | None = None,
     cache: bool = False,
@@ -32,6 +33,8 @@ def count_in_child(
 
     child        a module with its arguments; two more follow: a file with `wanted` as JSON, and the
                  file that it has to write, which counted_child.answer does
+    harness      where modules are imported from. It runs there: a folder's name may have a colon,
+                 which PYTHONPATH takes for the next one
     environment, cache, seconds   see callgrind.count
 
     Raises CountingFailed.
@@ -41,6 +44,7 @@ def count_in_child(
     counts = callgrind.count(
         [sys.executable, "-m", *child, str(questions), str(answers)],
         scratch,
+        cwd=harness,
         environment={**_CACHES, **(environment or {})},
         cache=cache,
         seconds=seconds,

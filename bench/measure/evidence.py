@@ -235,7 +235,7 @@ def _in_child(items: Sequence[Any], cache: bool) -> list[Counted | str]:
             ["bench.measure.counted_child"],
             items,
             Path(folder),
-            environment={"PYTHONPATH": str(_ROOT)},
+            _ROOT,
             cache=cache,
             seconds=_TIMEOUT,
         )
