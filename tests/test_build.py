@@ -156,7 +156,7 @@ def test_where_no_code_may_run_nobody_is_told_to_build_again(
         raise ImportError("/x/_debug.abi3.so: failed to map segment from shared object")
 
     monkeypatch.setattr(importlib, "import_module", refused)
-    with pytest.raises(kernels_c.TierUnavailable, match="must let code run: .* noexec") as told:
+    with pytest.raises(kernels_c.TierUnavailable, match=r"must let code run: .* noexec") as told:
         kernels_c._import_module("debug")
     assert "build_ffi" not in str(told.value)
 
