@@ -179,6 +179,28 @@ def test_the_head_says_whether_it_has_changes(repository: Path, tmp_path: Path) 
 # --- The base ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    ["config status.showUntrackedFiles no", "update-index --assume-unchanged a.txt"],
+)
+def test_no_setting_hides_that_the_head_has_changes(
+    hidden: str, repository: Path, tmp_path: Path
+) -> None:
+    git(repository, *hidden.split())
+    (repository / ("new" if "Untracked" in hidden else "a.txt")).write_text("changed\n")
+    (tmp_path / "copies").mkdir()
+    assert prepare_head(repository, tmp_path / "copies/head").name.endswith("+)")
+
+
+def test_what_a_sparse_checkout_leaves_out_is_not_removed(repository: Path, tmp_path: Path) -> None:
+    (repository / "other").mkdir()
+    (repository / "other/c.txt").write_text("c\n")
+    commit(repository)
+    git(repository, "sparse-checkout", "set", "other")
+    assert not (repository / "sub").exists()
+    assert head_of(repository, tmp_path) == base_of(repository, tmp_path, "HEAD")[1]
+
+
 def test_the_base_is_the_commit_and_nothing_of_the_working_tree(
     repository: Path, tmp_path: Path
 ) -> None:
@@ -334,6 +356,9 @@ def test_a_repository_of_somebody_else_says_what_git_says(
         os.chown(path, 12345, 12345)
     with pytest.raises(GateError, match=r"dubious ownership .* safe\.directory"):
         prepare_base(repository, "HEAD", tmp_path / "base")
+    (tmp_path / "settings").write_text("[safe]\ndirectory = *\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "settings"))  # git itself now works
+    assert prepare_base(repository, "HEAD", tmp_path / "base").label == "base"
 
 
 def test_variables_of_git_do_not_lead_elsewhere(

@@ -65,8 +65,12 @@ def _command(root: Path, *arguments: str) -> list[str]:
 
 
 def _environment(index: Path | None = None) -> dict[str, str]:
-    """Without what leads git elsewhere, and in the language in which it is understood here."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    """Without what leads git elsewhere, and in the language in which it is understood here. Where
+    the user's settings are (safe.directory, for one) leads nowhere."""
+    kept = ("GIT_CONFIG_", "GIT_DISCOVERY_")
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(kept)
+    }
     environment["LC_ALL"] = "C"
     if index is not None:
         environment["GIT_INDEX_FILE"] = str(index)
@@ -123,6 +127,12 @@ def tracked(root: Path, index: Path | None = None) -> Files:
             if mode != _SUBMODULE:
                 found[os.fsdecode(name)] = mode, blob
     return found
+
+
+def not_checked_out(root: Path) -> list[str]:
+    """Those of the index that a sparse checkout leaves out: they are not deleted."""
+    listed = git(root, "ls-files", "-z", "-t", "--cached")
+    return [os.fsdecode(entry[2:]) for entry in listed.split(b"\0") if entry.startswith(b"S ")]
 
 
 def untracked(root: Path) -> list[str]:

@@ -22,6 +22,7 @@ from bench.gate.errors import GateError
 from bench.gate.repository import (
     GitFailed,
     git,
+    not_checked_out,
     place,
     resolve,
     text,
@@ -131,12 +132,15 @@ def prepare_head(root: Path, into: Path) -> Side:
     names = {name for name in (*stored, *untracked(root)) if _is_copied(root, name, into.parent)}
     regular = {n: stored[n] for n in names & {*stored} if not (root / n).is_symlink()}
     same = unmodified(root, regular)
-    write_blobs(root, same, into)
+    left_out = {n: stored[n] for n in not_checked_out(root) if not os.path.lexists(root / n)}
+    write_blobs(root, {**same, **left_out}, into)
     for name in names - {*same}:
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / name, into / name, follow_symlinks=False)
     commit = text(git(root, "rev-parse", "--short=7", "HEAD"))
-    dirty = "+" if git(root, "status", "--porcelain", "--", ".") else ""
+    # Settings of the user's keep new and modified files from git's list.
+    listed = git(root, "status", "--porcelain", "--untracked-files=normal", "--", ".")
+    dirty = "+" if listed or {*regular} - {*same} else ""
     return Side("head", f"working tree ({commit}{dirty})", into)
 
 
