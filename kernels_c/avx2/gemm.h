@@ -70,12 +70,13 @@ Product<Lane> strip_of_rows(Product<Lane> p, size_t s, size_t strips) {
     return p;
 }
 
-/* The product in `strips` independent parts. */
+/* The product in `strips` independent parts. Into how many must not go by who can help just now: a part may
+   add up in another order than the whole. */
 template <class Lane>
-int in_strips(const Product<Lane> &whole, size_t strips, size_t threads,
+int in_strips(const Product<Lane> &whole, size_t strips,
               Product<Lane> (*part)(Product<Lane>, size_t, size_t)) {
     std::atomic<int> failed{0};
-    parallel_for(strips, static_cast<int>(threads), [&](size_t s) {
+    parallel_for(strips, available_threads(), [&](size_t s) {
         if (multiply_alone(part(whole, s, strips)) != 0) failed.store(1, std::memory_order_relaxed);
     });
     return failed.load(std::memory_order_relaxed);
@@ -92,7 +93,7 @@ int multiply(const typename Lane::In *a, const typename Lane::In *b, typename La
     }
     const Product<Lane> whole{a, k, b, n, out, n, m, n, k};
     const double multiply_adds = double(m) * double(n) * double(k);
-    const size_t threads = multiply_adds < ALONE<Lane> ? 1 : available_threads();
+    const size_t threads = multiply_adds < ALONE<Lane> ? 1 : team_size();
     if (threads < 2) return multiply_alone(whole);
 
     // Strips of columns, each of which packs its own panels of b and reads a in place. Where a must be
@@ -104,14 +105,14 @@ int multiply(const typename Lane::In *a, const typename Lane::In *b, typename La
         const size_t most =
             m <= MR ? 1 : STRIPS_PER_THREAD;  // where b streams past, long rows of it
         const size_t strips = threads * smaller(most, tile_cols / threads / 4);
-        return in_strips(whole, strips, threads, strip_of_columns<Lane>);
+        return in_strips(whole, strips, strip_of_columns<Lane>);
     }
     if (tile_rows >= 2 * threads) {
         const size_t most = packed_a ? 1 : STRIPS_PER_THREAD;
         const size_t strips = threads * larger(1, smaller(most, tile_rows / threads / 4));
-        return in_strips(whole, strips, threads, strip_of_rows<Lane>);
+        return in_strips(whole, strips, strip_of_rows<Lane>);
     }
-    if (tile_cols >= 2 * threads) return in_strips(whole, threads, threads, strip_of_columns<Lane>);
+    if (tile_cols >= 2 * threads) return in_strips(whole, threads, strip_of_columns<Lane>);
     return multiply_alone(whole);
 }
 

@@ -153,8 +153,10 @@ constexpr size_t ALONE = 16384, ALONE_IN_ROW = 65536 * (LANES / 8);
  */
 void softmax_f32(const float *x, float *out, size_t rows, size_t cols) {
     if (cols == 0) return;  // rows may then be any number
-    const int threads = rows * cols < ALONE ? 1 : available_threads();
-    if (rows < static_cast<size_t>(threads) && cols >= ALONE_IN_ROW) {
+    // How a row is summed must not go by who can help just now: its bits would.
+    const int team = rows * cols < ALONE ? 1 : team_size();
+    const int threads = team > 1 ? available_threads() : 1;
+    if (rows < static_cast<size_t>(team) && cols >= ALONE_IN_ROW) {
         for (size_t r = 0; r < rows; ++r)
             softmax_shared_row(x + r * cols, out + r * cols, cols, threads);
         return;
