@@ -234,6 +234,16 @@ def test_a_temporary_folder_inside_the_project_by_a_link(
     assert not any("head" in name or "base" in name for name in copied)
 
 
+def test_a_file_system_without_permissions_is_not_littered(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There every folder is everybody's; a hundred were left."""
+    monkeypatch.setattr(timing.stat, "S_IMODE", lambda mode: 0o777)
+    with pytest.raises(GateError, match="is not this user's alone"), timing.alone():
+        raise AssertionError
+    assert list(temporary.iterdir()) == []
+
+
 # --- Folders that nothing can be run from --------------------------------------------------------
 
 

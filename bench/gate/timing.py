@@ -107,6 +107,7 @@ def _private_folder() -> Path:
     temporary = Path(tempfile.gettempdir()).resolve()
     for number in range(_PRIVATE_NAMES):
         folder = temporary / (f"{name}.{number}" if number else name)
+        made = not os.path.lexists(folder)
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         try:
@@ -116,6 +117,10 @@ def _private_folder() -> Path:
         private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
         if private and found.st_uid == os.getuid():
             return folder
+        if made:  # on a file system that keeps no permissions the next one is no better
+            with suppress(OSError):
+                folder.rmdir()
+            break
     raise GateError(
         f"{temporary / name}: is not this user's alone, nor is any folder like it; remove them, or "
         "name another temporary folder in TMPDIR"
