@@ -15,6 +15,7 @@ from typing import Any
 _LARGEST = 1e30  # what a believable figure lies below
 # A saved run of 50,000 benchmarks has some 100 MB; with every round of a long one a few times that.
 LARGEST_FILE = 2**29
+_PART = 1 << 20
 
 
 BAD_INPUT, NOT_COMPARABLE = 2, 3  # exit codes
@@ -64,8 +65,12 @@ def read_text(path: Path, needs: str) -> str:
             if not stat.S_ISREG(status.st_mode):
                 raise BadRun(f"{name}: is no regular file, needs {needs}")
             # What the system makes up as it is read (/proc) has no size.
-            content = file.read(LARGEST_FILE + 1) if status.st_size <= LARGEST_FILE else None
-        if content is None or len(content) > LARGEST_FILE:
+            # Not in one go: that much memory would be taken for the smallest of files.
+            content, large = bytearray(), status.st_size > LARGEST_FILE
+            while not large and (part := file.read(_PART)):
+                content += part
+                large = len(content) > LARGEST_FILE
+        if large:
             raise BadRun(f"{name}: is larger than {LARGEST_FILE >> 20} MB, needs {needs}")
         return content.decode("utf-8-sig")
     except (OSError, ValueError) as error:  # ValueError: a name with a null character

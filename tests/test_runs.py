@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -403,6 +404,17 @@ def test_only_regular_files_of_a_believable_size_are_read(
                          (tmp_path, "Is a directory"), (large, "larger than")):  # fmt: skip
         with pytest.raises(runs.BadRun, match=reason):
             READERS[reader](path)
+
+
+def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:
+    """Not as much as the largest that may be read."""
+    (tmp_path / "small").write_text("{}")
+    tracemalloc.start()
+    try:
+        assert checking.read_text(tmp_path / "small", "text") == "{}"
+        assert tracemalloc.get_traced_memory()[1] < 2**25
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_name_twice_is_found_at_once() -> None:
