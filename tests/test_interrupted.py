@@ -17,7 +17,7 @@ PLUGIN = '''
 import os, signal
 import pytest
 
-KILLS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
+KILLS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGUSR1": signal.SIGUSR1}
 ERRORS = {
     "fail": pytest.fail.Exception("took too long"), "skip": pytest.skip.Exception("no more"),
     "exit": pytest.exit.Exception("enough"), "memory": MemoryError("too large"),
@@ -89,7 +89,7 @@ def test_last(measure):
     measure("relu_f32", "py-loop", "10000")
 
 @pytest.mark.parametrize(("when", "how"), [
-    ("slow loop", "SIGINT"), ("teardown", "SIGTERM"), ("test", "exit"),
+    ("slow loop", "SIGINT"), ("loop", "SIGUSR1"), ("teardown", "SIGTERM"), ("test", "exit"),
 ])
 def test_end(ending, measure, when, how):
     ending(when, how) if when.endswith("loop") else None
@@ -125,7 +125,7 @@ def test_whatever_ends_a_case_withdraws_that_case_alone(checkout: Checkout) -> N
 
 @pytest.mark.parametrize(
     ("when", "how"),
-    [("slow loop", "SIGINT"), ("teardown", "SIGTERM"), ("test", "exit")],
+    [("slow loop", "SIGINT"), ("loop", "SIGUSR1"), ("teardown", "SIGTERM"), ("test", "exit")],
 )
 def test_whatever_ends_a_run_keeps_what_was_measured(
     checkout: Checkout, when: str, how: str

@@ -21,7 +21,8 @@ from bench.writing import is_special, require_writable, write_or_keep
 Run = dict[str, Any]  # as pytest-benchmark's JSON
 # What a kernel's, an operation's and a crossing's extra_info tell them apart by.
 _CASE = ("kernel", "variant", "size", "operation", "crossing", "binding", "elements", "element")
-_ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP)  # besides Ctrl-C
+# Besides Ctrl-C; batch systems send the last three before they end a job.
+_ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def withdraw(benchmark: Any) -> None:
