@@ -135,13 +135,13 @@ def test_benchmarks_from_outside_the_checkout_are_saved_too(checkout: Checkout) 
 
 
 def test_a_target_that_cannot_be_written_is_found_before_the_first_case(
-    checkout: Checkout,
+    checkout: Checkout, option: str
 ) -> None:
     (checkout.folder / "file").write_text("mine")
-    run = checkout.pytest("test_bench_relu.py", *FEW, "--benchmark-json=file/x.json")
+    run = checkout.pytest("test_bench_relu.py", *FEW, f"--benchmark-{option}")
     assert run.returncode == 2
     assert "passed" not in run.stdout
-    assert "checkout/file: is no folder, needs one" in run.stdout
+    assert "file: is no folder, needs one" in run.stdout
     assert "Traceback" not in run.stdout + run.stderr
 
 
@@ -150,6 +150,7 @@ def test_a_run_whose_disk_is_full_is_kept_elsewhere(checkout: Checkout) -> None:
     run = checkout.python(
         "-m", "pytest", "-p", "late", "test_bench_relu.py", *FEW, "--benchmark-json=/dev/full",
         LATE="",
+@pytest.mark.parametrize("option", ["json=file/x.json", "histogram=file/x", "cprofile-dump=file/x"])
     )  # fmt: skip
     assert run.returncode == 2, run.stdout + run.stderr
     line = next(line for line in run.stdout.splitlines() if line.startswith("/dev/full: "))

@@ -84,6 +84,10 @@ class Saving:
         if name and hasattr(session.storage, "path"):
             targets.append(self._numbered(name))
         for path in targets:
+        if session.histogram:  # and a group's name
+            targets.append(Path(f"{session.histogram}-group.svg"))
+        if session.cprofile_dump:
+            targets.append(Path(f"{session.cprofile_dump}-test.prof"))
             if not is_special(path):
                 require_writable(path)
         if targets and threading.current_thread() is threading.main_thread():
@@ -151,7 +155,7 @@ class Saving:
             else:
                 self._say(f"{path}: was saved, but cannot be read back whole")
         except (OSError, runs.BadRun) as error:
-            self._say(f"{path}: not saved: {error}")
+            self._say(f"{path}: not saved: {getattr(error, 'strerror', None) or error}")
         self.failed = True
         return False
 
