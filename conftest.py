@@ -171,7 +171,7 @@ def _saving(config: pytest.Config) -> Any:
 
 def _say(config: pytest.Config, line: str) -> None:
     terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
-    if terminal is None:
+    if not hasattr(terminal, "flush"):  # none, or another plugin's
         print(line, flush=True)
         return
     terminal.ensure_newline()
@@ -362,7 +362,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         late = partial(complete, counting=counting, say=partial(_say, config))
     if saving.add(late) or saving.failed:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
-    saving.finish()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _SAVING in config.stash:
+        config.stash[_SAVING].finish()
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables

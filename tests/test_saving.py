@@ -21,9 +21,11 @@ from tests.checkout import Checkout
 
 FEW = ("--benchmark-only", "--benchmark-max-time=0.01", "-k", "100] and c-scalar or odd")
 
-# Sends a signal to this process where a test says: while the run is saved, and afterwards.
+# Sends a signal to this process, or raises an error, where a test says: while what comes late is
+# measured; and Ctrl-C while the run is saved and the tables are drawn.
 PLUGIN = """
 import os, signal
+import pytest
 
 def pytest_configure():
     from bench.measure.limits import Ceiling, Limits
@@ -31,11 +33,21 @@ def pytest_configure():
     def complete(self):
         if late is not None:
             os.kill(os.getpid(), late)
+        if os.environ["LATE"] == "MemoryError":
+            raise MemoryError("too large")
         self.best[Ceiling("call")] = 1e7
     Limits.complete = complete
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    reporter.__class__ = type("Reporter", (type(reporter),), {"flush": property()})
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_benchmark_update_machine_info():
     os.kill(os.getpid(), signal.SIGINT)
+
+pytest_benchmark_group_stats = pytest_terminal_summary = pytest_benchmark_update_machine_info
 """
 
 # Benchmarks that are none of ours, with what JSON or our reader do not take.
@@ -78,9 +90,12 @@ def saved_as(checkout: Checkout, name: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("how", "code"), [("SIGINT", 2), ("SIGKILL", -signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("how", "code"), [("SIGINT", 2), ("SIGKILL", -signal.SIGKILL), ("MemoryError", 0)]
+)
 def test_what_comes_late_cannot_lose_the_times(checkout: Checkout, how: str, code: int) -> None:
-    """Ctrl-C, or worse, while the limits are completed; and Ctrl-C while the run is saved."""
+    """Ctrl-C, or worse, while the limits are completed; and Ctrl-C while the run is saved, and
+    while tables are drawn. Beside a reporter of another plugin's."""
     run = checkout.python(
         "-m", "pytest", "-p", "late", "test_bench_relu.py", *FEW, "--benchmark-json=late.json",
         f"--benchmark-save={how}", LATE=how,
@@ -94,8 +109,9 @@ def test_what_comes_late_cannot_lose_the_times(checkout: Checkout, how: str, cod
         names = {limit.name for limit in loaded.limits}
         assert "fma" in names
         assert "call" not in names
-    if how == "SIGINT":
-        assert "interrupted: the times stand" in run.stdout
+    if how != "SIGKILL":
+        said = "fails: MemoryError(" if how == "MemoryError" else "interrupted: the times stand"
+        assert said in run.stdout
         assert "competency matrix" in run.stdout
         assert "Traceback" not in run.stdout + run.stderr
 
@@ -134,6 +150,7 @@ def test_benchmarks_from_outside_the_checkout_are_saved_too(checkout: Checkout) 
     assert len(found) == 7
 
 
+@pytest.mark.parametrize("option", ["json=file/x.json", "histogram=file/x", "cprofile-dump=file/x"])
 def test_a_target_that_cannot_be_written_is_found_before_the_first_case(
     checkout: Checkout, option: str
 ) -> None:
@@ -150,7 +167,6 @@ def test_a_run_whose_disk_is_full_is_kept_elsewhere(checkout: Checkout) -> None:
     run = checkout.python(
         "-m", "pytest", "-p", "late", "test_bench_relu.py", *FEW, "--benchmark-json=/dev/full",
         LATE="",
-@pytest.mark.parametrize("option", ["json=file/x.json", "histogram=file/x", "cprofile-dump=file/x"])
     )  # fmt: skip
     assert run.returncode == 2, run.stdout + run.stderr
     line = next(line for line in run.stdout.splitlines() if line.startswith("/dev/full: "))

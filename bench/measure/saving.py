@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ class Saving:
         self._said: set[str] = set()
         self._files: list[tuple[Path, Run]] = []
         self._handlers: dict[signal.Signals, Any] = {}
+        self._undisturbed = ExitStack()
         self._save_times, session.handle_saving = session.handle_saving, self._save
         session.save_json = lambda run: self._add(self._json(), run)
         if hasattr(session.storage, "path"):
@@ -83,11 +84,11 @@ class Saving:
             targets.append(self._json())
         if name and hasattr(session.storage, "path"):
             targets.append(self._numbered(name))
-        for path in targets:
         if session.histogram:  # and a group's name
             targets.append(Path(f"{session.histogram}-group.svg"))
         if session.cprofile_dump:
             targets.append(Path(f"{session.cprofile_dump}-test.prof"))
+        for path in targets:
             if not is_special(path):
                 require_writable(path)
         if targets and threading.current_thread() is threading.main_thread():
@@ -97,18 +98,27 @@ class Saving:
 
     def add(self, late: Callable[[list[Run]], bool] | None) -> bool:
         """Let `late` add to the runs, which are saved already, and save them again. It returns
-        whether it was interrupted, as this does; or is interrupted itself."""
+        whether it was interrupted, as this does; or is interrupted itself, or fails."""
         interrupted = late is not None
-        with suppress(KeyboardInterrupt):
-            interrupted = late is not None and late([run for _, run in self._files])
+        try:
+            if late is not None:
+                self._undisturbed.close()
+                interrupted = late([run for _, run in self._files])
+        except KeyboardInterrupt:
+            pass
+        except Exception as error:  # whatever it was, the times stand
+            interrupted = False
+            self._say(f"the times stand, and what would have been added fails: {error!r}")
         if interrupted:
             self._say("interrupted: the times stand, and what would have been added is left out")
-        with undisturbed():
-            for number in range(len(self._files)):
-                self._write(number)
+        if self._files:
+            self._undisturbed.enter_context(undisturbed())
+        for number in range(len(self._files)):
+            self._write(number)
         return interrupted
 
     def finish(self) -> None:
+        self._undisturbed.close()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
@@ -125,8 +135,9 @@ class Saving:
         self.whole.take_back()
         if self.whole.running:
             self._say(f"{self.whole.running}: left out, as it was not measured to its end")
-        with undisturbed():
-            self._save_times()
+        if any(self._session.benchmarks):
+            self._undisturbed.enter_context(undisturbed())
+        self._save_times()
 
     def _add(self, path: Path, run: Run) -> None:
         run["benchmarks"], lines = readable(run["benchmarks"])
@@ -195,8 +206,8 @@ def _dumps(content: Mapping[str, Any]) -> str:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ctrl-C does not count for the second or two that saving takes; nor for the programs that say
-    what machine and commit this is."""
+    """Ctrl-C does not count for the second or two that saving and drawing tables takes; nor for the
+    programs that say what machine and commit this is."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
