@@ -178,19 +178,22 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _peers(options: argparse.Namespace) -> int:
-    if options.saved is None:
-        # Found out now, not after minutes.
-        require_writable(options.output or peer_runs.STORAGE / "DATE.json")
-        content = _compared_with_peers(options)
-        saved = peer_runs.save(content, options.output)
-        print(peers_view.FORMATS[options.format](peer_runs.from_json(content)))
-        say(f"saved: {saved}")
-    else:
+    if options.saved is not None:
         print(peers_view.FORMATS[options.format](peer_runs.load(options.saved)))
-    return OK
+        return OK
+    # Found out now, not after minutes.
+    require_writable(options.output or peer_runs.STORAGE / "DATE.json")
+    content, ended = _compared_with_peers(options)
+    saved = peer_runs.save(content, options.output)
+    print(peers_view.FORMATS[options.format](peer_runs.from_json(content)))
+    say(f"saved: {saved}")
+    return OK if ended is None else refuse(ended)
 
 
-def _compared_with_peers(options: argparse.Namespace) -> dict[str, Any]:
+def _compared_with_peers(
+    options: argparse.Namespace,
+) -> tuple[dict[str, Any], Refusal | None]:
+    """What was measured, and what ended it early; raises that where nothing was."""
     from rich.console import Console
     from rich.progress import track
 
@@ -203,6 +206,7 @@ def _compared_with_peers(options: argparse.Namespace) -> dict[str, Any]:
         raise Refusal(reason)
     from bench.measure.peers import compare
 
+    found: list[dict[str, Any]] = []
     try:
         wanted = compare.plans(
             options.kernel, options.size, options.threads, options.tier, options.quick
@@ -211,12 +215,21 @@ def _compared_with_peers(options: argparse.Namespace) -> dict[str, Any]:
         if sys.stderr.isatty():  # rich before 15 writes an empty line where it shows nothing
             console = Console(stderr=True)
             cells = track(cells, "comparing", len(wanted), console=console, transient=True)
-        found = list(cells)
+        found.extend(cells)  # one by one: what is there stays when the next one fails
+        ended = None
     except (ValueError, kernels_c.TierUnavailable, WrongResult) as error:
-        raise Refusal(str(error)) from None
+        ended = Refusal(str(error))
     except MemoryError:
-        raise Refusal("not enough memory for these sizes; choose others with --size") from None
-    return compare.saved_content(found, options.seconds)
+        ended = Refusal("not enough memory for these sizes; choose others with --size")
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        ended = Refusal("interrupted")
+    if ended is not None:
+        if not found:
+            raise ended
+        ended = Refusal(f"{ended}; {len(found)} of {len(wanted)} comparisons are saved")
+    return compare.saved_content(found, options.seconds), ended
 
 
 def _render(options: argparse.Namespace) -> int:

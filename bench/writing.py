@@ -9,7 +9,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -69,17 +69,24 @@ def is_special(path: Path) -> bool:
 
 def require_writable(path: Path) -> None:
     """What takes minutes to measure is to be written there, so it is tried before. Raises OSError,
-    which names the file, where it is a folder, a device or write-protected, or the disk is full."""
+    which names the file, where it is a folder, a device or write-protected, or the disk is full.
+    Leaves nothing behind."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder, needs the name of a file", str(path))
     if is_special(path):
         raise OSError(errno.EINVAL, "is no regular file, needs the name of a file", str(path))
-    make_folder(path.parent)
-    with naming(path):
-        if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        with tempfile.TemporaryFile(dir=path.parent) as file:
-            file.write(bytes(4096))
+    missing = [folder for folder in path.parents if not folder.exists()]
+    try:
+        make_folder(path.parent)
+        with naming(path):
+            if path.exists() and not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            with tempfile.TemporaryFile(dir=path.parent) as file:
+                file.write(bytes(4096))
+    finally:
+        with suppress(OSError):  # not made, or somebody else's by now
+            for folder in missing:
+                folder.rmdir()
 
 
 def write_or_keep(path: Path, text: str) -> tuple[Path, str | None]:

@@ -13,6 +13,7 @@ from bench import __main__ as command_line
 from bench import peer_runs, registry
 from bench.measure import peers
 from bench.measure.peers import compare
+from bench.measure.truth import WrongResult
 from tests.checkout import Checkout
 from tests.peer_libraries import available
 
@@ -103,6 +104,26 @@ def test_an_interrupted_comparison_leaves_nothing(
     assert compared("--quick") == 2
     assert capsys.readouterr().err.strip() == "bench: interrupted; nothing was saved"
     assert list(quick_command.iterdir()) == []
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, MemoryError, WrongResult], ids=str)
+def test_what_was_compared_before_it_ends_early_is_saved(
+    ends: type[BaseException],
+    quick_command: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    measure = compare.measure
+
+    def ended(plan: compare.Plan, seconds: float) -> dict[str, Any]:
+        if plan.size != "100":
+            raise ends
+        return measure(plan, seconds)
+
+    monkeypatch.setattr(compare, "measure", ended)
+    assert compared("--kernel", "relu_f32", "--size", "100", "1000", "-o", "out.json") == 2
+    assert [cell.size for cell in peer_runs.load(Path("out.json")).cells] == ["100"]
+    assert "1 of 2 comparisons are saved" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
