@@ -40,6 +40,8 @@ class Checkout:
         """python ARGUMENTS, in the copy and on the copy's modules only."""
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))}
         env.update(PYTHONPATH=str(self.folder), PYTHONDONTWRITEBYTECODE="1", **environment)
+        # Its end of every session takes a second, and no test in the copy is of its kind.
+        env.setdefault("PYTEST_ADDOPTS", "-p no:hypothesispytest")
         command = [sys.executable, *arguments]
         return subprocess.run(
             command, cwd=self.folder, env=env, capture_output=True, text=True, check=False

@@ -195,7 +195,7 @@ def test_sizes_between_take_a_third_of_the_time(
         raise InterruptedError
 
     monkeypatch.setattr(session, "Rounds", rounds)
-    benchmark = SimpleNamespace(extra_info={}, stats=None, disabled=False)
+    benchmark = SimpleNamespace(extra_info={}, stats=None, disabled=False, fullname="of nobody")
     with pytest.raises(InterruptedError):
         session.Session(cap_seconds=0.6).measure(benchmark, "relu_f32", "py-loop", size)
     assert given_caps == pytest.approx([cap])

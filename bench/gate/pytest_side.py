@@ -136,7 +136,17 @@ def _use(fixture: Any) -> None:
 # --- list ----------------------------------------------------------------------------------------
 
 
-class Lister:
+class Brief:
+    """Nobody reads what plugins print at the end. Hypothesis's imports itself for that, which under
+    callgrind takes half a minute."""
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        name, pm = "pytest_terminal_summary", config.pluginmanager
+        others = [p for p in pm.get_plugins() if pm.get_name(p) != "terminalreporter"]
+        setattr(config.hook, name, pm.subset_hook_caller(name, others))
+
+
+class Lister(Brief):
     """Every benchmark of the side: a kernel's kernel, variant and size, or what makes it itself."""
 
     def __init__(self, running: Path) -> None:
@@ -221,7 +231,7 @@ def _code(item: Any) -> str:
 # --- count ---------------------------------------------------------------------------------------
 
 
-class InOrder:
+class InOrder(Brief):
     """Runs the wanted tests in the wanted order, and knows which it is in."""
 
     def __init__(self, wanted: list[str]) -> None:
