@@ -319,7 +319,7 @@ def pytest_benchmark_compare_machine_info(
             compared_benchmark, machine_info, (*Stats.fields, "iterations"), source
         )
         if other is not None and config.getoption("benchmark_compare_fail"):
-            raise NotComparable(f"--benchmark-compare-fail: {other}")
+            raise NotComparable(other)
     except Refusal as reason:
         pytest.exit(f"--benchmark-compare: {reason}", returncode=reason.exit_code)
     for line in filter(None, [*left_out, other]):
