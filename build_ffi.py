@@ -101,11 +101,11 @@ TIERS: dict[str, Tier] = {
         Flags(_AUTOVEC + " -ffast-math", _AUTOVEC + " -ffast-math -fveclib=libmvec"),
         _AVX2,
     ),
-    "avx2": Tier("avx2", Flags(_HAND, _HAND), _AVX2),
-    "avx2_omp": Tier("avx2", Flags(_HAND + " -fopenmp", _HAND + " -fopenmp"), _AVX2, openmp=True),
-    "avx512": Tier("avx2", Flags(_WIDE, _WIDE), _AVX512),
+    "avx2": Tier("simd", Flags(_HAND, _HAND), _AVX2),
+    "avx2_omp": Tier("simd", Flags(_HAND + " -fopenmp", _HAND + " -fopenmp"), _AVX2, openmp=True),
+    "avx512": Tier("simd", Flags(_WIDE, _WIDE), _AVX512),
     "avx512_omp": Tier(
-        "avx2", Flags(_WIDE + " -fopenmp", _WIDE + " -fopenmp"), _AVX512, openmp=True
+        "simd", Flags(_WIDE + " -fopenmp", _WIDE + " -fopenmp"), _AVX512, openmp=True
     ),
 }
 

@@ -115,8 +115,8 @@ def _compared(config: pytest.Config) -> Path | None:
 def _refuse_unreadable(config: pytest.Config) -> None:
     """pytest-benchmark would end in a traceback, measure and compare with nothing, or wait for ever
     for whoever writes into a pipe."""
-    from bench import runs
-    from bench.writing import is_special
+    from bench.saved import runs
+    from bench.saved.writing import is_special
 
     compared = _compared(config)
     try:
@@ -132,7 +132,7 @@ def _refuse_unreadable(config: pytest.Config) -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Refuse options that would make a figure something else than it is said to be."""
-    from bench.checking import read_json
+    from bench.saved.checks import read_json
 
     benchmarks = session.config._benchmarksession  # type: ignore[attr-defined]
     options = benchmarks.options
@@ -180,7 +180,7 @@ def _say(config: pytest.Config, line: str) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    from bench import registry
+    from bench.suite import registry
 
     marker = metafunc.definition.get_closest_marker("kernel")
     if marker is not None:
@@ -197,7 +197,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Kernels, sizes and variants in the registry's order, whatever their files are called and
     other plugins do: so do matrix and charts, and a size's variants share its data."""
-    from bench import registry
+    from bench.suite import registry
 
     order = {name: number for number, name in enumerate(registry.KERNELS)}
 
@@ -212,8 +212,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse to start on native modules that are older than their sources, or not there at all:
     everything that was asked for would be measured on the wrong code, or skipped."""
     import kernels_c
-    from bench import registry
-    from bench.measure.timing import watchers
+    from bench.measure.timing.rounds import watchers
+    from bench.suite import registry
 
     asked_for, timed = set(), False
     for item in session.items:
@@ -265,7 +265,7 @@ def measure_operation(benchmark: Any, request: pytest.FixtureRequest) -> Measure
 @pytest.fixture
 def cross(benchmark: Any, request: pytest.FixtureRequest) -> Cross:
     import kernels_c
-    from bench.measure import crossings
+    from bench.measure import overhead as crossings
 
     cap = request.config.stash[_SESSION].cap_seconds
 
@@ -288,9 +288,9 @@ def _peer_facts(config: pytest.Config) -> dict[str, Any]:
 
 
 def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:
-    from bench.measure import facts
+    from bench.measure.machine import metadata
 
-    facts.complete(machine_info)
+    metadata.complete(machine_info)
     machine_info.update(_peer_facts(config))
 
 
@@ -309,8 +309,8 @@ def pytest_benchmark_compare_machine_info(
     """
     from pytest_benchmark.stats import Stats
 
-    from bench import comparable
-    from bench.checking import NotComparable, Refusal
+    from bench.saved import comparable
+    from bench.saved.checks import NotComparable, Refusal
 
     read = getattr(benchmarksession.storage, "_cache", {})  # by path; the hook is not told it
     source = next((str(p) for p, run in read.items() if run is compared_benchmark), "that run")
@@ -372,14 +372,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The competency matrix of what was just measured."""
-    from bench import boundary_runs, runs
-    from bench.measure import facts
+    from bench.measure.machine import metadata
     from bench.measure.saving import readable
-    from bench.views import boundary, matrix
+    from bench.saved import overhead as boundary_runs
+    from bench.saved import runs
+    from bench.views import matrix
+    from bench.views.explain import overhead as boundary
 
     measured = config._benchmarksession.benchmarks  # type: ignore[attr-defined]
     benchmarks = [b.as_dict(include_data=False) for b in measured if b]
-    machine = {"tiers": facts.tiers(), **_peer_facts(config)}
+    machine = {"tiers": metadata.tiers(), **_peer_facts(config)}
     config.stash[_SESSION].add_figures({"benchmarks": benchmarks, "machine_info": machine})
     benchmarks, _ = readable(benchmarks)
     if not benchmarks:

@@ -1,4 +1,1 @@
-"""HOW kernels are measured, judged and drawn. Data goes one way:
-
-registry -> case -> verify -> time -> saved run -> views
-"""
+"""HOW kernels are measured, judged and shown: a folder for each step. See docs/architecture.md."""

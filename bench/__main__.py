@@ -17,16 +17,19 @@ try:
     from pathlib import Path
     from typing import Any
 
-    from bench.checking import BAD_INPUT, Refusal
-    from bench.exits import OK, exit_code, refuse, say
-    from bench.writing import require_writable
+    from bench.cli.exits import OK, exit_code, refuse, say
+    from bench.saved.checks import BAD_INPUT, Refusal
+    from bench.saved.writing import require_writable
 except BaseException as error:
     print(f"bench: cannot start: {error!r}", file=sys.stderr)
     sys.exit(2)
 try:
-    from bench import explain_command, gate_arguments, gate_command, peer_runs, runs
-    from bench.explain_command import chosen, of_interpreters, show
-    from bench.interpreters import command as interpreters_command
+    from bench.cli import explain, gate_arguments
+    from bench.cli import gate as gate_command
+    from bench.cli import interpreters as interpreters_command
+    from bench.cli.explain import chosen, of_interpreters, show
+    from bench.saved import peers as peer_runs
+    from bench.saved import runs
     from bench.views import documents, interpreters, limits, matrix
     from bench.views import peers as peers_view
 except BaseException as error:
@@ -67,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=_matrix)
 
-    explain_command.add_commands(commands)
+    explain.add_commands(commands)
 
     command = commands.add_parser("limits", help="what this machine can do at most, measured now")
     command.add_argument("--format", choices=sorted(limits.FORMATS), default="text")
@@ -159,7 +162,7 @@ def _matrix(options: argparse.Namespace) -> int:
 
 def _limits(options: argparse.Namespace) -> int:
     import kernels_c
-    from bench.measure.limits import measured_limits
+    from bench.measure.machine.limits import measured_limits
 
     try:
         rows = [row for limits_of_tier in measured_limits() for row in limits_of_tier.as_rows()]
@@ -199,12 +202,12 @@ def _compared_with_peers(
 
     import kernels_c
     from bench.measure import peers
-    from bench.measure.truth import WrongResult
+    from bench.measure.cases.errors_in_ulp import WrongResult
 
     reason = peers.why_not_installed()
     if reason is not None:
         raise Refusal(reason)
-    from bench.measure.peers import compare
+    from bench.measure.comparison import compare
 
     found: list[dict[str, Any]] = []
     try:

@@ -6,7 +6,7 @@
 `x` and `out` are any C-contiguous buffers (array.array, memoryview, mmap, numpy, ...). Each method
 checks element type, writability, sizes and overlap before it writes anything, and raises TypeError
 or ValueError naming the argument, what it got and what it needs. What a kernel computes, to which
-error and with which NaN rules, stands above its implementation in portable/ and avx2/.
+error and with which NaN rules, stands above its implementation in portable/ and simd/.
 """
 
 from __future__ import annotations

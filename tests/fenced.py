@@ -22,7 +22,7 @@ _C_TYPES = {"f": "float *", "b": "int8_t *", "i": "int32_t *"}
 WIDE_TIERS = {"avx2": (6, 16), "avx2_omp": (6, 16), "avx512": (14, 32), "avx512_omp": (14, 32)}
 ROOT = Path(__file__).resolve().parent.parent
 
-# L1, L2, L3 in bytes: as small as to reach every edge of the blocks of avx2/blocking.h, and
+# L1, L2, L3 in bytes: as small as to reach every edge of the blocks of simd/blocking.h, and
 # streaming stores, with small inputs; and so small that every block is a single tile.
 TINY_CACHES = ("2048,8192,65536", "0,0,0")
 
@@ -65,7 +65,7 @@ class Fence:
 
 
 def wide_tiers() -> list[tuple[kernels_c.Tier, tuple[int, int]]]:
-    """The tiers of kernels_c/avx2 that run here, with the tile of their products."""
+    """The tiers of kernels_c/simd that run here, with the tile of their products."""
     return [
         (kernels_c.load_tier(name), tile)
         for name, tile in WIDE_TIERS.items()

@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.gate import selfcheck, timing, verdict
-from bench.gate.inference import hodges_lehmann
-from bench.gate.sides import workspace
-from bench.gate_runs import INCONCLUSIVE, REGRESSED
+from bench.gate import timed, verdict
+from bench.gate.checkouts.sides import workspace
+from bench.gate.selfcheck import check as selfcheck
+from bench.saved.gates import INCONCLUSIVE, REGRESSED
+from bench.stats.rank import hodges_lehmann
 
 ROOT = Path(__file__).resolve().parent.parent
 SLOWDOWNS = (0.02, 0.03)
@@ -27,7 +28,7 @@ GATES = 200  # drawn from them
 FAMILY = 20  # benchmarks that a later look has to judge together
 
 
-class Lines(timing.Progress):
+class Lines(timed.Progress):
     def stage(self, title: str, steps: int = 0) -> None:
         print(title, file=sys.stderr, flush=True)
 
@@ -49,9 +50,9 @@ def is_caught(blocks: Sequence[float], draw: random.Random, threshold: float) ->
 
 
 def main(seed: int) -> int:
-    settings = timing.Settings(seed=seed, progress=Lines())
+    settings = timed.Settings(seed=seed, progress=Lines())
     draw = random.Random(seed)
-    with timing.alone() as private, workspace(private) as folder:
+    with timed.alone() as private, workspace(private) as folder:
         check = selfcheck.prepare(ROOT, folder, settings)
         pairs = [p for p in check.pairs if p.name in check.shares]
         for slowdown in SLOWDOWNS:

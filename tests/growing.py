@@ -6,10 +6,10 @@ import math
 from pathlib import Path
 from typing import Any
 
+from bench.analysis import scaling
 from bench.measure.derived import add_derived_figures
-from bench.runs import Run, from_json
-from bench.schema import MARK
-from bench.views import scaling
+from bench.saved.runs import Run, from_json
+from bench.saved.schema import MARK
 from tests.stats import MACHINE, OPTIONS, stats
 
 REFERENCE = Path(__file__).resolve().parent.parent / "results/reference.json"

@@ -15,8 +15,9 @@ import pytest
 
 import build_ffi
 import kernels_c
-from bench.measure.truth import inverse_ulps, worst_error
-from bench.registry import KERNELS, Bound, Kernel, Layout, Native, Shape, Unit
+from bench.measure.cases.case import folder_of
+from bench.measure.cases.errors_in_ulp import inverse_ulps, worst_error
+from bench.suite.registry import KERNELS, Bound, Kernel, Layout, Native, Shape, Unit
 
 UNARY = tuple(kernel for kernel in KERNELS.values() if kernel.layout is Layout.UNARY)
 QUANTIZE = KERNELS["quantize_f32_i8"]
@@ -267,7 +268,7 @@ def kind(value: float) -> str:
 
 def bound_of(kernel: Kernel, tier: kernels_c.Tier) -> Bound:
     """What the tier's implementation promises."""
-    return kernel.bounds[tier.build_info()["folder"]]
+    return kernel.bounds[folder_of(tier)]
 
 
 def same_bits_everywhere(tier: kernels_c.Tier, name: str) -> bool:

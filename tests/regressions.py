@@ -44,7 +44,7 @@ GROWN_SCALAR = Change(
 
 _RANGE = "        quantize_range(x + begin, out + begin, end - begin, splat(scale));\n"
 GROWN_AVX2 = Change(
-    "kernels_c/avx2/quantize.cpp",
+    "kernels_c/simd/quantize.cpp",
     _RANGE,
     _RANGE + _RANGE.replace("end - begin", "(end - begin) / 150 / 64 * 32"),
     ("quantize_f32_i8", "c-avx2", "10000"),
@@ -69,7 +69,7 @@ GROWN_PYTHON = Change(
 # The largest element of a row along one chain instead of eight: each vmaxps waits for the last. It
 # takes 15 % longer.
 LATENCY = Change(
-    "kernels_c/avx2/softmax.cpp",
+    "kernels_c/simd/softmax.cpp",
     """    Quad m0(lowest), m1(lowest);
     size_t i = 0;
     for (; i + 2 * QUAD <= n; i += 2 * QUAD) {
@@ -92,7 +92,7 @@ LATENCY = Change(
 # In pieces that lie two kilobytes apart: no prefetcher follows, and a pass uses few sets of each
 # cache. It takes 2.6 times as long.
 CACHE_HOSTILE = Change(
-    "kernels_c/avx2/relu.cpp",
+    "kernels_c/simd/relu.cpp",
     "    parallel_map_f32(x, out, n, ALONE, [](auto v) { return max(decltype(v)(zero()), v); });\n",
     """    const auto relu = [](auto v) { return max(decltype(v)(zero()), v); };
     constexpr size_t WIDTH = 4 * LANES, PIECES = 16;
@@ -125,7 +125,7 @@ SPACED_SCALAR = Change(
     ("relu_f32", "c-scalar", "100"),
 )
 SPACED_AVX2 = Change(
-    "kernels_c/avx2/relu.cpp", "/* relu_f32", f"{_SPACERS}/* relu_f32", CACHE_HOSTILE.case
+    "kernels_c/simd/relu.cpp", "/* relu_f32", f"{_SPACERS}/* relu_f32", CACHE_HOSTILE.case
 )
 RENAMED_PYTHON = Change(
     "kernels_py/relu.py",

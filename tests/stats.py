@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.schema import MARK
+from bench.saved.schema import MARK
 
 # What runs must say, for their times to be compared.
 OPTIONS = {"timer": "perf_counter", "disable_gc": True}

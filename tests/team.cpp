@@ -1,5 +1,5 @@
 // What the threads of a team see of their caller. team_child.py calls this, built together with
-// kernels_c/avx2/parallel.cpp.
+// kernels_c/simd/parallel.cpp.
 #include "parallel.h"
 
 #include <immintrin.h>

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import __main__ as command_line
-from bench import registry
-from bench.measure import bytecodes
-from bench.operation_runs import operations
-from bench.runs import BadRun, Run, from_json, whole
-from bench.schema import MARK
-from bench.views import account, figures
+from bench.measure.evidence import bytecodes
+from bench.saved.operations import operations
+from bench.saved.runs import BadRun, Run, from_json, whole
+from bench.saved.schema import MARK
+from bench.suite import registry
+from bench.views import figures
+from bench.views.explain import cost as account
 from kernels_py import matmul, matmul_i8, relu
 from kernels_py import operations as pieces
 from tests.altered import altered

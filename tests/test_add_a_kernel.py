@@ -59,7 +59,7 @@ def test_the_new_kernel_is_callable(followed: Checkout) -> None:
 
 
 def test_the_page_passes_the_linters(followed: Checkout) -> None:
-    new = ["kernels_py/silu.py", "test_bench_silu.py", "bench/registry.py"]
+    new = ["kernels_py/silu.py", "test_bench_silu.py", "bench/suite/registry.py"]
     for command in (["ruff", "check"], ["ruff", "format", "--check"]):
         checked = followed.python("-m", *command, *new)
         if "No module named" in checked.stderr:

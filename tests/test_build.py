@@ -44,7 +44,7 @@ def test_builds_nothing_when_nothing_changed(checkout: Checkout) -> None:
 
 def test_one_changed_source_rebuilds_its_tiers_only(checkout: Checkout) -> None:
     checkout.build()
-    checkout.replace("kernels_c/avx2/relu.cpp", "// ReLU:", "// ReLU, again:")
+    checkout.replace("kernels_c/simd/relu.cpp", "// ReLU:", "// ReLU, again:")
     built = checkout.build().stdout
     assert "_avx2.abi3.so" in built or "_avx2." in built
     assert "_scalar" not in built

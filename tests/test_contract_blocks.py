@@ -15,7 +15,7 @@ import pytest
 
 import build_ffi
 import kernels_c
-from bench.registry import KERNELS, Bound, Layout, Unit
+from bench.suite.registry import KERNELS, Bound, Layout, Unit
 from tests.native import DEQUANTIZE_BOUNDS, steps_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,7 +144,7 @@ def test_a_tier_says_which_folder_it_was_built_from(tier: kernels_c.Tier) -> Non
 
 
 def test_the_coefficients_are_what_the_fit_gives() -> None:
-    folder = ROOT / "kernels_c" / "avx2"
+    folder = ROOT / "kernels_c" / "simd"
     spec = importlib.util.spec_from_file_location("fit", folder / "fit_coefficients.py")
     assert spec is not None
     assert spec.loader is not None

@@ -14,20 +14,21 @@ from typing import Any
 import pytest
 
 import kernels_c
-from bench import registry
-from bench.gate.instructions_side import Side
-from bench.measure import boundary, crossings
-from bench.measure.cases import Case
-from bench.measure.layouts import make_case
-from bench.measure.truth import WrongResult
-from bench.schema import MARK
+from bench.gate.counts.child import Side
+from bench.measure import overhead
+from bench.measure.cases import wrapped
+from bench.measure.cases.case import Case
+from bench.measure.cases.errors_in_ulp import WrongResult
+from bench.measure.cases.make import make_case
+from bench.saved.schema import MARK
+from bench.suite import registry
 from tests.checkout import ROOT
 
 BENCHMARKS = ROOT / "test_bench_boundary.py"
 SHAPES = {1: ((1,), (67,)), 2: ((1, 1), (5, 67)), 3: ((1, 1, 1), (7, 17, 5))}
 ASKED_FOR = [
-    *(("empty call", binding, 0, None) for binding in ("Python", *crossings.BINDINGS)),
-    *(("ReLU, ready pointers", binding, n, None) for binding in crossings.BINDINGS for n in (1, 9)),
+    *(("empty call", binding, 0, None) for binding in ("Python", *overhead.BINDINGS)),
+    *(("ReLU, ready pointers", binding, n, None) for binding in overhead.BINDINGS for n in (1, 9)),
     ("ReLU, checked method", "cffi API", 1, None),
     *(
         (name, binding, 300, element)
@@ -58,16 +59,16 @@ def case_of(name: str, shape: tuple[int, ...]) -> Case:
 def test_a_crossing_does_what_it_is_said_to(
     name: str, binding: str, n: int, element: str | None
 ) -> None:
-    crossing = crossings.make_crossing(name, binding, n, element)
+    crossing = overhead.make_crossing(name, binding, n, element)
     for _ in range(3):
-        crossings.verify(name, crossing, crossing.function(*crossing.args))
+        overhead.verify(name, crossing, crossing.function(*crossing.args))
 
 
 def test_the_bindings_compute_the_same_relu() -> None:
     x = array("f", [-2.0, -0.0, 0.5, float("inf"), float("-inf"), 1e-45, -1e-45])
     results = set()
-    for name in crossings.BINDINGS:
-        binding = crossings.binding_of(name)
+    for name in overhead.BINDINGS:
+        binding = overhead.binding_of(name)
         out = array("f", [9.0]) * len(x)
         binding.relu_f32(binding.pointer(x), binding.pointer(out), len(x))
         results.add(out.tobytes())
@@ -76,11 +77,11 @@ def test_the_bindings_compute_the_same_relu() -> None:
 
 
 def test_a_wrong_result_is_noticed() -> None:
-    crossing = crossings.make_crossing("list to buffer", "Python", 300, "int8")
+    crossing = overhead.make_crossing("list to buffer", "Python", 300, "int8")
     wrong = crossing.function(*crossing.args)
     wrong[299] ^= 1
     with pytest.raises(WrongResult, match="copied wrongly: got"):
-        crossings.verify("copied wrongly", crossing, wrong)
+        overhead.verify("copied wrongly", crossing, wrong)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +94,14 @@ def test_a_wrong_result_is_noticed() -> None:
 )
 def test_what_cannot_be_crossed_is_named(name: str, binding: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        crossings.make_crossing(name, binding, 1)
+        overhead.make_crossing(name, binding, 1)
 
 
 def test_a_fixture_that_keeps_no_times_is_enough(tmp_path: Path) -> None:
     """The gate's stand-in: those that run code of ours are measured there as any other benchmark
     is, and those that time the interpreter alone are not there."""
     result = tmp_path / "listed.json"
-    script = ROOT / "bench/gate/pytest_side.py"
+    script = ROOT / "bench/gate/rounds/pytest_plugin.py"
     command = [str(script), str(os.getpid()), "list", str(result), BENCHMARKS.name]
     run = subprocess.run(
         [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False
@@ -191,7 +192,7 @@ def test_a_way_that_does_not_exist_is_named() -> None:
     with pytest.raises(
         ValueError, match="there is no way 'carrier_pigeon' to a kernel; the ways are checked"
     ):
-        boundary.call(case_of("relu_f32", (1,)), kernels_c.load_tier("scalar"), "carrier_pigeon")
+        wrapped.call(case_of("relu_f32", (1,)), kernels_c.load_tier("scalar"), "carrier_pigeon")
 
 
 @pytest.mark.parametrize("way", registry.WAYS)

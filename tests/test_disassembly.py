@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import kernels_c
-from bench import registry
-from bench.measure import disassembly, objdump
-from bench.measure.disassembly import Seen, in_loops_of, packed_bits
-from bench.measure.objdump import DisassemblyFailed, Instruction, parse
+from bench.measure.evidence import disassembly, objdump
+from bench.measure.evidence.disassembly import Seen, in_loops_of, packed_bits
+from bench.measure.evidence.objdump import DisassemblyFailed, Instruction, parse
+from bench.suite import registry
 
 FOLDER = Path(kernels_c.__file__).parent
 

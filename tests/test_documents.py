@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command_line
-from bench import runs
+from bench.saved import runs
 from bench.views import claims, documents, matrix
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +31,7 @@ def test_readme_and_kernels_are_rendered() -> None:
 
 
 def test_the_reference_run_is_complete_small_and_of_statistics_only() -> None:
-    from bench import registry
+    from bench.suite import registry
 
     run = runs.load(REFERENCE)
     measured = {(f.kernel, f.variant, f.size) for _, f in run.ours}
@@ -128,7 +128,7 @@ def test_files_named_in_code_spans_exist(document: Path) -> None:
     for span in set(re.findall(r"`([\w./-]+\.(?:py|md|json|h|cpp|toml))`", prose(document))):
         if "silu" in span:  # the reader makes it
             continue
-        places = (ROOT, ROOT / "kernels_c", ROOT / "kernels_c/avx2")
+        places = (ROOT, ROOT / "kernels_c", ROOT / "kernels_c/simd")
         assert any((place / span).exists() for place in places), span
 
 

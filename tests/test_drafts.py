@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import writing
+from bench.saved import writing
 
 
 def test_nobody_can_foresee_the_name_of_a_draft(tmp_path: Path) -> None:

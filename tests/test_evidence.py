@@ -13,12 +13,13 @@ import pytest
 from test_runs import GOOD
 
 import kernels_c
-from bench import registry, runs
-from bench.measure import callgrind, counted_child, evidence, objdump
-from bench.measure.callgrind import Counted, CountingFailed
-from bench.runs import BadRun, Evidence
-from bench.schema import MARK
-from bench.views.evidence import short
+from bench.measure.evidence import callgrind, collect, counted_child, objdump
+from bench.measure.evidence.callgrind import Counted, CountingFailed
+from bench.saved import runs
+from bench.saved.runs import BadRun, Evidence
+from bench.saved.schema import MARK
+from bench.suite import registry
+from bench.views.explain.evidence import short
 from tests.altered import altered
 
 needs_valgrind = pytest.mark.skipif(
@@ -62,7 +63,7 @@ def run_of(*cases: tuple[str, str, str]) -> dict[str, Any]:
 def test_what_is_collected_is_true_and_the_same_at_every_size() -> None:
     cases = [("relu_f32", v, s) for v in ("py-loop", "c-scalar", "c-avx2") for s in ("100", "1000")]
     cases += [("matmul_i8_i32", "c-scalar", "64"), ("relu_f32", "peer-numpy", "100")]
-    found = evidence.collect(cases, say=quiet)
+    found = collect.collect(cases, say=quiet)
     assert found.rows.keys() <= set(cases[:-1])
     for _, variant, _ in cases[:-2]:
         rows = [found.rows.get(("relu_f32", variant, size)) for size in ("100", "1000")]
@@ -90,16 +91,16 @@ def test_calls_of_any_function_are_counted() -> None:
         "short": ("kernels_py.relu", "loop", [[1.0] * 100]),
         "long": ("kernels_py.relu", "loop", [[1.0] * 200]),
     }
-    found = evidence.instructions_of_calls(calls)
+    found = collect.instructions_of_calls(calls)
     assert list(found) == ["short", "long"]
     assert found["long"] == pytest.approx(2 * found["short"], rel=0.1)
-    assert evidence.instructions_of_calls({}) == {}
+    assert collect.instructions_of_calls({}) == {}
 
 
 @needs_valgrind
 def test_a_call_that_fails_is_said_in_one_line() -> None:
     with pytest.raises(CountingFailed, match="no attribute 'bend'") as caught:
-        evidence.instructions_of_calls({"x": ("kernels_py.relu", "bend", [])})
+        collect.instructions_of_calls({"x": ("kernels_py.relu", "bend", [])})
     assert "\n" not in str(caught.value)
 
 
@@ -112,7 +113,7 @@ def test_a_tier_that_valgrind_lacks_is_a_reason(
     monkeypatch.setattr(kernels_c, "load_tier", refuse)
     wanted, answers = tmp_path / "wanted", tmp_path / "answers"
     wanted.write_text(json.dumps([["case", "relu_f32", "c-avx512", "8"]]), encoding="utf-8")
-    monkeypatch.setattr(counted_child.data, "BLOCK", counted_child.data.BLOCK)  # and back
+    monkeypatch.setattr(counted_child.buffers, "BLOCK", counted_child.buffers.BLOCK)  # and back
     counted_child.main(str(wanted), str(answers))
     reasons = json.loads(answers.read_text(encoding="utf-8"))
     assert reasons == ["tier avx512 needs more"]
@@ -122,7 +123,7 @@ def test_a_tier_that_valgrind_lacks_is_a_reason(
 @pytest.mark.parametrize("variant", ["py-loop", "c-scalar"])
 def test_every_kernel_has_a_size_to_be_counted_at(name: str, variant: str) -> None:
     kernel = registry.kernel(name)
-    size = evidence.counted_size(kernel, variant)
+    size = collect.counted_size(kernel, variant)
     assert kernel.size_name(kernel.shape_named(size)) == size
 
 
@@ -134,9 +135,9 @@ def test_threads_and_ways_are_not_counted_but_looked_at(monkeypatch: pytest.Monk
         return [Counted("0", 20_000.0, 1, 100.0, 0.0)] * len(items)
 
     monkeypatch.setattr(callgrind, "why_unavailable", lambda: None)
-    monkeypatch.setattr(evidence, "_in_child", count)
+    monkeypatch.setattr(collect, "_in_child", count)
     cases = [("relu_f32", v, "100") for v in ("c-scalar", "c-scalar_lists", "c-avx2_omp")]
-    found = evidence.collect(cases, say=quiet)
+    found = collect.collect(cases, say=quiet)
     assert asked == [["case", "relu_f32", "c-scalar", "10000"]]
     row = found.rows[RELU]
     assert (row["instructions"], row["l1_bytes"]) == (2.0, 0.64)
@@ -163,7 +164,7 @@ def test_without_valgrind_and_objdump_the_run_says_what_is_missing(
 ) -> None:
     monkeypatch.setattr(objdump, "why_unavailable", lambda: "objdump was not found")
     run, said = run_of(RELU), list[str]()
-    evidence.add_evidence(run, True, said.append)
+    collect.add_evidence(run, True, said.append)
     missing = run["machine_info"]["evidence_unavailable"]
     assert sorted(missing) == ["objdump was not found", "valgrind was not found"]
     assert "evidence" not in run["benchmarks"][0]["extra_info"]
@@ -178,9 +179,9 @@ def test_a_failure_never_loses_the_run(why: BaseException, monkeypatch: pytest.M
         raise why
 
     monkeypatch.setattr(callgrind, "why_unavailable", lambda: None)
-    monkeypatch.setattr(evidence, "_in_child", fail)
+    monkeypatch.setattr(collect, "_in_child", fail)
     run = run_of(RELU, ("relu_f32", "py-loop", "100"))
-    evidence.add_evidence(run, True, quiet)
+    collect.add_evidence(run, True, quiet)
     (reason,) = run["machine_info"]["evidence_unavailable"]
     assert "could not be counted" in reason or "collecting evidence" in reason
 
@@ -190,7 +191,7 @@ def test_a_failure_never_loses_the_run(why: BaseException, monkeypatch: pytest.M
 def test_without_explain_only_the_code_is_looked_at() -> None:
     run = run_of(RELU, ("relu_f32", "py-loop", "100"))
     run["benchmarks"].append({"extra_info": {}})  # somebody else's
-    evidence.add_evidence(run, False, pytest.fail)
+    collect.add_evidence(run, False, pytest.fail)
     native, python, foreign = (b["extra_info"] for b in run["benchmarks"])
     assert native["evidence"]["vector_bits"] == 0
     assert native["evidence"]["instructions"] is None
@@ -203,7 +204,7 @@ def test_valgrind_is_named_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    found = evidence.collect([RELU], say=quiet)
+    found = collect.collect([RELU], say=quiet)
     assert any("apt-get install valgrind" in reason for reason in found.unavailable)
     assert found.rows == {}
 
@@ -230,7 +231,7 @@ def test_evidence_comes_back_as_it_was_saved() -> None:
 
 @needs_objdump
 def test_what_is_collected_can_be_read() -> None:
-    row = evidence.collect([RELU], counting=False).rows[RELU]
+    row = collect.collect([RELU], counting=False).rows[RELU]
     found = read(row)
     assert found == Evidence(None, None, "element", None, 0, False, ())
 

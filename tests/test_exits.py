@@ -13,10 +13,10 @@ from typing import Any, NoReturn
 import pytest
 
 from bench import __main__ as command_line
-from bench import runs
-from bench.checking import BadRun, NotComparable, Refusal
-from bench.exits import exit_code
+from bench.cli.exits import exit_code
 from bench.gate.errors import GateError
+from bench.saved import runs
+from bench.saved.checks import BadRun, NotComparable, Refusal
 from bench.views.documents import BadDocument
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,7 +80,7 @@ def test_a_fault_of_ours_ends_no_command_with_1(
     command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for module in ("runs", "gate.saved"):
+    for module in ("saved.runs", "gate.saved_runs"):
         monkeypatch.setattr(f"bench.{module}.load", lambda *_: 1 / 0)
     given = [REFERENCE, str(tmp_path)] if command == "gate" else [REFERENCE]
     assert command_line.main([command, *given]) == 2
@@ -153,7 +153,7 @@ def test_a_folder_with_a_module_of_a_known_name_is_no_regression(
 def test_what_ends_it_while_it_starts_is_no_regression(ends: str, reason: str) -> None:
     script = (
         "import runpy, sys\nclass Ends:\n  def find_spec(self, name, *_):\n"
-        f"    if name == 'bench.runs': raise {ends}\n"
+        f"    if name == 'bench.saved.runs': raise {ends}\n"
         "sys.meta_path.insert(0, Ends()); sys.argv = ['bench', 'matrix']\n"
         "runpy.run_module('bench', run_name='__main__')"
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bench.views import fits
+from bench.stats import fits
 
 SIZES = st.lists(st.integers(1, 10**9), min_size=3, max_size=12, unique=True)
 FACTORS = st.floats(1e-10, 1e-3)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.gate import blocks
-from bench.gate.blocks import FEWEST_QUADS, Block, calls_per_round, take_block, timed
+from bench.gate.rounds import blocks
+from bench.gate.rounds.blocks import FEWEST_QUADS, Block, calls_per_round, take_block, timed
 
 
 class Machine:

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from bench import gate_arguments, gate_runs
 from bench.__main__ import main
-from bench.measure import callgrind
+from bench.cli import gate_arguments
+from bench.measure.evidence import callgrind
+from bench.saved import gates
 from tests.gate_project import Project
 from tests.test_gate_saved import OTHER, SLOW, benchmark, run, usual, written
 
@@ -108,8 +109,8 @@ def test_bad_arguments_are_named_in_one_line(
     def forbidden(*_: object) -> None:
         raise AssertionError("something was begun")
 
-    monkeypatch.setattr("bench.gate.sides.workspace", forbidden)
-    monkeypatch.setattr("bench.gate.timing.alone", forbidden)
+    monkeypatch.setattr("bench.gate.checkouts.sides.workspace", forbidden)
+    monkeypatch.setattr("bench.gate.timed.alone", forbidden)
     (tmp_path / "file").write_text("x\n")
     (tmp_path / "folder").mkdir()
     written(tmp_path, usual(1), usual(2))
@@ -201,7 +202,7 @@ def test_what_was_measured_is_shown_where_it_cannot_be_saved(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "gate.json")
 
-    monkeypatch.setattr(gate_runs, "save", full)
+    monkeypatch.setattr(gates, "save", full)
     runs = written(tmp_path, usual(1), usual(2, 3.0))
     assert main(["gate", *map(str, runs), "-o", str(tmp_path / "gate.json")]) == 2
     said = capsys.readouterr()
@@ -210,10 +211,10 @@ def test_what_was_measured_is_shown_where_it_cannot_be_saved(
 
 
 def test_what_is_beside_the_judged_does_not_change_the_verdict() -> None:
-    judged = (gate_runs.Judged("a", gate_runs.PASS, 0.0, 1.0, 1),)
-    for why in gate_runs.WHYS:
-        gate = gate_runs.Gate("timing", "b", "h", 0.01, judged, (gate_runs.Unjudged("x", why),))
-        assert gate.exit_code == (3 if why == gate_runs.UNCOMPARABLE else 0)
+    judged = (gates.Judged("a", gates.PASS, 0.0, 1.0, 1),)
+    for why in gates.WHYS:
+        gate = gates.Gate("timing", "b", "h", 0.01, judged, (gates.Unjudged("x", why),))
+        assert gate.exit_code == (3 if why == gates.UNCOMPARABLE else 0)
 
 
 # --- Bad repositories, sides and benchmarks ------------------------------------------------------
@@ -436,7 +437,7 @@ def test_odd_benchmarks_and_noisy_kernels(project: Project) -> None:
     assert finished.code in VERDICT, finished.errors
     content = json.loads(finished.output)
     assert content == json.loads((out / "gate.json").read_text())
-    assert gate_runs.load(out / "gate.json").exit_code == finished.code
+    assert gates.load(out / "gate.json").exit_code == finished.code
     assert content["exit_code"] == finished.code
     assert content["seed"] == 5
     judged = {j["name"] for j in content["judged"]}
@@ -449,7 +450,7 @@ def test_odd_benchmarks_and_noisy_kernels(project: Project) -> None:
     assert unjudged == {"test_bench_odd.py::test_odd_skips": ("skipped", "base: not today")}
     assert {j["samples"] for j in content["judged"]} == {5}
     kernels = [j for j in content["judged"] if j["name"] in relu]
-    assert {j["note"] for j in kernels} == {gate_runs.SAME_CODE}
+    assert {j["note"] for j in kernels} == {gates.SAME_CODE}
     assert (out / "summary.md").read_text().startswith("before\n### ")
     rounds = [json.loads(line) for line in (out / "r").read_text().splitlines()]
     assert {line["name"].removeprefix("control: ") for line in rounds} == judged
@@ -544,19 +545,19 @@ def building(project: Project) -> tuple[str, str, tuple[str, ...]]:
 def listing(project: Project) -> tuple[str, str, tuple[str, ...]]:
     project.write("test_bench_sleeps.py", SLEEPS.format(seconds=100))
     project.commit()
-    return "listing", "pytest_side.py", ("-k", "sleeps")
+    return "listing", "pytest_plugin.py", ("-k", "sleeps")
 
 
 def verifying(project: Project) -> tuple[str, str, tuple[str, ...]]:
     replace = project.checkout.replace
     replace("kernels_py/relu.py", "reference = ", "import time\n\ntime.sleep(100)\nreference = ")
-    return "verifying", "bench.gate.worker", ONE
+    return "verifying", "bench.gate.rounds.worker", ONE
 
 
 def measuring(project: Project) -> tuple[str, str, tuple[str, ...]]:
     project.write("test_bench_sleeps.py", SLEEPS.format(seconds=0.4))
     project.commit()
-    return "measuring", "pytest_side.py", ("-k", "sleeps")
+    return "measuring", "pytest_plugin.py", ("-k", "sleeps")
 
 
 STAGES = {f.__name__: f for f in (building, listing, verifying, measuring)}

@@ -11,11 +11,11 @@ from random import Random
 
 import pytest
 
+from bench.gate.checkouts.sides import Side, left_alone, prepare_base
+from bench.gate.checkouts.unchanged import unchanged
 from bench.gate.errors import GateError
 from bench.gate.pairs import Pair
-from bench.gate.sampling import Sampler
-from bench.gate.sides import Side, left_alone, prepare_base
-from bench.gate.unchanged import unchanged
+from bench.gate.rounds.sampling import Sampler
 from tests.test_gate_sides import base_of, commit, git, head_of, repository, state
 
 __all__ = ["repository"]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.gate.inference import (
+from bench.stats.rank import (
     binomial_bounds,
     hodges_lehmann,
     holm,

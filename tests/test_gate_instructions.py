@@ -17,9 +17,10 @@ import regressions
 from checkout import ROOT, Checkout
 
 import kernels_c
-from bench import registry
-from bench.gate import counts, instructions
-from bench.gate.instructions import (
+from bench.gate.counts import gate as counts
+from bench.gate.counts import judge as instructions
+from bench.gate.counts.child import NotHere, Side
+from bench.gate.counts.judge import (
     WHIM_OF_TESTS,
     Case,
     Count,
@@ -28,9 +29,11 @@ from bench.gate.instructions import (
     judge,
     judge_counts,
 )
-from bench.gate.instructions_side import NotHere, Side
 from bench.gate.pairs import Pair
-from bench.gate_runs import (
+from bench.measure.cases.make import make_case
+from bench.measure.evidence import callgrind, counting
+from bench.measure.evidence.counted_calls import count_in_child
+from bench.saved.gates import (
     INCONCLUSIVE,
     INSTRUCTIONS,
     PASS,
@@ -42,9 +45,7 @@ from bench.gate_runs import (
     Unjudged,
     as_json,
 )  # fmt: skip
-from bench.measure import callgrind, counting
-from bench.measure.counted_calls import count_in_child
-from bench.measure.layouts import make_case
+from bench.suite import registry
 
 needs_valgrind = pytest.mark.skipif(
     callgrind.why_unavailable() is not None, reason=str(callgrind.why_unavailable())

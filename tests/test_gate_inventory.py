@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from bench.gate import inventory
+from bench.gate.checkouts.identity import same_code
+from bench.gate.checkouts.sides import Side
 from bench.gate.errors import GateError
-from bench.gate.identity import same_code
-from bench.gate.inventory import Inventory, match
 from bench.gate.pairs import Pair
-from bench.gate.side_pytest import Listed
-from bench.gate.sides import Side
-from bench.gate_runs import NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE
+from bench.gate.prepare import inventory
+from bench.gate.prepare.inventory import Inventory, match
+from bench.gate.rounds.pytest_process import Listed
+from bench.saved.gates import NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE
 
 SIDES = [Side("base", "main (1a2b3c4)", Path("b")), Side("head", "working tree", Path("h"))]
 NO_AVX512 = "tier avx512 needs AVX-512, which this CPU does not have"

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.gate.checkouts.loading import load_tier_copy
+from bench.gate.checkouts.relinking import Layouts, Module, keep_objects
+from bench.gate.checkouts.sides import Side
 from bench.gate.errors import GateError
-from bench.gate.layouts import Layouts, Module, keep_objects
-from bench.gate.loading import load_tier_copy
 from bench.gate.pairs import Pair
-from bench.gate.plant import shift
-from bench.gate.sides import Side
+from bench.gate.selfcheck.plant import shift
 from tests.checkout import Checkout
 
 PAIR = Pair("x", "x", "relu_f32", "c-scalar", "100", "100")

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import gate_ledger
-from bench.gate_ledger import PLANTED, SAME, SHIFTED, Entry, Outcome, append, load
-from bench.gate_runs import IMPROVED, INCONCLUSIVE, PASS, REGRESSED
-from bench.runs import BadRun
+from bench.saved import ledger
+from bench.saved.gates import IMPROVED, INCONCLUSIVE, PASS, REGRESSED
+from bench.saved.ledger import PLANTED, SAME, SHIFTED, Entry, Outcome, append, load
+from bench.saved.runs import BadRun
 from bench.views import selfcheck as view
 
 ENTRY = Entry(
@@ -99,7 +99,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def spoiled(**changes: Any) -> str:
-    content = {"format": gate_ledger.FORMAT, "version": gate_ledger.VERSION}
+    content = {"format": ledger.FORMAT, "version": ledger.VERSION}
     outcome = {"name": "a", "planted": 0.0, "verdict": PASS, "change": 0.0}
     content |= {"kind": SAME, "cpu": "c", "design": "d", "seed": 1, "seconds": 1.0, "when": "w"}
     content["outcomes"] = [outcome]
@@ -194,22 +194,22 @@ def test_rates() -> None:
         *[ENTRY] * 59, ALARM, replace(ENTRY, kind=SHIFTED),
         planted(0.03, REGRESSED), planted(0.03, PASS), planted(0.01, INCONCLUSIVE),
     ]  # fmt: skip
-    alarms = gate_ledger.false_alarms(entries, SAME)
+    alarms = ledger.false_alarms(entries, SAME)
     assert (alarms.count, alarms.total) == (1, 60)
-    assert (gate_ledger.false_alarms(entries, SHIFTED).total, alarms.bounds.low > 0) == (1, True)
-    innocent = gate_ledger.innocent(entries)
+    assert (ledger.false_alarms(entries, SHIFTED).total, alarms.bounds.low > 0) == (1, True)
+    innocent = ledger.innocent(entries)
     assert (innocent.count, innocent.total) == (1, 2 * 59 + 1 + 2)
     faster = [replace(ENTRY.outcomes[0], verdict=IMPROVED, planted=p) for p in (0.0, 0.01)]
-    rate = gate_ledger.innocent([ENTRY, replace(ENTRY, outcomes=tuple(faster))], IMPROVED)
+    rate = ledger.innocent([ENTRY, replace(ENTRY, outcomes=tuple(faster))], IMPROVED)
     assert (rate.count, rate.total) == (2, 3)  # one of ENTRY too
-    caught = {p: (r.count, r.total) for p, r in gate_ledger.power(entries).items()}
+    caught = {p: (r.count, r.total) for p, r in ledger.power(entries).items()}
     assert caught == {0.01: (0, 1), 0.03: (1, 2)}
     assert list(caught) == [0.01, 0.03]
 
 
 def test_other_machines_and_designs_are_left_out() -> None:
     entries = [ENTRY, replace(ENTRY, cpu="Another"), replace(ENTRY, design="other")]
-    assert gate_ledger.of_this(entries, "A CPU", "threshold 0.01") == [ENTRY]
+    assert ledger.of_this(entries, "A CPU", "threshold 0.01") == [ENTRY]
 
 
 def test_the_text_says_what_no_alarm_shows() -> None:

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 import kernels_c
-from bench import registry
-from bench.gate import plant
+from bench.gate.checkouts.loading import load_python_copy, load_tier_copy
 from bench.gate.errors import GateError
-from bench.gate.loading import load_python_copy, load_tier_copy
-from bench.measure.cases import Call
-from bench.measure.layouts import make_case
+from bench.gate.selfcheck import plant
+from bench.measure.cases.case import Call
+from bench.measure.cases.make import make_case
+from bench.suite import registry
 from tests.checkout import Checkout
 
 # A shape of each layout that is large enough for the smallest part, and one that is hardly.
@@ -172,7 +172,7 @@ def test_every_native_kernel_is_planted(planted_tree: Path) -> None:
 
 
 def test_a_tree_without_kernels_is_refused(tmp_path: Path) -> None:
-    for folder in ("kernels_c/portable", "kernels_c/avx2", "kernels_py"):
+    for folder in ("kernels_c/portable", "kernels_c/simd", "kernels_py"):
         (tmp_path / folder).mkdir(parents=True)
     for file in ("kernels_c/kernels.h", "kernels_c/cpu.cpp"):
         (tmp_path / file).touch()

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import gate_runs
-from bench.gate.saved import BLIND, compare
-from bench.gate_runs import INCONCLUSIVE, NEW, PASS, REGRESSED, REMOVED, Gate, Judged
-from bench.runs import BadRun, NotComparable
-from bench.schema import MARK
+from bench.gate.saved_runs import BLIND, compare
+from bench.saved import gates
+from bench.saved.gates import INCONCLUSIVE, NEW, PASS, REGRESSED, REMOVED, Gate, Judged
+from bench.saved.runs import BadRun, NotComparable
+from bench.saved.schema import MARK
 from tests.altered import altered
 from tests.stats import stats
 
@@ -117,7 +117,7 @@ def test_a_slowdown_counts_beyond_the_floor(
     assert (judged.low, judged.high) == (None, None)
     assert gate.verdict == verdict
     assert gate.exit_code == (1 if verdict == REGRESSED else 0)
-    assert gate.kind == gate_runs.SAVED
+    assert gate.kind == gates.SAVED
     assert (gate.base, gate.head) == ("0.json (0123456)", "1.json (0123456)")
     assert {j.verdict for j in gate.judged if j.name != SLOW} == {PASS}
 
@@ -412,7 +412,7 @@ BAD_FILES: dict[str, tuple[Callable[[list[Path]], list[Path]], str]] = {
         _bytes(WHOLE.replace(b'"min": 1e-06', b'"min": 3e-06, "min": 1e-06')),
         "1.json: is not JSON ('min' appears twice",
     ),
-    "a-gate": (_bytes(json.dumps({"format": gate_runs.FORMAT}).encode()), "benchmarks is nothing"),
+    "a-gate": (_bytes(json.dumps({"format": gates.FORMAT}).encode()), "benchmarks is nothing"),
 }
 
 
@@ -483,18 +483,18 @@ def test_a_file_of_any_name_can_be_saved_in_the_result(tmp_path: Path) -> None:
     renamed = paths[1].rename(tmp_path / "a\nb\udcff|<b>.json")
     gate = compare([paths[0], renamed])
     assert gate.head == r"a\nb\udcff|<b>.json (0123456)"
-    gate_runs.save(gate_runs.as_json(gate), tmp_path / "gate.json")
-    assert gate_runs.load(tmp_path / "gate.json").head == gate.head
+    gates.save(gates.as_json(gate), tmp_path / "gate.json")
+    assert gates.load(tmp_path / "gate.json").head == gate.head
 
 
 def test_the_result_is_read_back_as_it_was(tmp_path: Path) -> None:
     content = run(3, benchmark(SLOW, 3e-6), benchmark(FOREIGN, 1.0), benchmark("t.py::young", 1.0))
     gate = compare(written(tmp_path, usual(1), usual(2), content), allow_missing=True)
     path = tmp_path / "gate.json"
-    saved = gate_runs.as_json(gate)
-    gate_runs.save(saved, path)
-    again = gate_runs.load(path)
-    assert gate_runs.as_json(again) == saved
+    saved = gates.as_json(gate)
+    gates.save(saved, path)
+    again = gates.load(path)
+    assert gates.as_json(again) == saved
     assert (again.judged, again.unjudged, again.verdict) == (gate.judged, gate.unjudged, REGRESSED)
 
 
@@ -554,7 +554,7 @@ def test_garbage_in_one_file_never_makes_a_threefold_slowdown_pass(
     else:
         assert gate.verdict != PASS
         assert of(gate).verdict in (REGRESSED, INCONCLUSIVE)
-        gate_runs.from_json(json.loads(json.dumps(gate_runs.as_json(gate), allow_nan=False)))
+        gates.from_json(json.loads(json.dumps(gates.as_json(gate), allow_nan=False)))
 
 
 @settings(max_examples=60, deadline=None, database=None, derandomize=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.gate import sides
+from bench.gate.checkouts import sides
+from bench.gate.checkouts.sides import Side, build, lend_modules, prepare_base, prepare_head
 from bench.gate.errors import GateError
-from bench.gate.sides import Side, build, lend_modules, prepare_base, prepare_head
 
 IDENTITY = {
     f"GIT_{who}_{what}": value

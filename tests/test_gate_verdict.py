@@ -9,7 +9,6 @@ from collections.abc import Callable
 import pytest
 
 from bench.gate import verdict
-from bench.gate.inference import binomial_bounds, interval
 from bench.gate.verdict import (
     ALPHA,
     CONFIDENCE,
@@ -22,7 +21,8 @@ from bench.gate.verdict import (
     judge,
     passed,
 )
-from bench.gate_runs import INCONCLUSIVE, PASS, REGRESSED
+from bench.saved.gates import INCONCLUSIVE, PASS, REGRESSED
+from bench.stats.rank import binomial_bounds, interval
 
 THRESHOLD = 0.01
 Scatter = Callable[[random.Random], float]
@@ -45,7 +45,7 @@ def bimodal(draw: random.Random) -> float:
 def simulated(
     centres: list[float], scatter: Scatter, draw: random.Random, threshold: float = THRESHOLD
 ) -> list[Finding]:
-    """One gate, as bench.gate.timing.look() does it."""
+    """One gate, as bench.gate.timed.look() does it."""
 
     def blocks(i: int, count: int) -> list[float]:
         return [math.log1p(centres[i]) + scatter(draw) for _ in range(count)]

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import gate_runs
-from bench.gate_runs import (
+from bench.saved import gates
+from bench.saved.gates import (
     EXIT_CODES,
     INCONCLUSIVE,
     INSTRUCTIONS,
@@ -225,13 +225,13 @@ def _cells(line: str) -> int:
 
 
 def test_the_json_is_what_is_saved_and_reads_back() -> None:
-    moment = gate_runs.when(gate_runs.Checker("x"), "2026-01-02T03:04:05+00:00")
+    moment = gates.when(gates.Checker("x"), "2026-01-02T03:04:05+00:00")
     for kind in KINDS:
         whole = replace(MIXED, kind=kind, when=moment)
         content = json.loads(view.FORMATS["json"](whole, False))
         assert content["verdict"] == REGRESSED
         assert content["exit_code"] == 1
-        assert gate_runs.from_json(content) == whole
+        assert gates.from_json(content) == whole
 
 
 @pytest.mark.parametrize("form", ["text", "md", "json"])
@@ -259,9 +259,9 @@ def test_changes_are_short_and_signed(value: float, shown: str) -> None:
 
 def test_what_json_cannot_hold_is_not_read_from_it() -> None:
     """json.loads() takes NaN; another program that reads what --format json prints would not."""
-    content = gate_runs.as_json(gate(machine={"cpu": {"brand_raw": float("nan")}}))
-    with pytest.raises(gate_runs.BadRun, match=r"machine is .*, needs finite numbers"):
-        gate_runs.from_json(json.loads(json.dumps(content)))
+    content = gates.as_json(gate(machine={"cpu": {"brand_raw": float("nan")}}))
+    with pytest.raises(gates.BadRun, match=r"machine is .*, needs finite numbers"):
+        gates.from_json(json.loads(json.dumps(content)))
 
 
 NUMBERS = st.floats(-1, 1e6) | st.none()

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.comparable import merged
+from bench.analysis import levels, scaling
 from bench.measure import session
-from bench.runs import BadRun, from_json, whole
-from bench.views import fits, growth, levels, scaling
+from bench.saved.comparable import merged
+from bench.saved.runs import BadRun, from_json, whole
+from bench.stats import fits
+from bench.views.explain import scaling as growth
 from tests.growing import (
     CACHES,
     LENGTHS,
@@ -154,10 +156,10 @@ def test_broken_cache_sizes_are_refused(caches: Any) -> None:
 
 
 def test_a_run_says_how_large_the_caches_are() -> None:
-    from bench.measure import facts
+    from bench.measure.machine import metadata
 
     machine: dict[str, Any] = {}
-    facts.complete(machine)
+    metadata.complete(machine)
     run = from_json({"benchmarks": [case_without_facts()], "machine_info": machine})
     assert list(run.caches) == ["L1", "L2", "L3"]
     assert list(run.caches.values()) == sorted(run.caches.values())

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command_line
-from bench.runs import Run, from_json
-from bench.views import growth, scaling
+from bench.analysis import scaling
+from bench.saved.runs import Run, from_json
+from bench.views.explain import scaling as growth
 from bench.views.report import charts, growth_chart
 from tests.altered import altered
 from tests.growing import CACHES, LENGTHS, REFERENCE, case, case_without_facts, content, run_of

@@ -22,22 +22,11 @@ import pytest
 from markdown_it import MarkdownIt  # which rich needs, too
 
 from bench import __main__ as command_line
-from bench import gate_ledger, gate_runs, peer_runs, runs
-from bench.views import (
-    account,
-    account_by,
-    boundary,
-    documents,
-    growth,
-    interpreters,
-    ladder,
-    ladder_by,
-    limits,
-    matrix,
-    peers,
-    selfcheck,
-)
+from bench.saved import gates, ledger, runs
+from bench.saved import peers as peer_runs
+from bench.views import documents, interpreters, limits, matrix, peers, selfcheck
 from bench.views import gate as gate_view
+from bench.views.explain import cost, cost_by, ladder, ladder_by, overhead, scaling
 from bench.views.report import write_report
 from bench.views.units import escaped
 
@@ -181,12 +170,12 @@ def drawn_of_run(content: Any) -> Drawn:
     views: list[tuple[Any, Callable[[], tuple[Any, ...]]]] = [
         (matrix, lambda: (run,)),
         (ladder, lambda: ([(run, one) for one in ladder.ladders(run)],)),
-        (account, lambda: (run, account.accounts(run))),
-        (growth, lambda: (run, ())),
-        (boundary, lambda: (run,)),
+        (cost, lambda: (run, cost.accounts(run))),
+        (scaling, lambda: (run, ())),
+        (overhead, lambda: (run,)),
         (limits, lambda: (run.limits,)),
         (interpreters, lambda: ([run, OTHER],)),
-        (account_by, lambda: ([run, run],)),
+        (cost_by, lambda: ([run, run],)),
         (ladder_by, lambda: (ladder_by.tables([run, run], None, None),)),
     ]
     for form in FORMS:
@@ -196,7 +185,7 @@ def drawn_of_run(content: Any) -> Drawn:
 
 
 def drawn_of_gate(content: Any) -> Drawn:
-    gate = gate_runs.from_json(content)
+    gate = gates.from_json(content)
     return ((form, partial(gate_view.FORMATS[form], gate, True)) for form in FORMS)
 
 
@@ -206,7 +195,7 @@ def drawn_of_peers(content: Any) -> Drawn:
 
 
 def drawn_of_ledger(content: Any) -> Drawn:
-    entry = gate_ledger._entry("a ledger", json.dumps(content))
+    entry = ledger._entry("a ledger", json.dumps(content))
     return ((form, partial(selfcheck.FORMATS[form], [entry])) for form in FORMS)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import kernels_c
-from bench import checkout
+from bench.cli import checkout
 from tests.checkout import ROOT, packed
 
 SAVED = ROOT / "results/reference.json"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.measure import facts, interpreter
+from bench.measure.machine import interpreter, metadata
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, **variables: Any) -> None:
@@ -73,5 +73,5 @@ def test_options_of_configure_that_cannot_be_parsed_are_taken_apart_at_spaces(
 
 def test_every_run_says_which_interpreter_it_is_of() -> None:
     machine: dict[str, Any] = {}
-    facts.complete(machine)
+    metadata.complete(machine)
     assert machine["interpreter"] == interpreter.describe()

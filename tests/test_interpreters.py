@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command_line
-from bench import runs
+from bench.cli.interpreters import WORK
 from bench.interpreters import running
-from bench.interpreters.command import WORK
 from bench.interpreters.discovery import Interpreter, Skipped, clean_environment, find
-from bench.measure import interpreter as description
+from bench.measure.machine import interpreter as description
+from bench.saved import runs
 from tests.test_interpreters_view import run_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -379,11 +379,13 @@ def test_the_copy_keeps_what_was_built_in_it_and_nothing_else(tmp_path: Path) ->
     running.copy_checkout(target)
     (target / "kernels_c/_scalar.cpython-399t.so").write_text("another suffix")
     (target / "kernels_c/gone.cpp").write_text("int x;")
-    (target / "bench/registry.py").write_text("stale")
+    (target / "bench/suite/registry.py").write_text("stale")
     running.copy_checkout(target)
     assert (target / "kernels_c/_scalar.cpython-399t.so").read_text() == "another suffix"
     assert not (target / "kernels_c/gone.cpp").exists()
-    assert (target / "bench/registry.py").read_bytes() == (ROOT / "bench/registry.py").read_bytes()
+    assert (target / "bench/suite/registry.py").read_bytes() == (
+        ROOT / "bench/suite/registry.py"
+    ).read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkout"]
 
 

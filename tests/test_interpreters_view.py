@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import __main__ as command_line
-from bench import runs
-from bench.runs import Run
+from bench.saved import runs
+from bench.saved.runs import Run
 from bench.views import interpreters
 from tests.stats import stats
 

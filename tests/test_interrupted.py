@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import runs
+from bench.saved import runs
 from tests.checkout import Checkout
 
 FEW = ("--benchmark-only", "--benchmark-max-time=0.01", "-p", "ending")
@@ -49,8 +49,8 @@ def ending(request, monkeypatch):
                 return original(x)
             monkeypatch.setattr(relu, "loop", loop)
         if when == "slow loop":
-            from bench.measure.cases import Case
-            monkeypatch.setattr("bench.measure.cases.UnaryCase.slow_in_python", True)
+            from bench.measure.cases.case import Case
+            monkeypatch.setattr("bench.measure.cases.case.UnaryCase.slow_in_python", True)
     yield plan
     for how in later:
         end(how)

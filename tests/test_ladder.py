@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import __main__ as command_line
-from bench import registry, rungs
-from bench.runs import BadRun, Run, from_json, whole
-from bench.views import ladder as view
-from bench.views.factors import ladder
+from bench.analysis.ladder import ladder
+from bench.saved.runs import BadRun, Run, from_json, whole
+from bench.suite import ladder as rungs
+from bench.suite import registry
+from bench.views.explain import ladder as view
 from tests.altered import altered
 from tests.growing import case, content
 

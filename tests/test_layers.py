@@ -1,4 +1,4 @@
-"""Data goes one way: registry -> measure -> saved run -> views. Read from the imports."""
+"""Data goes one way: suite -> measure -> saved -> analysis -> views. Read from the imports."""
 
 from __future__ import annotations
 
@@ -10,6 +10,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = {"bench", "kernels_c", "kernels_py", "build_ffi", "conftest"}
+
+# The rooms of bench/ from the top down. A module imports from its own room and from floors below,
+# never from another room of its floor.
+FLOORS = (
+    ("cli",),
+    ("gate", "interpreters"),
+    ("views", "measure"),
+    ("analysis",),
+    ("saved",),
+    ("suite", "stats"),
+)
+FLOOR = {room: number for number, rooms in enumerate(reversed(FLOORS)) for room in rooms}
 
 
 def imports(path: Path) -> set[str]:
@@ -33,23 +45,21 @@ def ours(path: Path) -> set[str]:
     return {name for name in imports(path) if name.partition(".")[0] in PROJECT}
 
 
-@pytest.mark.parametrize("path", files("bench/views"), ids=str)
-def test_views_read_saved_runs_and_nothing_else(path: Path) -> None:
-    doors = ("runs", "peer_runs", "gate_runs", "gate_ledger", "operation_runs", "boundary_runs",
-             "comparable", "writing")  # fmt: skip
-    saved = tuple(f"bench.{door}" for door in doors)
-    allowed = (*saved, "bench.views")
-    assert all(name == "bench" or name.startswith(allowed) for name in ours(path))
+def test_every_folder_has_a_floor() -> None:
+    assert {path.parent.name for path in (ROOT / "bench").glob("*/__init__.py")} == set(FLOOR)
 
 
-@pytest.mark.parametrize("path", files("bench/measure", "bench/gate"), ids=str)
-def test_measure_and_gate_never_import_views(path: Path) -> None:
-    assert not any(name.startswith("bench.views") for name in ours(path))
+@pytest.mark.parametrize("path", files("bench"), ids=str)
+def test_imports_run_downward(path: Path) -> None:
+    parts = path.relative_to(ROOT / "bench").parts
+    room = parts[0] if len(parts) > 1 else "cli"  # bench/__main__.py
+    theirs = {n.split(".")[1] for n in ours(path) if n.startswith("bench.")} - {room, "__file__"}
+    assert all(FLOOR[other] < FLOOR[room] for other in theirs)
 
 
 @pytest.mark.parametrize("path", files("bench"), ids=str)
 def test_bench_knows_nothing_of_pytest(path: Path) -> None:
-    if path.name == "pytest_side.py":  # a script that runs inside a side's pytest
+    if path.name == "pytest_plugin.py":  # a script that runs inside a side's pytest
         assert not ours(path)
         return
     assert not any(name.partition(".")[0].startswith("pytest") for name in imports(path))
@@ -64,16 +74,6 @@ def test_kernels_know_nothing_of_bench(path: Path) -> None:
 def test_the_python_side_is_standard_library_only(path: Path) -> None:
     tops = {name.partition(".")[0] for name in imports(path)}
     assert tops <= {*sys.stdlib_module_names, "kernels_py"}
-
-
-def test_runs_imports_nothing_of_ours() -> None:
-    parts = ("bench.checking", "bench.schema")
-    assert all(m == "bench" or m.startswith(parts) for m in ours(ROOT / "bench/runs.py"))
-    for name in ("checking", "schema", "writing"):
-        assert ours(ROOT / f"bench/{name}.py") == set()
-    for name in ("peer_runs", "gate_runs", "boundary_runs"):
-        doors = ("bench.runs", "bench.writing")
-        assert all(m.startswith(doors) for m in ours(ROOT / f"bench/{name}.py"))
 
 
 def test_conftest_imports_nothing_compiled_at_the_top() -> None:

@@ -19,13 +19,24 @@ import pytest
 import build_ffi
 import kernels_c
 from bench import __main__ as command_line
-from bench import registry, runs
-from bench.measure import derived, limits
-from bench.measure.caches import LEVELS, PATTERNS, Caches, read_caches
-from bench.measure.data import Buffer
-from bench.measure.limits import PEAKS, WIDTHS, Ceiling, Job, Limits, Machine, Memory, probe_tier
-from bench.measure.roofline import ceilings, least_seconds
-from bench.schema import MARK
+from bench.measure import derived
+from bench.measure.cases.buffers import Buffer
+from bench.measure.machine import limits
+from bench.measure.machine.caches import LEVELS, PATTERNS, Caches, read_caches
+from bench.measure.machine.limits import (
+    PEAKS,
+    WIDTHS,
+    Ceiling,
+    Job,
+    Limits,
+    Machine,
+    Memory,
+    probe_tier,
+)
+from bench.measure.machine.roofline import ceilings, least_seconds
+from bench.saved import runs
+from bench.saved.schema import MARK
+from bench.suite import registry
 from bench.views import limits as view
 
 SMALL = Caches(l1=32 * 2**10, l2=256 * 2**10, l3=2**20)

@@ -14,11 +14,11 @@ import mpmath as mp
 import pytest
 
 import kernels_c
-from bench.measure.cases import Case
-from bench.measure.data import values
-from bench.measure.layouts import make_case
-from bench.measure.truth import worst_error
-from bench.registry import KERNELS, Kernel
+from bench.measure.cases.buffers import values
+from bench.measure.cases.case import Case
+from bench.measure.cases.errors_in_ulp import worst_error
+from bench.measure.cases.make import make_case
+from bench.suite.registry import KERNELS, Kernel
 from kernels_py import quantize, softmax
 from tests.native import (
     DEQUANTIZE_BOUNDS,

@@ -1,4 +1,4 @@
-"""The kernels of avx2/ between guard pages, in caches so small that a small input reaches every
+"""The kernels of simd/ between guard pages, in caches so small that a small input reaches every
 block edge and the streaming stores. In subprocesses: what touches a guard page dies, and the sizes
 of the caches are read once."""
 

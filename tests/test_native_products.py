@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kernels_c
-from bench.measure.layouts import make_case, probes
-from bench.measure.truth import inverse_ulps, worst_error
-from bench.registry import KERNELS, Kernel, Layout, Shape
+from bench.measure.cases.errors_in_ulp import inverse_ulps, worst_error
+from bench.measure.cases.make import make_case, probes
+from bench.suite.registry import KERNELS, Kernel, Layout, Shape
 from kernels_py import matmul, matmul_i8
 from tests.native import (
     INF,
@@ -31,7 +31,7 @@ from tests.native import (
     usable,
 )
 
-# The tile of kernels_c/avx2/gemm.h is 6 x 16, its blocks of k are 256 (float) and 512 (int8).
+# The tile of kernels_c/simd/gemm.h is 6 x 16, its blocks of k are 256 (float) and 512 (int8).
 TWO_TILES = [(m, n) for m in range(14) for n in range(34)]
 AROUND_TILES = [(m, n) for m in (1, 5, 6, 7, 12, 13) for n in (1, 7, 8, 15, 16, 17, 31, 32, 33)]
 TILE_SHAPES = [(m, n, 3) for m, n in TWO_TILES]

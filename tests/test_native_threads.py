@@ -56,9 +56,9 @@ def team_library(tmp_path_factory: pytest.TempPathFactory) -> str:
     reason = build_ffi.why_unbuildable("avx2_omp")
     if reason:
         pytest.skip(reason)
-    sources = [str(Path(__file__).with_name("team.cpp")), "kernels_c/avx2/parallel.cpp"]
+    sources = [str(Path(__file__).with_name("team.cpp")), "kernels_c/simd/parallel.cpp"]
     library = tmp_path_factory.mktemp("team") / "team.so"
-    flags = ["-std=c++17", "-O2", "-fPIC", "-fopenmp", "-Ikernels_c/avx2"]
+    flags = ["-std=c++17", "-O2", "-fPIC", "-fopenmp", "-Ikernels_c/simd"]
     linked = [*sources, *build_ffi.link_flags("avx2_omp"), "-o", str(library)]
     build_ffi.run([*build_ffi.compiler(), *flags, *linked])
     return str(library)
@@ -88,9 +88,9 @@ def test_bits_do_not_go_by_who_can_help_just_now(tmp_path: Path) -> None:
         pytest.skip(reason)
     library, stub = tmp_path / "kernels.so", tmp_path / "stub.cpp"
     stub.write_text(STUB)
-    flags = [*build_ffi.compile_flags("avx512_omp"), "-O1", "-Ikernels_c", "-Ikernels_c/avx2"]
+    flags = [*build_ffi.compile_flags("avx512_omp"), "-O1", "-Ikernels_c", "-Ikernels_c/simd"]
     names = ("softmax.cpp", "matmul.cpp", "caches.cpp")
-    files = [str(stub), *(f"kernels_c/avx2/{name}" for name in names)]
+    files = [str(stub), *(f"kernels_c/simd/{name}" for name in names)]
     build_ffi.run([*build_ffi.compiler(), *flags, "-shared", *files, "-o", str(library)])
     loaded, size = ctypes.CDLL(str(library)), ctypes.c_size_t
     draw, n, m = Random(1), 140_001, 540

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command_line
-from bench import runs, storage
+from bench.saved import runs, storage
 from tests.altered import altered
 from tests.test_hostile_text import small_run
 from tests.test_runs import GOOD

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure import timing
-from bench.measure.paired import FEWEST, Estimate, Pairing, Timed, alternate, estimate
-from bench.measure.quiet import wait_until_quiet
+from bench.measure.timing import rounds
+from bench.measure.timing.paired import FEWEST, Estimate, Pairing, Timed, alternate, estimate
+from bench.measure.timing.quiet import wait_until_quiet
 
 positive = st.floats(1e-3, 1e3)
 
@@ -102,7 +102,7 @@ def pair(monkeypatch: pytest.MonkeyPatch):
         slowness: Iterator[float], settle: Callable[[], None] | None = None
     ) -> tuple[Machine, Pairing]:
         machine = Machine(slowness)
-        monkeypatch.setattr(timing, "perf_counter", machine.clock)
+        monkeypatch.setattr(rounds, "perf_counter", machine.clock)
         calls = (machine.call("a", 1e-3), machine.call("b", 2e-3))
         first, second = (Timed(call, (), settle, machine.clock) for call in calls)
         machine.log.clear()

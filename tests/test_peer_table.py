@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command_line
-from bench import peer_runs, runs, storage
-from bench.measure.peers import compare
+from bench.measure.comparison import compare
+from bench.saved import peers, runs, storage
 from bench.views import matrix
 from bench.views import peers as view
 from tests.altered import altered
@@ -62,11 +62,11 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 def rows() -> list[list[str]]:
-    return view.table(peer_runs.from_json(GOOD))[1]
+    return view.table(peers.from_json(GOOD))[1]
 
 
 def test_every_figure_below_one_is_marked_and_no_other() -> None:
-    header, cells = view.table(peer_runs.from_json(GOOD))
+    header, cells = view.table(peers.from_json(GOOD))
     assert header[4:6] == ["numpy", "torch"]
     assert cells[0][4:] == ["1.50", "0.9960<", "torch", "0.9960<", "0.99-1.01"]
     assert cells[1][4:] == ["0.83!<", "wrong", "numpy", "0.83!<", "1.40-1.60"]
@@ -75,20 +75,20 @@ def test_every_figure_below_one_is_marked_and_no_other() -> None:
 
 
 def test_the_summary_counts_cells_and_names_the_lowest() -> None:
-    summary = view.summary(peer_runs.from_json(GOOD))
+    summary = view.summary(peers.from_json(GOOD))
     assert summary.startswith("1 of 3 cells at or above 1.0; lowest: 0.83!<")
     assert "matmul_f32 64 on 2 threads, numpy" in summary
 
 
 def test_the_notes_say_what_is_inexact_wrong_missing_and_held_back() -> None:
-    text = view.as_text(peer_runs.from_json(GOOD))
+    text = view.as_text(peers.from_json(GOOD))
     for part in ("! timed, though", "not timed: matmul_f32 64 torch", "skipped: blis: no libblis",
                  "warning: libraries are held back", "avx2 on 1, avx2_omp on 2"):  # fmt: skip
         assert part in text
 
 
 def test_the_formats_agree() -> None:
-    run = peer_runs.from_json(GOOD)
+    run = peers.from_json(GOOD)
     text, markdown = view.as_text(run), view.as_markdown(run)
     for line in rows():
         assert all(cell in text for cell in line)
@@ -98,7 +98,7 @@ def test_the_formats_agree() -> None:
 
 
 def test_a_comparison_without_any_library_has_a_table_too() -> None:
-    run = peer_runs.from_json({**GOOD, "cells": GOOD["cells"][3:]})
+    run = peers.from_json({**GOOD, "cells": GOOD["cells"][3:]})
     assert "No cell could be compared." in view.as_text(run)
 
 
@@ -167,15 +167,15 @@ def test_a_run_without_peers_has_nothing_of_them() -> None:
 
 
 def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
-    path = peer_runs.save(GOOD, tmp_path / "new" / "peers.json")
-    assert peer_runs.load(path).cells == peer_runs.from_json(GOOD).cells
+    path = peers.save(GOOD, tmp_path / "new" / "peers.json")
+    assert peers.load(path).cells == peers.from_json(GOOD).cells
     assert [p.name for p in path.parent.iterdir()] == ["peers.json"]
 
 
 def test_what_cannot_be_saved_leaves_what_was_there(tmp_path: Path) -> None:
-    path = peer_runs.save(GOOD, tmp_path / "peers.json")
+    path = peers.save(GOOD, tmp_path / "peers.json")
     with pytest.raises(TypeError):
-        peer_runs.save({"datetime": object()}, path)
+        peers.save({"datetime": object()}, path)
     assert json.loads(path.read_text(encoding="utf-8")) == GOOD
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -184,14 +184,14 @@ def test_the_default_place_is_not_where_benchmark_runs_are_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    path = peer_runs.save(GOOD)
+    path = peers.save(GOOD)
     assert path == Path(".peers/2026-01-02T03-04-05.json")
     with pytest.raises(runs.BadRun):
         storage.newest()
 
 
 def test_writer_and_reader_name_the_same_format() -> None:
-    assert (compare.FORMAT, compare.VERSION) == (peer_runs.FORMAT, peer_runs.VERSION)
+    assert (compare.FORMAT, compare.VERSION) == (peers.FORMAT, peers.VERSION)
 
 
 BAD_VALUES = [
@@ -254,7 +254,7 @@ def test_a_file_that_is_none_is_named_in_one_line(
 def test_a_saved_comparison_is_drawn_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = peer_runs.save(GOOD, tmp_path / "peers.json")
+    path = peers.save(GOOD, tmp_path / "peers.json")
     for form in ("text", "md", "json"):
         assert command_line.main(["peers", "--from", str(path), "--format", form]) == 0
     assert "relu\\_f32" in capsys.readouterr().out

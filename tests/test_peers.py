@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bench import registry
 from bench.measure import peers
-from bench.measure.cases import Call
-from bench.measure.peers import cells
-from bench.measure.truth import WrongResult
+from bench.measure.cases.case import Call
+from bench.measure.cases.errors_in_ulp import WrongResult
+from bench.measure.comparison import sizes
+from bench.suite import registry
 from tests.peer_libraries import available
 
 OFFERED = [(name, kernel) for name, has in registry.PEERS.items() for kernel in has]
@@ -24,7 +24,7 @@ def peer(request: pytest.FixtureRequest) -> Any:
 
 
 def small_case(kernel: str) -> Any:
-    return cells.make(kernel, SMALL.get(kernel, "1003"))
+    return sizes.make(kernel, SMALL.get(kernel, "1003"))
 
 
 # --- The registry --------------------------------------------------------------------------------
@@ -49,10 +49,10 @@ def test_peers_are_variants_only_when_asked_for() -> None:
 def test_every_size_that_is_compared_exists() -> None:
     for kernel in registry.KERNELS:
         for quick in (False, True):
-            for size in cells.sizes(kernel, quick):
-                assert cells.checked(kernel, size) == size
-                assert size in cells.sizes(kernel, False)
-    assert cells.sizes("quantized_matmul_f32", False) == []
+            for size in sizes.sizes(kernel, quick):
+                assert sizes.checked(kernel, size) == size
+                assert size in sizes.sizes(kernel, False)
+    assert sizes.sizes("quantized_matmul_f32", False) == []
 
 
 # --- Adapters ------------------------------------------------------------------------------------
@@ -79,13 +79,13 @@ def test_the_result_is_in_the_buffer_of_the_case_and_right(
 @pytest.mark.parametrize("size", ["1x64x50", "50x1x64", "1x1x1", "7x5x1"])
 @pytest.mark.parametrize("name", [n for n, has in registry.PEERS.items() if "matmul_f32" in has])
 def test_products_with_a_vector_are_right(name: str, size: str, peer: Any) -> None:
-    case = cells.make("matmul_f32", size)
+    case = sizes.make("matmul_f32", size)
     case.run_and_verify(size, case.call(f"peer-{name}"))
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "onnxruntime"])
 def test_relu_in_place_replaces_its_input(name: str, peer: Any) -> None:
-    case = cells.make("relu_f32", "1003" + cells.IN_PLACE)
+    case = sizes.make("relu_f32", "1003" + sizes.IN_PLACE)
     call = case.call(f"peer-{name}")
     case.run_and_verify(name, call)
     assert bytes(case.x.view) == bytes(case.out.view)
@@ -117,10 +117,10 @@ def test_threads_are_what_they_were_afterwards() -> None:
 # --- Double precision in NumPy against the plain Python of the suite -----------------------------
 
 
-@pytest.mark.parametrize("kernel", [k for k in registry.KERNELS if cells.sizes(k, False)])
+@pytest.mark.parametrize("kernel", [k for k in registry.KERNELS if sizes.sizes(k, False)])
 def test_both_truths_agree(kernel: str) -> None:
     available("numpy")
-    from bench.measure.peers.truth import Truth
+    from bench.measure.comparison.reference import Truth
 
     case = small_case(kernel)
     call = case.call("c-scalar")
@@ -133,7 +133,7 @@ def test_both_truths_agree(kernel: str) -> None:
 @pytest.mark.parametrize(("shift", "verdict"), [(0.0, "right"), (1e-3, "inexact"), (9.0, "wrong")])
 def test_results_are_right_inexact_or_wrong(shift: float, verdict: str) -> None:
     available("numpy")
-    from bench.measure.peers.truth import Truth
+    from bench.measure.comparison.reference import Truth
 
     case = small_case("relu_f32")
     right = case.call("c-scalar")
@@ -152,7 +152,7 @@ def test_results_are_right_inexact_or_wrong(shift: float, verdict: str) -> None:
 
 def test_what_is_tolerated_is_timed_but_marked() -> None:
     available("numpy")
-    from bench.measure.peers.truth import Truth
+    from bench.measure.comparison.reference import Truth
 
     case = small_case("softmax_f32")
     right = case.call("c-scalar")

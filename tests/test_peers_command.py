@@ -10,10 +10,11 @@ import pytest
 
 import kernels_c
 from bench import __main__ as command_line
-from bench import peer_runs, registry
 from bench.measure import peers
-from bench.measure.peers import compare
-from bench.measure.truth import WrongResult
+from bench.measure.cases.errors_in_ulp import WrongResult
+from bench.measure.comparison import compare
+from bench.saved import peers as peer_runs
+from bench.suite import registry
 from tests.checkout import Checkout
 from tests.peer_libraries import available
 
@@ -209,7 +210,7 @@ def test_without_the_extra_one_line_says_how_to_get_it(without: Checkout) -> Non
 def test_nothing_needs_the_extra_unless_asked(without: Checkout) -> None:
     run = without.pytest("test_bench_relu.py", "--benchmark-disable", "-k", "c-scalar-100]")
     assert run.returncode == 0, run.stdout
-    peers_alone = without.python("-c", "import bench.measure.peers.compare")
+    peers_alone = without.python("-c", "import bench.measure.comparison.compare")
     assert peers_alone.returncode == 0, peers_alone.stderr
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bench.measure.cases import Case
-from bench.measure.layouts import make_case, probes
-from bench.registry import KERNELS, PYTHON_VARIANTS, Kernel, Layout
+from bench.measure.cases.case import Case
+from bench.measure.cases.make import make_case, probes
+from bench.suite.registry import KERNELS, PYTHON_VARIANTS, Kernel, Layout
 from kernels_py import gelu_tanh, matmul, matmul_i8, quantize, relu, softmax
 
 each_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=list(KERNELS))

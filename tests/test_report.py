@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bench.measure.derived import add_derived_figures
-from bench.runs import Run, from_json, one_line
-from bench.schema import MARK
+from bench.saved.runs import Run, from_json, one_line
+from bench.saved.schema import MARK
 from bench.views.report import charts, comparison, drawing, page, write_report
 from tests.stats import MACHINE, OPTIONS, stats
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command_line
-from bench import checking, gate_ledger, gate_runs, peer_runs, runs
-from bench.schema import MARK
+from bench.saved import checks, gates, ledger, peers, runs
+from bench.saved.schema import MARK
 from bench.views import documents, matrix
 from tests.altered import altered
 from tests.stats import MACHINE, OPTIONS, stats
@@ -228,7 +228,7 @@ def deeply(levels: int) -> Any:
 def test_a_value_too_long_or_too_deep_to_print_is_left_out() -> None:
     """The rest of the file is used: it is JSON all the same."""
     text = json.dumps(GOOD).replace('"benchmarks": [', '"benchmarks": [{"fullname": NUMBER}, ')
-    read = checking.parse_json(text.replace("NUMBER", "9" * 5000), "some.json", "a run")
+    read = checks.parse_json(text.replace("NUMBER", "9" * 5000), "some.json", "a run")
     read["benchmarks"].append({"fullname": "deep", "stats": deeply(sys.getrecursionlimit())})
     run = runs.from_json(read, "some.json")
     assert len(run.results) == len(GOOD["benchmarks"]) and len(run.left_out) == 2
@@ -384,9 +384,9 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
 
 READERS = {
     "run": runs.load,
-    "gate": gate_runs.load,
-    "peers": peer_runs.load,
-    "ledger": gate_ledger.load,
+    "gate": gates.load,
+    "peers": peers.load,
+    "ledger": ledger.load,
     "document": documents.render,
 }
 
@@ -399,7 +399,7 @@ def test_only_regular_files_of_a_believable_size_are_read(
     pipe, large = tmp_path / "pipe", tmp_path / "large"
     os.mkfifo(pipe)
     large.write_text("{}" + " " * 100)
-    monkeypatch.setattr("bench.checking.LARGEST_FILE", 50)
+    monkeypatch.setattr("bench.saved.checks.LARGEST_FILE", 50)
     for path, reason in ((pipe, "no regular file"), (Path("/dev/zero"), "no regular file"),
                          (tmp_path, "Is a directory"), (large, "larger than")):  # fmt: skip
         with pytest.raises(runs.BadRun, match=reason):
@@ -411,7 +411,7 @@ def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:
     (tmp_path / "small").write_text("{}")
     tracemalloc.start()
     try:
-        assert checking.read_text(tmp_path / "small", "text") == "{}"
+        assert checks.read_text(tmp_path / "small", "text") == "{}"
         assert tracemalloc.get_traced_memory()[1] < 2**25
     finally:
         tracemalloc.stop()
@@ -431,7 +431,7 @@ def test_a_name_twice_is_found_at_once() -> None:
 
     pairs = [(Name(n), 0) for n in range(3000)]
     with pytest.raises(ValueError, match="'7' appears twice"):
-        checking._object([*pairs, (Name(7), 1)])
+        checks._object([*pairs, (Name(7), 1)])
     assert looked_at < 10
 
 

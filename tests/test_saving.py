@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from bench import runs, writing
 from bench.__main__ import main
 from bench.measure.saving import readable
-from bench.writing import require_writable, write_measured, write_or_keep
+from bench.saved import runs, writing
+from bench.saved.writing import require_writable, write_measured, write_or_keep
 from tests.checkout import Checkout
 
 FEW = ("--benchmark-only", "--benchmark-max-time=0.01", "-k", "100] and c-scalar or odd")
@@ -28,7 +28,7 @@ import os, signal
 import pytest
 
 def pytest_configure():
-    from bench.measure.limits import Ceiling, Limits
+    from bench.measure.machine.limits import Ceiling, Limits
     late = getattr(signal, os.environ["LATE"], None)
     def complete(self):
         if late is not None:

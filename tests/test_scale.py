@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command_line
-from bench import runs
-from bench.comparable import merged
-from bench.gate import saved
-from bench.runs import Run
-from bench.views import boundary, growth, interpreters, ladder, ladder_by, limits, matrix
+from bench.gate import saved_runs
+from bench.saved import runs
+from bench.saved.comparable import merged
+from bench.saved.runs import Run
 from bench.views import gate as gate_view
+from bench.views import interpreters, limits, matrix
+from bench.views.explain import ladder, ladder_by, overhead, scaling
 from bench.views.report import charts, write_report
 from tests.test_report import case, foreign
 
@@ -85,14 +86,14 @@ def views(make: Callable[[int], Benchmarks], n: int, folder: Path) -> Iterator[t
     run, other = run_of(benchmarks), run_of(benchmarks, 2)
     for form in ("text", "json"):
         yield f"matrix {form}", lambda form=form: matrix.FORMATS[form](run)
-        yield f"growth {form}", lambda form=form: growth.FORMATS[form](run, ())
+        yield f"growth {form}", lambda form=form: scaling.FORMATS[form](run, ())
         yield (
             f"ladder {form}",
             lambda form=form: ladder.FORMATS[form](
                 [(one_of, one) for one_of in (run, other) for one in ladder.ladders(one_of)]
             ),
         )
-        yield f"boundary {form}", lambda form=form: boundary.FORMATS[form](run)
+        yield f"boundary {form}", lambda form=form: overhead.FORMATS[form](run)
         yield (
             f"ladder by {form}",
             lambda form=form: ladder_by.FORMATS[form](ladder_by.tables([run, other], None, None)),
@@ -110,8 +111,8 @@ def views(make: Callable[[int], Benchmarks], n: int, folder: Path) -> Iterator[t
 def gated(base: Run, head: Run) -> str:
     made = {Path("base"): base, Path("head"): head}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(saved, "load", made.__getitem__)
-        return gate_view.as_text(saved.compare(list(made), allow_missing=True), True)
+        patch.setattr(saved_runs, "load", made.__getitem__)
+        return gate_view.as_text(saved_runs.compare(list(made), allow_missing=True), True)
 
 
 def calls(work: Callable[[], Any]) -> int:

@@ -12,8 +12,9 @@ import pytest
 from pytest_benchmark.stats import Stats
 
 import kernels_c
-from bench import comparable, registry
-from bench.measure.limits import WIDTHS
+from bench.measure.machine.limits import WIDTHS
+from bench.saved import comparable
+from bench.suite import registry
 from tests.checkout import Checkout
 from tests.stats import stats
 

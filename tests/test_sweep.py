@@ -9,7 +9,7 @@ import pytest
 
 import build_ffi
 import kernels_c
-from bench.registry import KERNELS, Bound
+from bench.suite.registry import KERNELS, Bound
 from tests import sweep
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.measure import timing
-from bench.measure.timing import Probe, Rounds
+from bench.measure.timing import rounds as timing
+from bench.measure.timing.rounds import Probe, Rounds
 
 
 class Machine:

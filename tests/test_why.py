@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command_line
-from bench import registry, runs
-from bench.runs import Run
-from bench.views import account
-from bench.views.factors import kernels, ladder
+from bench.analysis.ladder import kernels, ladder
+from bench.saved import runs
+from bench.saved.runs import Run
+from bench.suite import registry
+from bench.views.explain import cost
 from bench.views.report import growth_chart
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,12 +122,12 @@ def against_float32(run: Run, kernel: str, size: str, variant: str) -> float:
 
 
 def test_the_work_is_the_least_of_an_element_and_boxes_the_most_of_its_arithmetic(run: Run) -> None:
-    (relu,) = account.accounts(run, "relu_f32")
+    (relu,) = cost.accounts(run, "relu_f32")
     parts = {part.unit: part.cost.ns for part in relu.parts}
     assert parts["compare"] == min(parts[unit] for unit in parts if unit != "step_known")
-    units = account.unit_costs(account.measured(run))
+    units = cost.unit_costs(cost.measured(run))
     assert units["object"].ns > 0.7 * units["float"].ns
-    assert all(abs(a.residue.ns / a.whole.ns) < 0.35 for a in account.accounts(run))
+    assert all(abs(a.residue.ns / a.whole.ns) < 0.35 for a in cost.accounts(run))
 
 
 def test_relu_is_held_up_by_its_branch_and_then_by_memory(run: Run) -> None:
@@ -159,7 +160,7 @@ def test_the_experiments_figures_hold_or_not_as_the_answers_say(run: Run) -> Non
     assert 1666 / 2 < matmul < 1666 * 2
     in_pythons_order = ratio(run, "matmul_f32", "500", "py-loop", "c-autovec_ijk")
     assert in_pythons_order < matmul / 3
-    elements = {a.kernel: a.whole.ns for a in account.accounts(run)}
+    elements = {a.kernel: a.whole.ns for a in cost.accounts(run)}
     assert elements["matmul_f32"] < 5 * elements["relu_f32"]
     assert 8.4 / 1.5 < ratio(run, "gelu_tanh_f32", "1000000", "py-loop", "c-autovec") < 8.4 * 1.5
     assert ratio(run, "softmax_f32", "1000000", "py-loop", "c-autovec") > 5 * 2.7

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.checking import Refusal
+from bench.saved.checks import Refusal
 
 
 class GateError(Refusal):

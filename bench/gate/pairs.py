@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import registry
-from bench.registry import Native
+from bench.suite import registry
+from bench.suite.registry import Native
 
 
 @dataclass(frozen=True)

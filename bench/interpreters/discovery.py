@@ -17,8 +17,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import bench.measure.interpreter as description
-from bench.runs import one_line
+import bench.measure.machine.interpreter as description
+from bench.saved.runs import one_line
 
 OLDEST = (3, 10)
 _SECONDS = 20.0  # a cold start from a slow disk takes some of them

@@ -19,9 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import registry, runs
 from bench.interpreters.discovery import Interpreter, Setting, clean_environment
-from bench.writing import write_measured, write_whole
+from bench.saved import runs
+from bench.saved.writing import write_measured, write_whole
+from bench.suite import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTROL = "c-scalar"  # compiled alike for all of them: what it differs by, the machine does

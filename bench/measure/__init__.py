@@ -1,1 +1,1 @@
-"""The writing half: from a registry row to a verified, timed result. Never imports views."""
+"""The writing half: from a row of the registry to a verified, timed result. Never imports views."""

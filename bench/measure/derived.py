@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench import registry
-from bench.measure.limits import Limits, probe_tier
-from bench.measure.roofline import least_seconds
-from bench.measure.timing import ROUND_SECONDS
-from bench.schema import is_ours
+from bench.measure.machine.limits import Limits, probe_tier
+from bench.measure.machine.roofline import least_seconds
+from bench.measure.timing.rounds import ROUND_SECONDS
+from bench.saved.schema import is_ours
+from bench.suite import registry
 
 
 def add_derived_figures(

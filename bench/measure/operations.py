@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.measure import bytecodes
-from bench.measure.timing import Rounds, record
-from bench.schema import MARK
+from bench.measure.evidence import bytecodes
+from bench.measure.timing.rounds import Rounds, record
+from bench.saved.schema import MARK
 from kernels_py import operations
 
 GROUP = "python operations"

@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import runs
-from bench.writing import is_special, require_writable, write_or_keep
+from bench.saved import runs
+from bench.saved.writing import is_special, require_writable, write_or_keep
 
 Run = dict[str, Any]  # as pytest-benchmark's JSON
 # What a kernel's, an operation's and a crossing's extra_info tell them apart by.
@@ -172,8 +172,8 @@ class Saving:
 
 
 def readable(benchmarks: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Those that bench.runs reads, each case once, and a line on what is left out. Of what was
-    measured more than once the shortest minimum stays: interruptions only ever add time."""
+    """Those that bench.saved.runs reads, each case once, and a line on what is left out. Of what
+    was measured more than once the shortest minimum stays: interruptions only ever add time."""
     kept: dict[tuple[Any, ...], dict[str, Any]] = {}
     lines, twice = [], 0
     for benchmark in benchmarks:

@@ -6,20 +6,21 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from bench import registry, rungs
-from bench.measure import bytecodes, peers
-from bench.measure.cases import Call, Case
+from bench.measure import peers
+from bench.measure.cases.case import Call, Case
+from bench.measure.cases.errors_in_ulp import WrongResult
+from bench.measure.cases.make import make_case, probes
 from bench.measure.derived import add_derived_figures, correct_options
-from bench.measure.evidence import add_evidence
-from bench.measure.layouts import make_case, probes
-from bench.measure.limits import Limits, Machine
-from bench.measure.paired import Pairing, Timed
-from bench.measure.roofline import ceilings
+from bench.measure.evidence import bytecodes
+from bench.measure.evidence.collect import add_evidence
+from bench.measure.machine.limits import Limits, Machine
+from bench.measure.machine.roofline import ceilings
 from bench.measure.saving import withdraw
-from bench.measure.timing import Rounds, record
-from bench.measure.truth import WrongResult
-from bench.registry import Kernel, Layout
-from bench.schema import MARK
+from bench.measure.timing.paired import Pairing, Timed
+from bench.measure.timing.rounds import Rounds, record
+from bench.saved.schema import MARK
+from bench.suite import ladder, registry
+from bench.suite.registry import Kernel, Layout
 
 # Of a case's cap, at a size that the default run leaves out (--explain): there are twice as many of
 # those, and what is asked of them is a line through all.
@@ -154,7 +155,7 @@ class Session:
         have to be longer still (paired.py)."""
         seconds = benchmark.stats.stats.min
         self._verified[variant] = call, seconds
-        lower = next((v for v in rungs.below(kernel, variant) if v in self._verified), None)
+        lower = next((v for v in ladder.below(kernel, variant) if v in self._verified), None)
         if lower is None:
             return
         other, other_seconds = self._verified[lower]

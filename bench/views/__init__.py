@@ -1,1 +1,1 @@
-"""The reading half: everything here is a function of saved runs alone. Imports only bench.runs."""
+"""The reading half: saved runs and their analysis as text, Markdown, JSON, SVG and HTML."""

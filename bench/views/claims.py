@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.runs import Facts, Result, Run
+from bench.saved.runs import Facts, Result, Run
 from bench.views import matrix, units
 
 

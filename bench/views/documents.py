@@ -20,25 +20,13 @@ from functools import cache
 from inspect import signature
 from pathlib import Path
 
-from bench import gate_ledger, peer_runs, runs
-from bench.peer_runs import PeerRun
-from bench.runs import BadRun, Refusal, Run, read_text
-from bench.views import (
-    account,
-    account_by,
-    boundary,
-    claims,
-    figures,
-    growth,
-    interpreters,
-    ladder,
-    limits,
-    matrix,
-    peers,
-    selfcheck,
-    units,
-)
-from bench.writing import write_whole
+from bench.saved import ledger, runs
+from bench.saved import peers as peer_runs
+from bench.saved.peers import PeerRun
+from bench.saved.runs import BadRun, Refusal, Run, read_text
+from bench.saved.writing import write_whole
+from bench.views import claims, figures, interpreters, limits, matrix, peers, selfcheck, units
+from bench.views.explain import cost, cost_by, ladder, overhead, scaling
 
 
 def _run(path: Path) -> Run:
@@ -65,12 +53,12 @@ def _ladder(path: Path, kernel: str, size: str | None = None) -> str:
 
 def _account(path: Path, *kernels: str) -> str:
     run = _run(path)
-    chosen = [one for kernel in kernels or (None,) for one in account.accounts(run, kernel)]
-    return account.as_markdown(run, chosen)
+    chosen = [one for kernel in kernels or (None,) for one in cost.accounts(run, kernel)]
+    return cost.as_markdown(run, chosen)
 
 
 def _ledger(path: Path) -> str:
-    gates = gate_ledger.load(path)  # a file that is not there yet holds none
+    gates = ledger.load(path)  # a file that is not there yet holds none
     if not gates:
         raise BadRun(f"{runs.one_line(path)}: holds no gate, needs a ledger of the gate")
     return selfcheck.as_markdown(gates)
@@ -82,14 +70,14 @@ RENDERERS: dict[str, Callable[..., str]] = {
     "claims": _of_run(claims.as_markdown),
     "ladder": _ladder,
     "account": _account,
-    "account-by-interpreter": lambda path: account_by.as_markdown(_runs(path)),
-    "growth": lambda path, *kernels: growth.as_markdown(_run(path), kernels),
+    "account-by-interpreter": lambda path: cost_by.as_markdown(_runs(path)),
+    "growth": lambda path, *kernels: scaling.as_markdown(_run(path), kernels),
     "machine": _of_run(lambda run: units.escaped(matrix.machine_line(run))),
     "limits": _of_run(lambda run: limits.as_markdown(run.limits)),
     "shares": _of_run(limits.shares_as_markdown),
     "peers": _of_peers(peers.as_markdown),
-    "crossings": _of_run(boundary.crossings_as_markdown),
-    "break-even": _of_run(boundary.break_even_as_markdown),
+    "crossings": _of_run(overhead.crossings_as_markdown),
+    "break-even": _of_run(overhead.break_even_as_markdown),
     "interpreters": lambda path: interpreters.as_markdown(_runs(path)),
     "ledger": _ledger,
 }

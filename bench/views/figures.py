@@ -18,9 +18,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import signature
 
-from bench.runs import BadRun, Facts, Result, Run
-from bench.views import account, units
-from bench.views.factors import ladder
+from bench.analysis.ladder import ladder
+from bench.saved.runs import BadRun, Facts, Result, Run
+from bench.views import units
+from bench.views.explain import cost
 
 
 def figure(run: Run, words: str) -> str:
@@ -82,8 +83,8 @@ def _instructions(run: Run, kernel: str, size: str, variant: str) -> str:
     return units.three_digits(_present(run, counted, f"how many instructions {variant} takes"))
 
 
-def _account(run: Run, kernel: str) -> account.Account:
-    return account.accounts(run, kernel)[0]
+def _account(run: Run, kernel: str) -> cost.Account:
+    return cost.accounts(run, kernel)[0]
 
 
 def _element(run: Run, kernel: str) -> str:
@@ -104,7 +105,7 @@ def _residue(run: Run, kernel: str) -> str:
 
 
 def _unit(run: Run, name: str) -> str:
-    costs = account.unit_costs(account.measured(run))
+    costs = cost.unit_costs(cost.measured(run))
     if name not in costs:
         raise BadRun(f"{run.source}: has no operation {name!r}, has {', '.join(costs)}")
     return units.seconds(costs[name].ns * 1e-9)

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.gate_runs import (
+from bench.saved.gates import (
     CONTROL,
     INCONCLUSIVE,
     INSTRUCTIONS,
@@ -31,7 +31,7 @@ from bench.gate_runs import (
     Judged,
     as_json,
 )
-from bench.runs import one_line
+from bench.saved.runs import one_line
 from bench.views import units
 from bench.views.units import escaped
 

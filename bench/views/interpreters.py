@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import runs
-from bench.runs import BadRun, Facts, Result, Run, interpreter_label, one_line
+from bench.saved import runs
+from bench.saved.runs import BadRun, Facts, Result, Run, interpreter_label, one_line
 from bench.views import matrix, units
 
 LOOP, CONTROL = "py-loop", "c-scalar"

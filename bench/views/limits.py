@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from bench.runs import Facts, Limit, Run
+from bench.saved.runs import Facts, Limit, Run
 from bench.views import units
 from bench.views.matrix import markdown_table, text_table
 

@@ -12,7 +12,7 @@ from itertools import zip_longest
 
 from rich.cells import cell_len
 
-from bench.runs import Facts, Result, Run, interpreter_label, one_line
+from bench.saved.runs import Facts, Result, Run, interpreter_label, one_line
 from bench.views import units
 
 UNSTABLE = "~"

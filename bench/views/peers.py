@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from bench.peer_runs import Cell, PeerRun, PeerTime
+from bench.saved.peers import Cell, PeerRun, PeerTime
 from bench.views import units
 from bench.views.matrix import markdown_table, text_table
 

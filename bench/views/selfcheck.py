@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from statistics import median
 
-from bench import gate_ledger
-from bench.gate_ledger import KINDS, PLANTED, Entry, Rate
-from bench.gate_runs import IMPROVED, INCONCLUSIVE, REGRESSED
-from bench.runs import one_line
+from bench.saved import ledger
+from bench.saved.gates import IMPROVED, INCONCLUSIVE, REGRESSED
+from bench.saved.ledger import KINDS, PLANTED, Entry, Rate
+from bench.saved.runs import one_line
 from bench.views.units import escaped
 
 _LEAST = 0.01  # a planted slowdown of the threshold is found half of the time
@@ -22,14 +22,14 @@ def as_text(entries: Sequence[Entry]) -> str:
     """For a terminal; of the gates of one machine and one design."""
     lines = [f"{len(entries)} gates on {entries[0].cpu}", f"({entries[0].design})", ""]
     for kind in KINDS:
-        rate = gate_ledger.false_alarms(entries, kind)
+        rate = ledger.false_alarms(entries, kind)
         if rate.total:
             lines.append(f"false alarms, {kind}: {_said(rate, 'gates')}")
     for what, verdict in _ERRORS.items():
-        rate = gate_ledger.innocent(entries, verdict)
+        rate = ledger.innocent(entries, verdict)
         if rate.total:
             lines.append(f"{what} where nothing changed: {_said(rate, 'verdicts')}")
-    power = gate_ledger.power(entries)
+    power = ledger.power(entries)
     if power:
         lines += ["", "planted slowdown   caught          of all, with 95 % confidence"]
         for planted, rate in power.items():
@@ -71,18 +71,16 @@ def as_markdown(entries: Sequence[Entry]) -> str:
     first = entries[0]
     lines = [f"{len(entries)} gates on {escaped(first.cpu)} ({escaped(first.design)}):", ""]
     lines += ["| | wrong | so at most (95 % confidence) |", "| --- | ---: | ---: |"]
-    rates = {
-        f"gates with an alarm, {kind}": gate_ledger.false_alarms(entries, kind) for kind in KINDS
-    }
+    rates = {f"gates with an alarm, {kind}": ledger.false_alarms(entries, kind) for kind in KINDS}
     for what, verdict in _ERRORS.items():
-        rates[f"unchanged benchmarks {what}"] = gate_ledger.innocent(entries, verdict)
+        rates[f"unchanged benchmarks {what}"] = ledger.innocent(entries, verdict)
     for what, rate in rates.items():
         if rate.total:
             high = f"{100 * rate.bounds.high:.1f} %"
             lines.append(f"| {what} | {rate.count} of {rate.total} | {high} |")
     lines += ["", "| planted | found | measured, median | found at least (95 % confidence) |"]
     lines.append("| ---: | ---: | ---: | ---: |")
-    for planted, rate in gate_ledger.power(entries).items():
+    for planted, rate in ledger.power(entries).items():
         measured = median(o.change for e in entries for o in e.outcomes if o.planted == planted)
         lines.append(
             f"| {100 * planted:g} % | {rate.count} of {rate.total} | {100 * measured:+.2f} % "
@@ -108,11 +106,11 @@ def as_json(entries: Sequence[Entry]) -> str:
         "cpu": entries[0].cpu,
         "design": entries[0].design,
         "gates": len(entries),
-        "false_alarms": {k: rate(gate_ledger.false_alarms(entries, k)) for k in KINDS},
+        "false_alarms": {k: rate(ledger.false_alarms(entries, k)) for k in KINDS},
         "unchanged": {
-            verdict: rate(gate_ledger.innocent(entries, verdict)) for verdict in _ERRORS.values()
+            verdict: rate(ledger.innocent(entries, verdict)) for verdict in _ERRORS.values()
         },
-        "power": {f"{p:g}": rate(r) for p, r in gate_ledger.power(entries).items()},
+        "power": {f"{p:g}": rate(r) for p, r in ledger.power(entries).items()},
     }
     return json.dumps(content, indent=1)
 

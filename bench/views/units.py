@@ -5,14 +5,12 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Iterable
 
-from bench.runs import one_line
+from bench.saved.runs import one_line
 
 # What opens markup, and what makes a link of bare text; what opens a list or a rule in a new line.
 _ACTIVE = re.compile(r"[\\`*_{}\[\]|~#@$]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 _OPENING = re.compile(r"^(?=[-=]+$|[-+](?:\s|$))|^\d+(?=[.)](?:\s|$))")
-_LISTED = 20  # names in one line
 
 
 def seconds(value: float) -> str:
@@ -54,13 +52,6 @@ def change(value: float) -> str:
 def nbytes(value: int) -> str:
     """ "24 KiB", "128 MiB"."""
     return f"{value / 2**20:.4g} MiB" if value >= 2**20 else f"{value / 2**10:.4g} KiB"
-
-
-def listed(names: Iterable[str]) -> str:
-    """For a message: "a, b, c"; of many the first, and how many more."""
-    first, *others = names
-    shown = ", ".join([first, *others[: _LISTED - 1]])
-    return f"{shown} and {len(others) + 1 - _LISTED} more" if len(others) >= _LISTED else shown
 
 
 def error(value: float) -> str:

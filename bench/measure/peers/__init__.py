@@ -13,8 +13,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import kernels_c
-from bench import registry
-from bench.measure.truth import WrongResult
+from bench.measure.cases.errors_in_ulp import WrongResult
+from bench.suite import registry
 
 if TYPE_CHECKING:
     from bench.measure.peers.adapter import Peer

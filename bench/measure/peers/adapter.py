@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.measure.peers import PeerUnavailable
 
 if TYPE_CHECKING:
-    from bench.measure.cases import Call, Case
+    from bench.measure.cases.case import Call, Case
 
 # What is timed, its arguments, and where needed how its result gets into the case's output.
 Made = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -36,7 +36,7 @@ class Peer(ABC):
 
     def call(self, case: Case, threads: int) -> Call:
         """The library's version of the case; PeerUnavailable when it has none."""
-        from bench.measure.cases import Call
+        from bench.measure.cases.case import Call
 
         make = getattr(self, case.kernel.name, None)
         if make is None:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.measure.data import Buffer
+from bench.measure.cases.buffers import Buffer
 from bench.measure.peers.adapter import Made, Peer
 
 Array: TypeAlias = NDArray[Any]

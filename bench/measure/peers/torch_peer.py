@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from bench.measure.data import Buffer
+from bench.measure.cases.buffers import Buffer
 from bench.measure.peers.adapter import Made, Peer
 
 _DTYPES = {"f": torch.float32, "b": torch.int8, "i": torch.int32}

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.runs import Run
+from bench.saved.runs import Run
+from bench.saved.writing import make_folder, naming
 from bench.views.report import charts, drawing, page
-from bench.writing import make_folder, naming
 
 
 def write_report(runs: Sequence[Run], directory: Path) -> list[Path]:

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Sequence
 from heapq import nlargest
 from itertools import pairwise
 
-from bench.runs import Facts, Result, Run, one_line
-from bench.views import scaling, units
-from bench.views.levels import cache_sizes
+from bench.analysis import scaling
+from bench.analysis.levels import cache_sizes
+from bench.analysis.scaling import Growth
+from bench.saved.runs import Facts, Result, Run, one_line
+from bench.views import units
 from bench.views.matrix import Row, rows
 from bench.views.report import drawing
 from bench.views.report.drawing import Chart
-from bench.views.scaling import Growth
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # More lines than this in one chart cannot be told apart.

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bench.comparable import other_benchmark, other_machine
-from bench.runs import Result, Run
+from bench.saved.comparable import other_benchmark, other_machine
+from bench.saved.runs import Result, Run
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 import pygal
 from pygal.style import Style
 
-from bench.runs import one_line
+from bench.saved.runs import one_line
 
 # pygal is untyped: this says what is meant, mypy cannot check it.
 Chart = Any

@@ -10,8 +10,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.comparable import other_machine
-from bench.runs import Result, Run, interpreter_label, one_line
+from bench.saved.comparable import other_machine
+from bench.saved.runs import Result, Run, interpreter_label, one_line
 from bench.views import matrix, units
 from bench.views.report import charts, comparison, drawing
 from bench.views.report.drawing import Chart

@@ -1,0 +1,195 @@
+"""A saved run's ladders: where a kernel's total factor comes from, rung by rung.
+
+    found = ladder(run, "matmul_f32", "256")
+
+Factors are ratios of minima of one run, so they multiply to the total by themselves. What they can
+be trusted to is measured twice: by how far each minimum repeats within its case, and by rounds in
+which the rung and the one below alternate, where that was possible.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from bench.saved.checks import listed
+from bench.saved.runs import BadRun, Facts, Result, Run, Rung
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """One rung that a run has.
+
+    factor       how many times as fast as the rung below; None for the lowest
+    so_far       how many times as fast as the lowest
+    repeats      by what share of itself the own minimum may be wrong. A single round does not
+                 say; then it is the most that the variant's other sizes say. None if none does
+    single       whether that is so
+    skipped      rungs between this and the one below that the run lacks; the factor is theirs, too
+    uncertainty  of the factor, as a share of it; None where repeats is, here or below
+    alternated   the factor as alternating rounds of the two have it; None where there were none
+    """
+
+    rung: Rung
+    result: Result
+    facts: Facts
+    repeats: float | None
+    single: bool
+    skipped: tuple[Rung, ...]
+    factor: float | None
+    so_far: float
+    uncertainty: float | None
+    alternated: float | None
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The rungs of one kernel at one size, the lowest first; at least two."""
+
+    kernel: str
+    size: str
+    rungs: tuple[Climbed, ...]
+    missing: tuple[Rung, ...]  # rungs that this run has not measured
+
+    @property
+    def once_more(self) -> str:
+        """Why factors were not measured a second time, for all that were not; "" if all were."""
+        why = []
+        rest = [r for r in self.rungs[1:] if r.alternated is None]
+        if any((r.facts.threads or 1) > 1 for r in rest):
+            why.append("several threads")
+        if any((r.facts.threads or 1) == 1 and r.skipped for r in rest):
+            why.append("missing rungs")
+        if any((r.facts.threads or 1) == 1 and not r.skipped for r in rest):
+            why.append("long calls")
+        return ", ".join(why)
+
+    @property
+    def total(self) -> float:
+        return self.rungs[-1].so_far
+
+    @property
+    def uncertainty(self) -> float | None:
+        """Of the total, as a share of it: by how far the lowest and the highest rung's minima
+        repeat, or by how far the two ways to measure the rungs are apart, whichever is more. None
+        where nothing says how an end repeats."""
+        ends = _together(self.rungs[0].repeats, self.rungs[-1].repeats)
+        return None if ends is None else max(ends, self.apart)
+
+    @property
+    def apart(self) -> float:
+        """By what share product and total differ, whichever is the larger."""
+        return math.exp(abs(math.log(self.product / self.total))) - 1
+
+    @property
+    def product(self) -> float:
+        """Of the rungs' factors, each from alternating rounds where there were any: measured apart
+        from the total."""
+        return math.prod(r.alternated or r.factor or 1.0 for r in self.rungs)
+
+    @property
+    def alternated(self) -> int:
+        """How many factors of the product are from alternating rounds."""
+        return sum(r.alternated is not None for r in self.rungs)
+
+
+def _together(*shares: float | None) -> float | None:
+    """The relative uncertainty of a product of factors whose errors are independent."""
+    known = [share for share in shares if share is not None]
+    return None if len(known) < len(shares) else math.sqrt(sum(s * s for s in known))
+
+
+def kernels(run: Run) -> list[str]:
+    """Those of which the run has a ladder, in the order of measurement."""
+    return [name for name in run.by_kernel if next(_sizes(run, name), None) is not None]
+
+
+def sizes(run: Run, kernel: str) -> list[str]:
+    """Those at which the run has two rungs or more, the most work first."""
+    return list(_sizes(run, kernel))
+
+
+def _sizes(run: Run, kernel: str) -> Iterator[str]:
+    names = {rung.variant for rung in run.ladders.get(kernel, ())}
+    work: dict[str, int] = {}
+    count: dict[str, int] = {}
+    for _, facts in run.by_kernel.get(kernel, ()):
+        if facts.variant in names:
+            work[facts.size] = facts.flops
+            count[facts.size] = count.get(facts.size, 0) + 1
+    for size in sorted(work, key=lambda name: work[name], reverse=True):
+        if count[size] > 1:
+            yield size
+
+
+def ladder(run: Run, kernel: str, size: str | None = None) -> Ladder:
+    """The ladder of a kernel, by default at the size that is the most work. Raises BadRun."""
+    if not run.ladders:
+        raise BadRun(
+            f"{run.source}: does not say how its variants build on each other (it was saved by an "
+            "earlier version); measure again: pytest --benchmark-only --benchmark-autosave"
+        )
+    there = sizes(run, kernel)
+    if not there:
+        known = kernels(run)
+        if not known:
+            raise BadRun(f"{run.source}: has no two rungs of a kernel at one size, so no ladder")
+        raise BadRun(f"{run.source}: has no ladder of {kernel!r}, has {listed(known)}")
+    if size is not None and size not in there:
+        has = listed(there)
+        raise BadRun(f"{run.source}: has no ladder of {kernel} at {size!r}, has {has}")
+    chosen = there[0] if size is None else size
+    found = {
+        facts.variant: (result, facts)
+        for result, facts in run.by_kernel[kernel]
+        if facts.size == chosen
+    }
+    rungs = run.ladders[kernel]
+    return Ladder(
+        kernel=kernel,
+        size=chosen,
+        rungs=tuple(_climbed(rungs, found, _most_uncertain(run, kernel))),
+        missing=tuple(rung for rung in rungs if rung.variant not in found),
+    )
+
+
+def _most_uncertain(run: Run, kernel: str) -> dict[str, float]:
+    """For each variant of a kernel, the most that any size says of how its minimum repeats."""
+    most: dict[str, float] = {}
+    for _, facts in run.by_kernel[kernel]:
+        if facts.uncertainty is not None:
+            most[facts.variant] = max(facts.uncertainty, most.get(facts.variant, 0.0))
+    return most
+
+
+def _climbed(
+    rungs: Iterable[Rung], found: dict[str, tuple[Result, Facts]], elsewhere: dict[str, float]
+) -> Iterator[Climbed]:
+    below: Climbed | None = None
+    lowest = 0.0
+    skipped: list[Rung] = []
+    for rung in rungs:
+        if rung.variant not in found:
+            skipped.append(rung)
+            continue
+        result, facts = found[rung.variant]
+        single = facts.uncertainty is None
+        repeats = elsewhere.get(rung.variant) if single else facts.uncertainty
+        factor = alternated = uncertainty = None
+        if below is None:
+            lowest = result.minimum
+        else:
+            factor = below.result.minimum / result.minimum
+            shares = [below.repeats, repeats]
+            if facts.step is not None and facts.step.over == below.rung.variant:
+                alternated = facts.step.ratio
+                # Two ways to measure the same: what they differ by counts.
+                shares.append(math.exp(abs(math.log(alternated / factor))) - 1)
+            uncertainty = _together(*shares)
+        below = Climbed(
+            rung, result, facts, repeats, single, tuple(skipped), factor,
+            lowest / result.minimum, uncertainty, alternated,
+        )  # fmt: skip
+        skipped = []
+        yield below

@@ -1,0 +1,197 @@
+"""How a variant's time grows with size: exponent, cost in each level of memory, steps between."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from bench.analysis.levels import LEVELS, cache_sizes, level_of
+from bench.saved.runs import Facts, Result, Run
+from bench.stats import fits
+from bench.stats.fits import Fit
+
+# A time is about the work, and no longer about the call, where it is at least so many times the
+# overhead.
+BEYOND_OVERHEAD = 2
+_FEWEST_FITTED = 3
+# What rises inside a level is said from a tenth on, where it is this part of the step, as a power.
+_LEAST_RISE, _FAIR_PART = 1.1, 0.25
+_MOST_WORK = 1e30  # of a believable shape
+
+
+@dataclass(frozen=True)
+class Point:
+    """One benchmark. Work is counted in elements, for products in multiply-adds (m n k)."""
+
+    size: str
+    work: int
+    seconds: float  # the minimum
+    spread: float | None  # interquartile range over the median; None for a single round
+    stable: bool
+    level: str | None  # None: the run does not say how large the caches are
+
+
+@dataclass(frozen=True)
+class InLevel:
+    """A variant within one level of memory, beyond the overhead of the call.
+
+    seconds   for one element at its best size there
+    largest   for one element at its largest size there
+    scatter   of that, relative; None for a single round
+    fit       over its sizes in the level; None for one size
+    """
+
+    level: str
+    seconds: float
+    largest: float
+    scatter: float | None
+    stable: bool
+    fit: Fit | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """From one level to the next one that was measured."""
+
+    before: InLevel
+    after: InLevel
+
+    @property
+    def factor(self) -> float:
+        """How many times as long an element takes."""
+        return self.after.seconds / self.before.seconds
+
+    @property
+    def beyond_scatter(self) -> bool:
+        """Whether it is larger than both sides' scatter together."""
+        sides = (self.before.scatter, self.after.scatter)
+        return None not in sides and abs(self.factor - 1) > math.fsum(s or 0.0 for s in sides)
+
+    @property
+    def inside(self) -> float | None:
+        """The part of `factor` by which an element costs more already at the largest size in the
+        level before, where it is a fair part: the border is then not the whole cause."""
+        rise = self.before.largest / self.before.seconds
+        scatter = 2 * (self.before.scatter or 0.0)
+        least = max(_LEAST_RISE, 1 + scatter, self.factor**_FAIR_PART)
+        return rise if self.factor > 1 and rise >= least else None
+
+    @property
+    def stable(self) -> bool:
+        return self.before.stable and self.after.stable
+
+
+@dataclass(frozen=True)
+class Growth:
+    """One variant of a kernel over its sizes, the smallest first."""
+
+    kernel: str
+    variant: str
+    per: str  # what work is counted in: "element" or "multiply-add"
+    points: tuple[Point, ...]
+
+    @cached_property
+    def overhead(self) -> float | None:
+        """Seconds; see fits.overhead."""
+        return fits.overhead([(p.work, p.seconds) for p in self.points])
+
+    def _work_seconds(self, point: Point) -> float:
+        return point.seconds - (self.overhead or 0.0)
+
+    def _cost(self, point: Point) -> float:
+        return self._work_seconds(point) / point.work
+
+    def _power(self, points: Sequence[Point]) -> Fit | None:
+        return fits.power([(p.work, self._work_seconds(p)) for p in points])
+
+    @cached_property
+    def fitted(self) -> list[Point]:
+        """Those at which the work outweighs the call. The smallest size is used up where it has
+        told the overhead: that the second one costs the same would be no finding."""
+        if not self.overhead:
+            return list(self.points)
+        smallest, least = self.points[0].work, BEYOND_OVERHEAD * self.overhead
+        return [p for p in self.points if p.work > smallest and p.seconds >= least]
+
+    @cached_property
+    def fit(self) -> Fit | None:
+        """t = overhead + a work^exponent, over `fitted`; None for fewer than three of them."""
+        return self._power(self.fitted) if len(self.fitted) >= _FEWEST_FITTED else None
+
+    @cached_property
+    def levels(self) -> dict[str, InLevel]:
+        """Those with a size at which the work outweighs the call."""
+        found = {}
+        for level in LEVELS:
+            inside = [point for point in self.fitted if point.level == level]
+            if inside:
+                found[level] = self._in_level(level, inside)
+        return found
+
+    def _in_level(self, level: str, inside: list[Point]) -> InLevel:
+        best = min(inside, key=self._cost)
+        # What is left without the overhead carries all the scatter of the whole.
+        whole = best.seconds / self._work_seconds(best)
+        return InLevel(
+            level=level,
+            seconds=self._cost(best),
+            largest=self._cost(inside[-1]),
+            scatter=None if best.spread is None else best.spread * whole,
+            stable=best.stable,
+            fit=self._power(inside),
+        )
+
+    @property
+    def steps(self) -> list[Step]:
+        return [Step(before, after) for before, after in pairwise(self.levels.values())]
+
+    @property
+    def largest_step(self) -> Step | None:
+        """None where nothing becomes slower from one level to the next."""
+        slower = [step for step in self.steps if step.factor > 1]
+        return max(slower, key=lambda step: step.factor, default=None)
+
+
+def growths(run: Run, kernels: Sequence[str] = ()) -> list[Growth]:
+    """Every variant of the kernels (of all without any), in the order of measurement."""
+    caches = cache_sizes(run)
+    found: dict[tuple[str, str], list[Point]] = {}
+    units_of_work: dict[tuple[str, str], str] = {}
+    for result, facts in run.ours:
+        if (kernels and facts.kernel not in kernels) or not has_work(facts):
+            continue
+        key = (facts.kernel, facts.variant)
+        units_of_work[key] = counted_in(facts)
+        found.setdefault(key, []).append(_point(result, facts, caches))
+    return [
+        Growth(*key, units_of_work[key], tuple(sorted(points, key=lambda p: p.work)))
+        for key, points in found.items()
+    ]
+
+
+def work(facts: Facts) -> int:
+    """Elements; multiply-adds of a product, [m, k] by [k, n]."""
+    return math.prod(facts.shape)
+
+
+def has_work(facts: Facts) -> bool:
+    """Whether there is something to place on an axis of sizes."""
+    return 1 <= work(facts) <= _MOST_WORK
+
+
+def counted_in(facts: Facts) -> str:
+    return "multiply-add" if len(facts.shape) == 3 else "element"
+
+
+def _point(result: Result, facts: Facts, caches: dict[str, int]) -> Point:
+    return Point(
+        size=facts.size,
+        work=work(facts),
+        seconds=result.minimum,
+        spread=result.spread if result.rounds > 1 else None,
+        stable=facts.stable,
+        level=level_of(facts, caches),
+    )

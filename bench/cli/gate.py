@@ -1,0 +1,214 @@
+"""python -m bench gate: reads its arguments, runs a gate, shows and saves what it found."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from bench.cli import checkout, gate_arguments
+from bench.cli.exits import say
+from bench.saved import gates
+from bench.saved.checks import NOT_COMPARABLE, one_line, read_text
+from bench.saved.gates import Gate
+from bench.saved.writing import draft_of, naming, write_whole
+
+
+def run(options: argparse.Namespace) -> int:
+    """The exit code: 0 pass, 1 regressed, 3 inconclusive. Raises Refusal."""
+    with _interruptible():
+        gate_arguments.check(options)
+        if options.selfcheck:
+            return _self_check(options)
+        gate = _gate(options)
+        _publish(gate, options)
+        if options.baseline is not None:
+            _keep_as_baseline(gate, options)
+        return gate.exit_code
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Being asked to end is like Ctrl-C: what was begun is cleared away, and being asked again does
+    not keep it from that. Signals that nohup or a shell has switched off stay so."""
+    asked = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    before = {name: signal.getsignal(name) for name in asked}
+    heeded = [name for name in asked if before[name] is not signal.SIG_IGN]
+
+    def interrupt(*_: object) -> None:
+        for name in heeded:
+            signal.signal(name, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for name in heeded:
+        signal.signal(name, interrupt)
+    try:
+        yield
+    finally:
+        for name in heeded:
+            signal.signal(name, before[name])
+
+
+def _gate(options: argparse.Namespace) -> Gate:
+    if options.saved:
+        return gates.load(options.saved)
+    if options.runs:
+        return _saved_gate(options)
+    root = checkout.needed_by("gate --base")
+    from bench.gate import timed
+    from bench.gate.checkouts.sides import left_alone, workspace
+    from bench.gate.counts import gate as counts
+    from bench.gate.counts import judge
+
+    settings = _settings(options)
+    if options.instructions and options.threshold is None:
+        settings.threshold = judge.THRESHOLD
+    with _progress() as settings.progress, timed.alone() as private, workspace(private) as folder:
+        sides = timed.build_sides(root, options.base, folder, settings.progress)
+        with _recorded(options.record) as settings.record, left_alone(sides):
+            if options.instructions:
+                return counts.gate_on_instructions(sides, settings, folder)
+            return timed.gate_on_times(sides, settings, folder)
+
+
+@contextmanager
+def _recorded(path: Path | None) -> Iterator[IO[str] | None]:
+    """Where times go, line by line; the file has them when all are there, not before."""
+    if path is None:
+        yield None
+        return
+    with draft_of(path) as file:
+        yield file
+
+
+def _saved_gate(options: argparse.Namespace) -> Gate:
+    from bench.gate import saved_runs
+
+    chosen = {"threshold": options.threshold, "floor": options.floor}
+    return saved_runs.compare(
+        options.runs,
+        allow_missing=options.allow_removed,
+        **{name: value for name, value in chosen.items() if value is not None},
+    )
+
+
+def _keep_as_baseline(gate: Gate, options: argparse.Namespace) -> None:
+    """A regression must never become what the next run is held to."""
+    if gate.exit_code == 0:
+        write_whole(options.baseline, read_text(options.runs[-1], "the head"))
+        say(f"saved: {options.baseline}")
+    else:
+        say(f"bench: {options.baseline}: not written, the head did not pass")
+
+
+def _self_check(options: argparse.Namespace) -> int:
+    """Adds gates to the ledger and shows all that it holds of this machine and this design."""
+    root = checkout.needed_by("gate --selfcheck")
+    from bench.gate import timed
+    from bench.gate.checkouts.sides import workspace
+    from bench.gate.selfcheck import check as selfcheck
+    from bench.saved import ledger
+    from bench.views import selfcheck as view
+
+    earlier = ledger.load(options.ledger)  # a broken one is named now, not after minutes
+    settings = _settings(options)
+    alarms = 0
+    with (
+        _progress() as settings.progress,
+        timed.alone() as private,
+        workspace(private) as folder,
+        _recorded(options.record) as settings.record,
+    ):
+        check = selfcheck.prepare(root, folder, settings)
+        for number in range(options.gates):
+            entry = check.gate(ledger.KINDS[number % len(ledger.KINDS)])
+            ledger.append(options.ledger, entry)
+            earlier.append(entry)
+            alarms += bool(entry.alarms)
+    _show(view.FORMATS[options.format](ledger.of_this(earlier, entry.cpu, entry.design)))
+    return NOT_COMPARABLE if alarms else 0
+
+
+def _settings(options: argparse.Namespace) -> Any:
+    from bench.gate.timed import Settings
+
+    chosen = {
+        "threshold": options.threshold,
+        "seed": options.seed,
+        "core": options.core,
+    }
+    arguments = [
+        *(["-k", options.expression] if options.expression is not None else []),
+        *(["--quick"] if options.quick else []),
+    ]
+    return Settings(
+        pytest_arguments=arguments,
+        longest_call=options.longest_call,
+        **{name: value for name, value in chosen.items() if value is not None},
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A bar on a terminal; elsewhere a line for each stage."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from bench.gate import timed
+
+    if not sys.stderr.isatty():
+
+        class Lines(timed.Progress):
+            def stage(self, title: str, steps: int = 0) -> None:
+                say(f"gate: {title}")
+
+        yield Lines()
+        return
+
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+    class Bar(timed.Progress):
+        task = bar.add_task("")
+
+        def stage(self, title: str, steps: int = 0) -> None:
+            bar.reset(self.task, description=one_line(title), total=steps or None)
+
+        def step(self) -> None:
+            bar.advance(self.task)
+
+    with bar:
+        yield Bar()
+
+
+def _publish(gate: Gate, options: argparse.Namespace) -> None:
+    """Save first: what was measured is not lost to a closed terminal; nor to a full disk, as it is
+    shown all the same."""
+    from bench.views import gate as view
+
+    try:
+        if options.output is not None:
+            gates.save(gates.as_json(gate), options.output)
+        if options.summary is not None:
+            with naming(options.summary), options.summary.open("a", encoding="utf-8") as file:
+                file.write(view.as_markdown(gate) + "\n")
+    finally:
+        _show(view.FORMATS[options.format](gate, options.all))
+
+
+def _show(text: str) -> None:
+    """Print; who reads only the first lines, as head(1) does, does not change the exit code."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

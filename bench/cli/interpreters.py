@@ -1,0 +1,189 @@
+"""python -m bench interpreters: lists what was found, measures on each, shows them together."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from bench.cli import checkout
+from bench.cli.exits import OK
+from bench.interpreters import running
+from bench.interpreters.discovery import Interpreter, Setting, Skipped, find
+from bench.saved import runs
+from bench.saved.checks import Refusal
+from bench.saved.writing import naming
+
+WORK = Path(".venv-interpreters")
+# Not pytest-benchmark's storage, whose newest run is what others are compared with.
+STORAGE = Path(".interpreters")
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--list", action="store_true", help="say what was found, measure nothing")
+    command.add_argument(
+        "--only",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="3.12, 3.14t, cpython-3.12.1, ... as --list names them; default: all",
+    )
+    command.add_argument("--quick", action="store_true", help="the sizes of a quick run")
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        default=STORAGE,
+        help=f"save there, as NAME.json; default: {STORAGE}",
+    )
+    command.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """0: at least one interpreter was measured, or listed. Raises Refusal."""
+    found, skipped = find()
+    chosen = [
+        (interpreter, setting)
+        for interpreter in found
+        for setting in interpreter.settings
+        if not options.only or any(_is_named(name, interpreter, setting) for name in options.only)
+    ]
+    unknown = [
+        name
+        for name in options.only
+        if not any(_is_named(name, one, setting) for one in found for setting in one.settings)
+    ]
+    if unknown:
+        names = ", ".join(setting.name for one in found for setting in one.settings) or "none"
+        raise Refusal(f"--only: there is no interpreter {unknown[0]!r}; found: {names}")
+    if options.list:
+        print("\n".join(map(runs.one_line, listing(chosen, [] if options.only else skipped))))
+        return OK
+    if options.output.exists() and not options.output.is_dir():
+        raise Refusal(f"{options.output}: is no folder, needs one for the runs")
+    checkout.needed_by("interpreters")
+    if not chosen:
+        raise Refusal("no CPython 3.10 or newer was found; name one in INTERPRETERS")
+    saved: list[Path] = []
+    try:
+        with _asked_to_end(), _writable(options.output):
+            _measure(chosen, options, saved)
+    except KeyboardInterrupt:
+        raise Refusal(f"interrupted; {len(saved)} of {len(chosen)} runs were saved") from None
+    if not saved:
+        raise Refusal("no interpreter could be measured; the lines above say why")
+    _show(saved)
+    return OK
+
+
+def listing(chosen: list[tuple[Interpreter, Setting]], skipped: Sequence[Skipped]) -> list[str]:
+    """A line for each, what is skipped last."""
+    lines = []
+    for interpreter, setting in chosen:
+        said = interpreter.said
+        built = ", ".join([str(said.get("compiler")), *said.get("configured", ())])
+        lines.append(f"{setting.name}: {setting.label}, {interpreter.executable} ({built})")
+    return lines + [f"skipped: {one.what}: {one.reason}" for one in skipped]
+
+
+def _is_named(name: str, interpreter: Interpreter, setting: Setting) -> bool:
+    """By its name in the list, its path, or its version or the start of it."""
+    if name in (setting.name, setting.label, str(interpreter.executable)):
+        return True
+    version = interpreter.label.split()[1]
+    free, asked = version.endswith("t"), name.removesuffix("t")
+    same = f"{version.rstrip('t')}.".startswith(f"{asked}.")
+    return bool(asked) and same and free == name.endswith("t")
+
+
+def _measure(
+    chosen: list[tuple[Interpreter, Setting]], options: argparse.Namespace, saved: list[Path]
+) -> None:
+    """Adds to `saved` where each run is; a failure is said, and the others go on."""
+    console = Console(stderr=True, highlight=False)
+    prepared: dict[str, running.Workshop | None] = {}
+    for number, (interpreter, setting) in enumerate(chosen, 1):
+        what = f"{setting.label} ({number} of {len(chosen)})"
+        with console.status(_text(what)) as status:
+            say = _Speaker(console, status, what)
+            try:
+                if interpreter.name not in prepared:
+                    prepared[interpreter.name] = None
+                    workshop = running.Workshop(interpreter, WORK)
+                    workshop.prepare(say)
+                    prepared[interpreter.name] = workshop
+                ready = prepared[interpreter.name]
+                if ready is None:  # said already
+                    continue
+                content = ready.measure(setting, options.quick, say)
+            except running.Failed as reason:
+                console.print(_text(f"{setting.label}: {reason}"), soft_wrap=True)
+                continue
+        path = running.save(content, setting.name, options.output)
+        console.print(_text(f"{setting.label}: saved {path}"), soft_wrap=True)
+        saved.append(path)
+
+
+def _text(what: str) -> Text:
+    """As it is: rich would read a plain string's brackets and colons."""
+    return Text(runs.one_line(what))
+
+
+class _Speaker:
+    """Progress: on a terminal one line that changes, else a line for each step."""
+
+    def __init__(self, console: Console, status: Status, what: str) -> None:
+        self.console, self.status, self.what = console, status, what
+
+    def __call__(self, text: str) -> None:
+        if self.console.is_terminal:
+            if text:
+                self.status.update(_text(f"{self.what}: {text}"))
+        elif text and " % " not in text:
+            self.console.print(_text(f"{self.what}: {text}"), soft_wrap=True)
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[None]:
+    """SIGTERM is like Ctrl-C: children end, and nothing is left half-written."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Where runs go is there before minutes are spent on them, and gone again if none came. Raises
+    OSError."""
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with naming(folder), tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+        yield
+    finally:
+        if made:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
+
+
+def _show(saved: list[Path]) -> None:
+    from bench.views import interpreters
+
+    print(interpreters.as_text([runs.load(path) for path in saved]))

@@ -1,0 +1,1 @@
+"""Base and head on disk, and processes in each."""

@@ -1,0 +1,77 @@
+"""One side's kernels, each called where callgrind counts: what instructions.py runs under valgrind.
+
+    python -m bench.gate.counts.child ROOT SCRATCH SEED WANTED ANSWERS
+
+WANTED is a file with a JSON list of [kernel, variant, size]; ANSWERS as counted_child.py writes it.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import kernels_c
+from bench.gate.checkouts.loading import load_python_copy, load_tier_copy
+from bench.measure.cases.case import Case
+from bench.measure.evidence.counted_child import Called, Cases, NotHere, answer
+from bench.suite import registry
+
+
+class Side:
+    """A checkout's modules, each loaded when first asked for."""
+
+    def __init__(self, root: Path, scratch: Path, draw: random.Random) -> None:
+        self.root, self.scratch, self.draw = root, scratch, draw
+        self._tiers: dict[str, kernels_c.Tier] = {}
+        self._modules: dict[str, Any] = {}
+
+    def call(self, case: Case, variant: str) -> Called:
+        """The callable and its arguments. Raises NotHere."""
+        side, name = registry.side_and_name(variant)
+        if side == "peer":
+            raise NotHere("other people's libraries are not counted")
+        try:
+            if side == "native":
+                native = case.kernel.native(variant)
+                call = case.call_of(self.tier(native.tier), native)
+                return call.function, call.args
+            return getattr(self.module(case.kernel.module), name), case.python_args()
+        except (AttributeError, ImportError, ValueError) as missing:
+            raise NotHere(f"not in this checkout: {missing}") from None
+
+    def tier(self, name: str) -> kernels_c.Tier:
+        if name not in self._tiers:
+            if name != "scalar":  # it says what the processor has, and every machine can run it
+                cpu = self.tier("scalar").lib
+                if name.startswith("avx512") and not cpu.cpu_has_avx512_vnni():
+                    raise NotHere("valgrind's processor has no AVX-512")
+                if name != "debug" and not cpu.cpu_has_avx2_fma():
+                    raise NotHere("this processor, or valgrind's, has no AVX2 and FMA")
+            built = sorted((self.root / "kernels_c").glob(f"_{name}.*so"))
+            if not built:
+                raise NotHere(f"tier {name} is not built")
+            self._tiers[name] = load_tier_copy(built[0], name, self.scratch, self.draw)
+        return self._tiers[name]
+
+    def module(self, name: str) -> Any:
+        if name not in self._modules:
+            self._modules[name] = load_python_copy(self.root, name, self.draw)
+        return self._modules[name]
+
+
+def main(root: str, scratch: str, seed: str, wanted: str, answers: str) -> None:
+    sys.dont_write_bytecode = True  # in a checkout that may be the user's
+    side = Side(Path(root), Path(scratch), random.Random(int(seed)))
+    cases = Cases()
+
+    def called(item: list[str]) -> tuple[Called, bool]:
+        kernel, variant, size = item
+        return side.call(cases.at(kernel, size), variant), not variant.startswith("py-")
+
+    answer(wanted, answers, called)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,1 @@
+"""What there is to compare: the benchmarks of both sides."""

@@ -1,0 +1,185 @@
+"""Which benchmark of the head is which of the base, and which have no counterpart."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.gate.checkouts.sides import Side, end_of, run_group
+from bench.gate.errors import GateError
+from bench.gate.pairs import Pair, native_of
+from bench.gate.rounds.pytest_process import Listed, list_benchmarks
+from bench.saved.gates import NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE, Unjudged
+from bench.saved.runs import one_line
+
+LONGEST_CALL = 0.5  # seconds, of a benchmark whose size cannot be changed here
+_NO_BENCHMARK = "Skipping non-benchmark"  # pytest-benchmark's reason, with --benchmark-only
+
+
+@dataclass
+class Inventory:
+    """pairs to be measured, and what there is beside them."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    unjudged: list[Unjudged] = field(default_factory=list)
+
+
+def take_inventory(
+    sides: Sequence[Side],
+    pytest_arguments: Sequence[str],
+    scratch: Path,
+    longest_call: float = LONGEST_CALL,
+) -> Inventory:
+    """Lists both sides and matches them. Raises GateError where a benchmark fails on either."""
+    listed = [list_benchmarks(side, pytest_arguments, scratch) for side in sides]
+    for side, of_side in zip(sides, listed, strict=True):
+        _require_no_failure(side, of_side)
+    unavailable = [_unavailable_tiers(side) for side in sides]
+    return match(sides, listed, unavailable, longest_call)
+
+
+def _require_no_failure(side: Side, listed: Listed) -> None:
+    if listed.failed:
+        test, reason = next(iter(listed.failed.items()))
+        more = len(listed.failed) - 1
+        also = f" (and {more} more)" if more else ""
+        raise GateError(
+            f"{side.label} {side.name}: {one_line(test)} fails: {one_line(reason)}{also}"
+        )
+
+
+def _unavailable_tiers(side: Side) -> dict[str, str]:
+    """By tier, why it cannot run here."""
+    script = (
+        "import json, kernels_c\n"
+        "print(json.dumps({t: kernels_c.why_unavailable(t) for t in kernels_c.TIERS}))"
+    )
+    code, output, errors = run_group([sys.executable, "-c", script], side.root)
+    if code != 0:
+        reason = errors.strip().rpartition("\n")[2] or end_of(code)
+        raise GateError(f"{side.label} {side.name}: kernels_c does not load: {one_line(reason)}")
+    # Its last line: what the package itself prints stands above.
+    reasons: dict[str, str | None] = json.loads(output.strip().rpartition("\n")[2])
+    return {tier: reason for tier, reason in reasons.items() if reason is not None}
+
+
+def match(
+    sides: Sequence[Side],
+    listed: Sequence[Listed],
+    unavailable: Sequence[Mapping[str, str]],
+    longest_call: float = LONGEST_CALL,
+) -> Inventory:
+    """Kernels are the same by kernel, variant and size, whatever their tests are called; any other
+    benchmark by its test id, or, where that is gone, by what the test does."""
+    base, head = listed
+    counterparts = _counterparts(base.found, head.found)
+    inventory = Inventory()
+    for name, facts in head.found.items():
+        base_name = counterparts.get(name)
+        if base_name is None and name in base.skipped:  # listed as such below
+            continue
+        if base_name is None:
+            inventory.unjudged.append(Unjudged(name, NEW, f"{sides[0].name} does not have it"))
+            continue
+        if base_name != name:
+            inventory.unjudged.append(Unjudged(name, RENAMED, f"was {base_name}"))
+        verdict = _why_not(facts, base.found[base_name], unavailable, longest_call)
+        verdict = verdict or _missing_step(facts, sides)
+        if verdict is not None:
+            inventory.unjudged.append(Unjudged(name, *verdict))
+            continue
+        kernel = {key: facts[key] for key in ("kernel", "variant", "size") if key in facts}
+        seconds = base.found[base_name].get("seconds", 0.0)
+        inventory.pairs.append(Pair(name, base_name, **kernel, seconds=seconds))
+    inventory.unjudged += _skipped(sides, listed)
+    matched = set(counterparts.values())
+    inventory.unjudged += [
+        Unjudged(name, REMOVED, f"{sides[1].name} does not have it")
+        for name in base.found
+        if name not in matched and name not in head.skipped
+    ]
+    return inventory
+
+
+def _why_not(
+    facts: Mapping[str, Any],
+    base_facts: Mapping[str, Any],
+    unavailable: Sequence[Mapping[str, str]],
+    longest_call: float,
+) -> tuple[str, str] | None:
+    """Why a benchmark that both sides have is not measured; None if it is."""
+    if "kernel" in facts:
+        native = native_of(facts["kernel"], facts["variant"])
+        reasons = [side[native.tier] for side in unavailable if native and native.tier in side]
+        return (SKIPPED, reasons[0]) if reasons else None
+    if facts["code"] != base_facts["code"]:
+        return UNCOMPARABLE, "the test itself differs between the sides"
+    seconds = base_facts["seconds"]
+    if seconds > longest_call:
+        return (
+            UNCOMPARABLE,
+            f"a call takes {seconds:.2g} s, more than --longest-call {longest_call:g}",
+        )
+    return None
+
+
+def _missing_step(facts: Mapping[str, Any], sides: Sequence[Side]) -> tuple[str, str] | None:
+    """Of a kernel's step whose function a side's module does not hold, which of its name it may:
+    one process calls both sides, by what this registry says."""
+    native = native_of(facts.get("kernel", ""), facts.get("variant", ""))
+    if native is None or native.function == facts["kernel"]:
+        return None
+    for side in sides:
+        module = side.module(native.tier)
+        if module is not None and native.function.encode() not in module.read_bytes():
+            return UNCOMPARABLE, f"{native.function} is not in this checkout: {side.name}"
+    return None
+
+
+def _skipped(sides: Sequence[Side], listed: Sequence[Listed]) -> list[Unjudged]:
+    reasons: dict[str, str] = {}
+    for side, of_side in zip(sides, listed, strict=True):
+        for name, reason in of_side.skipped.items():
+            if not reason.startswith(_NO_BENCHMARK):
+                reasons.setdefault(name, f"{side.label}: {reason}")
+    return [Unjudged(name, SKIPPED, reason) for name, reason in reasons.items()]
+
+
+def _identity(name: str, facts: Mapping[str, Any]) -> tuple[str, ...]:
+    if "kernel" in facts:
+        return facts["kernel"], facts["variant"], facts["size"]
+    return (name,)
+
+
+def _counterparts(
+    base: Mapping[str, dict[str, Any]], head: Mapping[str, dict[str, Any]]
+) -> dict[str, str]:
+    """For each benchmark of the head that has one, the base's."""
+    by_identity: dict[tuple[str, ...], str] = {}
+    for name, facts in base.items():
+        by_identity.setdefault(_identity(name, facts), name)
+    found: dict[str, str] = {}
+    for name, facts in head.items():
+        if name in base and _identity(name, base[name]) == _identity(name, facts):
+            found[name] = name
+        elif _identity(name, facts) in by_identity:
+            found[name] = by_identity[_identity(name, facts)]
+    # Renamed: of what is left, does exactly one on each side do the same?
+    matched = set(found.values())
+    left_in_base = {
+        name: f["code"] for name, f in base.items() if name not in matched and "code" in f
+    }
+    left_in_head = {
+        name: f["code"] for name, f in head.items() if name not in found and "code" in f
+    }
+    count_base, count_head = Counter(left_in_base.values()), Counter(left_in_head.values())
+    by_code = {code: name for name, code in left_in_base.items() if count_base[code] == 1}
+    for name, code in left_in_head.items():
+        if count_head[code] == 1 and code in by_code:
+            found[name] = by_code[code]
+    return found

@@ -1,0 +1,1 @@
+"""Times of both sides, taken in alternation."""

@@ -1,0 +1,104 @@
+"""One block: two calls that should cost the same, in short alternating rounds, and what it says.
+
+A block is the unit of the gate's statistics. It is taken in a process of its own, with libraries,
+modules and buffers placed anew, so that what an address does to a time is different in the next one
+and falls alike on both sides. Within a block the sides share their input, and the machine's slow
+stretches, which last thousands of rounds, fall on neighbours alike: the median of the log-ratios of
+adjacent rounds sees neither.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+from statistics import median
+from time import perf_counter
+
+from bench.measure.timing.rounds import garbage_collection_off
+
+Round = Callable[[int], float]  # calls -> seconds for all of them
+
+# Twice as long a block is steadier by a tenth; what scatters is where things lie, which more blocks
+# average out.
+BLOCK_SECONDS = 0.06
+ROUND_SECONDS = 100e-6
+FEWEST_QUADS = 2  # four rounds, two pairs each; a call of any length gets that many
+_WARM_SECONDS = 4e-3  # caches, branch predictors, the interpreter's specialisation
+
+
+@dataclass
+class Block:
+    """Seconds of a call in each round; base[i] was taken right before or after head[i]."""
+
+    calls: int = 1  # in each round
+    base: list[float] = field(default_factory=list)
+    head: list[float] = field(default_factory=list)
+
+    @property
+    def value(self) -> float:
+        """ln(head / base): 0.03 where the head takes 3 % longer."""
+        return median(math.log(h / b) for b, h in zip(self.base, self.head, strict=True))
+
+
+def timed(function: Callable[..., object], args: Sequence[object]) -> Round:
+    """Rounds of function(*args)."""
+
+    def take(calls: int) -> float:
+        start = perf_counter()
+        for _ in repeat(None, calls):
+            function(*args)
+        return perf_counter() - start
+
+    return take
+
+
+def calls_per_round(one: Round, other: Round, least_seconds: float = ROUND_SECONDS) -> int:
+    """How many calls make a round long enough for the clock; the same on both sides."""
+    calls = 1
+    while True:
+        seconds = max(one(calls), other(calls))
+        if seconds >= least_seconds:
+            return calls
+        grow = 1.1 * least_seconds / seconds if seconds > least_seconds / 20 else 10.0
+        calls = max(calls + 1, int(calls * min(grow, 10.0)))
+
+
+def take_block(
+    base: Round,
+    head: Round,
+    draw: random.Random,
+    seconds: float = BLOCK_SECONDS,
+    round_seconds: float = ROUND_SECONDS,
+) -> Block:
+    """Quads of rounds for so long: base head head base, or head base base head, as drawn.
+
+    They are warmed in such quads too. What branch predictors learn of one side they forget of the
+    other, and that lasts: warmed one after the other, the same GELU of 10,000 values took 2.5 %
+    less on the side that came second, in nearly every block.
+    """
+    with garbage_collection_off():
+        first, second = draw.sample((base, head), 2)
+        block = Block(calls_per_round(first, second, round_seconds))
+        warm = Block(block.calls)
+        deadline = perf_counter() + _WARM_SECONDS
+        while perf_counter() < deadline:
+            _take_quad(warm, base, head, draw)
+        deadline = perf_counter() + seconds
+        while len(block.base) < 2 * FEWEST_QUADS or perf_counter() < deadline:
+            _take_quad(block, base, head, draw)
+    return block
+
+
+def _take_quad(block: Block, base: Round, head: Round, draw: random.Random) -> None:
+    calls = block.calls
+    if draw.random() < 0.5:
+        times = base(calls), head(calls), head(calls), base(calls)
+        block.base += (times[0] / calls, times[3] / calls)
+        block.head += (times[1] / calls, times[2] / calls)
+    else:
+        times = head(calls), base(calls), base(calls), head(calls)
+        block.head += (times[0] / calls, times[3] / calls)
+        block.base += (times[1] / calls, times[2] / calls)

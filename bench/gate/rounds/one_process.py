@@ -1,0 +1,202 @@
+"""Kernels of both sides in one process, on the same buffers: verified, given a size that the gate
+can judge, and measured."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import random
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import kernels_c
+from bench.gate.checkouts.loading import load_python_copy, load_tier_copy, no_late_imports
+from bench.gate.checkouts.relinking import Module
+from bench.gate.checkouts.sides import Side
+from bench.gate.errors import GateError
+from bench.gate.pairs import Pair
+from bench.gate.rounds.blocks import ROUND_SECONDS, Block, take_block, timed
+from bench.measure.cases.case import Call, Case
+from bench.measure.cases.errors_in_ulp import WrongResult
+from bench.measure.cases.make import make_case, probes
+from bench.saved.runs import one_line
+from bench.suite import registry
+from bench.suite.registry import Kernel, Shape
+
+# A team of threads falls asleep while the other side's works; waking it is part of its first call.
+THREADS_ROUND_SECONDS = 1e-3
+# A kernel whose call lasts longer is judged at a smaller size, of calls of at most a millisecond:
+# there are too few rounds of long ones.
+LONGEST_CALL = 10e-3
+_SMALLER_CALL = 1e-3
+_WHOSE_TRUTH = " (by the head's kernels_py and bounds)"
+_FIRST_FLOPS = 20_000  # of the size whose time says what the others' will be
+
+
+class BothSides:
+    """Each side's native modules, loaded once, and its Python modules, executed anew each time."""
+
+    def __init__(
+        self,
+        sides: Sequence[Side],
+        scratch: Path,
+        draw: random.Random,
+        modules: Mapping[Module, Path],
+    ) -> None:
+        self._sides = sides
+        self._modules = modules  # those that were linked for this process
+        self._scratch = scratch
+        self._draw = draw
+        self._tiers: dict[Module, kernels_c.Tier] = {}
+        self._probes: dict[str, list[Case]] = {}  # by kernel; each knows its truth
+        self._probed: set[tuple[int, str, str]] = set()
+
+    def take(self, pair: Pair, block_seconds: float) -> Block:
+        kernel = registry.kernel(pair.kernel)
+        case = make_case(kernel, kernel.shape_named(pair.judged_size))
+        base, head = (timed(call.function, call.args) for call in self._calls(pair, case))
+        round_seconds = THREADS_ROUND_SECONDS if pair.threaded else ROUND_SECONDS
+        with no_late_imports():
+            return take_block(base, head, self._draw, block_seconds, round_seconds)
+
+    def _calls(self, pair: Pair, case: Case) -> list[Call]:
+        """Both sides' calls, made in random order: who comes first gets other memory."""
+        places = [0, 1]
+        self._draw.shuffle(places)
+        made = {place: self._call(place, pair, case) for place in places}
+        return [made[0], made[1]]
+
+    def _call(self, place: int, pair: Pair, case: Case) -> Call:
+        side = self._sides[pair.sides[place]]
+        kind, name = registry.side_and_name(pair.variant)
+        if kind == "python":
+            module: Any = load_python_copy(side.root, case.kernel.module, self._draw)
+            if place and pair.planted is not None:
+                module.planted_share = pair.planted
+            return Call("python", getattr(module, name), case.python_args())
+        native = case.kernel.native(pair.variant)
+        key = (place, pair.sides[place], native.tier)
+        tier = self._tiers.get(key)
+        if tier is None:
+            built = self._modules.get(key) or side.module(native.tier)
+            assert built is not None  # its pytest lists the benchmark, and it was built
+            tier = load_tier_copy(built, native.tier, self._scratch, self._draw)
+            self._tiers[key] = tier
+        if place and pair.planted is not None:
+            tier.lib.planted_share = pair.planted
+        try:
+            return case.call_of(tier, native)
+        except AttributeError as missing:
+            raise GateError(f"not in this checkout: {missing}") from None
+
+    # --- Before anything is timed ----------------------------------------------------------------
+
+    def prepare(self, pairs: Sequence[Pair]) -> Iterator[tuple[str, float]]:
+        """For each pair the size to judge it at, and the base's seconds of a call. Raises GateError
+        where a side's result is wrong; pairs of one kernel and size should stand together."""
+        case: Case | None = None
+        verified: set[tuple[str, bytes]] = set()  # implementation and hash of its result
+        for pair in pairs:
+            kernel = registry.kernel(pair.kernel)
+            try:
+                with broken_side(1, pair.name):  # the truth is the head's own
+                    importlib.import_module(f"kernels_py.{kernel.module}")
+                shape = self._shape_to_judge(pair, kernel)
+                if case is None or (case.kernel, case.shape) != (kernel, shape):
+                    case, verified = make_case(kernel, shape), set()
+                calls = self._calls(pair, case)
+                for place, call in enumerate(calls):
+                    self._verify(place, pair, case, call, verified)
+            except BrokenSide as broken:
+                side = self._sides[pair.sides[broken.place]]
+                raise GateError(f"{side.label} {side.name}: {broken}") from None
+            yield kernel.size_name(shape), _seconds(calls[0])
+
+    def _verify(
+        self, place: int, pair: Pair, case: Case, call: Call, verified: set[tuple[str, bytes]]
+    ) -> None:
+        """Against the truth; but not again a result that is, bit for bit, one already verified."""
+        with broken_side(place, pair.name):
+            case.prepare(call)
+            with no_late_imports():
+                returned = call.function(*call.args)
+            if call.implementation == "python":
+                result = array(case.out_typecode, returned).tobytes()
+            else:
+                case.require_memory_intact(pair.name)
+                if call.collect is not None:
+                    call.collect(returned)
+                result = case.output(call)
+            known = (call.implementation, hashlib.sha256(result).digest())
+            if known not in verified:
+                case.verify(pair.name, call, returned)
+                verified.add(known)
+            if call.implementation == "python" or pair.sides[place] != place:
+                return
+            if (place, case.kernel.name, pair.variant) in self._probed:
+                return
+            self._probed.add((place, case.kernel.name, pair.variant))
+            if case.kernel.name not in self._probes:
+                self._probes[case.kernel.name] = list(probes(case.kernel))
+            for probe in self._probes[case.kernel.name]:
+                if not (probe.needs_ieee and pair.variant in registry.RELAXED):
+                    what = f"{pair.name} probe {case.kernel.size_name(probe.shape)}"
+                    probe.run_and_verify(what, self._call(place, pair, probe))
+
+    def _shape_to_judge(self, pair: Pair, kernel: Kernel) -> Shape:
+        """The pair's own shape, or the largest of those half as long on each side whose call is
+        short enough: by the base's time at a smaller one, and the number of operations."""
+        ladder = [kernel.shape_named(pair.size)]
+        while kernel.flops(ladder[-1]) > _FIRST_FLOPS and max(ladder[-1]) > 1:
+            ladder.append(tuple(max(1, n // 2) for n in ladder[-1]))
+        climbed = 0.0
+        for shape in reversed(ladder):
+            case = make_case(kernel, shape)  # kept: a native call holds bare pointers into it
+            with broken_side(0, pair.name):
+                call = self._call(0, pair, case)
+                with no_late_imports():
+                    climbed = _seconds(call) / max(1, kernel.flops(shape))
+            if climbed * kernel.flops(ladder[0]) <= LONGEST_CALL:
+                return ladder[0]
+            larger = ladder[max(0, ladder.index(shape) - 1)]
+            if climbed * kernel.flops(larger) > _SMALLER_CALL:
+                return shape
+        return ladder[0]
+
+
+class BrokenSide(Exception):
+    """What a side's code raised, and whose it was."""
+
+    def __init__(self, place: int, reason: str) -> None:
+        super().__init__(reason)
+        self.place = place
+
+
+@contextlib.contextmanager
+def broken_side(place: int, name: str) -> Iterator[None]:
+    """Inside, a side's code runs, for the benchmark of that name."""
+    try:
+        yield
+    except WrongResult as error:  # says where
+        raise BrokenSide(place, one_line(error) + ("" if place else _WHOSE_TRUTH)) from None
+    except GateError as error:
+        raise BrokenSide(place, f"{name}: {error}") from None
+    except (Exception, SystemExit) as error:  # whatever a side's code may raise
+        reason = one_line(str(error).partition("\n")[0])
+        raise BrokenSide(place, f"{name}: {type(error).__name__}: {reason}") from None
+
+
+def _seconds(call: Call) -> float:
+    """The shortest of a few calls."""
+    times = []
+    for _ in range(5):
+        start = perf_counter()
+        call.function(*call.args)
+        times.append(perf_counter() - start)
+        if times[-1] > LONGEST_CALL:
+            break
+    return min(times)

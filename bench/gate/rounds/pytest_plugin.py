@@ -1,0 +1,360 @@
+"""Runs inside one side's own pytest, as a script, and stands in for the benchmark fixture.
+
+    pytest_plugin.py PARENT list  RESULT_FILE PYTEST_ARGUMENTS...
+    pytest_plugin.py PARENT serve REQUESTS_FD REPLIES_FD TESTS_FILE
+    pytest_plugin.py PARENT count TESTS_FILE COUNTING_FILE
+
+pytest_process.py starts it, in the side's folder.
+
+`list` says what benchmarks the side has. Tests that go through this suite's `measure` are kernels,
+which the gate then measures in one process for both sides; every other test is run, its benchmarked
+call once, so that a test that fails is known before anything is timed. `serve` runs the tests of a
+file in its order and stops inside each benchmarked call, to take rounds as it is told. `count` runs
+them under callgrind and has their calls counted.
+
+The one file of bench that knows pytest. It imports nothing of the project: `bench`, `conftest` and
+the rest are the side's own.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import hashlib
+import inspect
+import json
+import os
+import random
+import runpy
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+# Marks benchmarks of the interpreter alone: no change of the checkout can slow them down.
+INTERPRETER = "interpreter"
+_PLAIN = (str, int, float, bool, type(None))
+_LONGEST_REASON = 300
+# Of a round: calls before it that are not timed, as the other process has just used the caches.
+_REWARM = 8
+
+Take = Callable[[int], float]  # calls -> seconds of all of them together
+
+
+# --- The benchmarked call ------------------------------------------------------------------------
+
+
+def plain_take(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Take:
+    def take(calls: int) -> float:
+        for _ in repeat(None, calls // _REWARM):
+            function(*args, **kwargs)
+        start = perf_counter()
+        for _ in repeat(None, calls):
+            function(*args, **kwargs)
+        return perf_counter() - start
+
+    return take
+
+
+def prepared_take(
+    function: Callable[..., Any], setup: Callable[[], Any], teardown: Callable[..., Any] | None
+) -> Take:
+    """Calls whose arguments are made anew each time, outside of what is timed."""
+
+    def take(calls: int) -> float:
+        seconds = 0.0
+        for _ in repeat(None, calls):
+            args, kwargs = setup() or ((), {})
+            start = perf_counter()
+            function(*args, **kwargs)
+            seconds += perf_counter() - start
+            if teardown is not None:
+                teardown(*args, **kwargs)
+        return seconds
+
+    return take
+
+
+class StandIn:
+    """Takes the place of pytest-benchmark's two ways to benchmark a call.
+
+    measured    is given the way to take rounds, and a call without arguments; before the call whose
+                result the test gets
+    """
+
+    def __init__(self, measured: Callable[[Take, Callable[[], Any]], None]) -> None:
+        def call(fixture: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
+            _use(fixture)
+            measured(plain_take(function, args, kwargs), lambda: function(*args, **kwargs))
+            return function(*args, **kwargs)
+
+        def pedantic(
+            fixture: Any,
+            target: Any,
+            args: Any = (),
+            kwargs: Any = None,
+            setup: Any = None,
+            teardown: Any = None,
+            **_: Any,  # how many rounds and iterations is decided by the gate
+        ) -> Any:
+            _use(fixture)
+
+            def prepare() -> Any:
+                made = setup() if setup is not None else None
+                return made if made is not None else (args, kwargs or {})
+
+            def once() -> Any:
+                final_args, final_kwargs = prepare()
+                result = target(*final_args, **final_kwargs)
+                if teardown is not None:
+                    teardown(*final_args, **final_kwargs)
+                return result
+
+            if setup is None and teardown is None:
+                measured(plain_take(target, args, kwargs or {}), once)
+            else:
+                measured(prepared_take(target, prepare, teardown), once)
+            return once()
+
+        fixture_class: Any = BenchmarkFixture
+        fixture_class.__call__ = call
+        fixture_class.pedantic = pedantic
+
+
+def _use(fixture: Any) -> None:
+    if fixture._mode:
+        raise RuntimeError("the benchmark fixture can be used once in a test")
+    fixture._mode = "gate"
+
+
+# --- list ----------------------------------------------------------------------------------------
+
+
+class Brief:
+    """Nobody reads what plugins print at the end. Hypothesis's imports itself for that, which under
+    callgrind takes half a minute."""
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        name, pm = "pytest_terminal_summary", config.pluginmanager
+        others = [p for p in pm.get_plugins() if pm.get_name(p) != "terminalreporter"]
+        setattr(config.hook, name, pm.subset_hook_caller(name, others))
+
+
+class Lister(Brief):
+    """Every benchmark of the side: a kernel's kernel, variant and size, or what makes it itself."""
+
+    def __init__(self, running: Path) -> None:
+        self._running = running  # says which test ended the process, if one does
+        self.found: dict[str, dict[str, Any]] = {}
+        self.failed: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
+        self._item: pytest.Item | None = None
+        StandIn(self._measured)
+
+    def pytest_sessionstart(self) -> None:
+        """The side's own harness, if it has one, is told to say what it would measure."""
+        session = sys.modules.get("bench.measure.session")
+        if session is None:
+            return
+
+        def record(_: Any, benchmark: Any, kernel: str, variant: str, size: str) -> None:
+            assert self._item is not None
+            self.found[self._item.nodeid] = {"kernel": kernel, "variant": variant, "size": size}
+            pytest.skip("recorded")  # nothing more is wanted of it
+
+        session.Session.measure = record
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        alone = [item for item in items if item.get_closest_marker(INTERPRETER)]
+        config.hook.pytest_deselected(items=alone)
+        items[:] = [item for item in items if item not in alone]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self._item = item
+        self._running.write_text(item.nodeid, encoding="utf-8")
+
+    def pytest_runtest_teardown(self) -> None:
+        self._running.write_text("", encoding="utf-8")
+
+    def _measured(self, take: Take, call: Callable[[], Any]) -> None:
+        assert self._item is not None
+        self.found[self._item.nodeid] = {"code": _code(self._item), "seconds": take(1)}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if self.found.get(report.nodeid, {}).get("kernel"):
+            return
+        if report.failed:
+            self.failed[report.nodeid] = _reason(report)
+        elif report.skipped:
+            self.skipped[report.nodeid] = _reason(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.failed[report.nodeid] = _reason(report)
+
+
+def _reason(report: Any) -> str:
+    """Why a test failed or was skipped, in one line."""
+    detail = report.longrepr
+    if isinstance(detail, tuple):  # a skip: file, line, reason
+        return str(detail[2]).removeprefix("Skipped: ")[:_LONGEST_REASON]
+    crash = getattr(detail, "reprcrash", None)
+    text = str(crash.message if crash is not None else detail).strip()
+    if crash is None:  # a module that does not import: the error stands last
+        text = text.rpartition("\n")[2].removeprefix("E").strip()
+    return text.partition("\n")[0][:_LONGEST_REASON]
+
+
+def _code(item: Any) -> str:
+    """A hash of what the test does and with what: equal when only its name or file has changed."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(item.function))).body[0]
+        assert isinstance(tree, ast.FunctionDef)
+        text = ast.dump(tree.args) + "".join(map(ast.dump, tree.body))
+    except (OSError, SyntaxError, AssertionError, AttributeError, IndexError):
+        text = item.nodeid
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    plain = {name: value for name, value in params.items() if isinstance(value, _PLAIN)}
+    return hashlib.sha256(f"{text} {sorted(plain.items())!r}".encode()).hexdigest()
+
+
+# --- count ---------------------------------------------------------------------------------------
+
+
+class InOrder(Brief):
+    """Runs the wanted tests in the wanted order, and knows which it is in."""
+
+    def __init__(self, wanted: list[str]) -> None:
+        self.wanted = wanted
+        self.nodeid = ""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """After whatever the side's conftest.py and plugins do to the order."""
+        by_id = {item.nodeid: item for item in session.items}
+        session.items[:] = [by_id[nodeid] for nodeid in self.wanted if nodeid in by_id]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self.nodeid = item.nodeid
+
+
+class Counter(InOrder):
+    """Has each benchmarked call counted, by the functions of COUNTING_FILE."""
+
+    def __init__(self, wanted: list[str], counting_file: str) -> None:
+        super().__init__(wanted)
+        self._counted = runpy.run_path(counting_file)["counted"]
+        StandIn(self._measured)
+
+    def _measured(self, take: Take, call: Callable[[], Any]) -> None:
+        self._counted(call, (), label=self.nodeid)
+
+
+# --- serve ---------------------------------------------------------------------------------------
+
+
+class Server(InOrder):
+    """Inside each benchmarked call it says "ready", then answers "run N" with the seconds of N
+    calls until it is told "done"."""
+
+    def __init__(self, wanted: list[str], requests: int, replies: int) -> None:
+        super().__init__(wanted)
+        self._requests = os.fdopen(requests, "rb", buffering=0)
+        self._replies = replies
+        StandIn(self._measured)
+
+    def _say(self, **message: Any) -> None:
+        os.write(self._replies, json.dumps(message).encode() + b"\n")
+
+    def _measured(self, take: Take, call: Callable[[], Any]) -> None:
+        was_on = gc.isenabled()
+        gc.collect()
+        gc.disable()
+        self._say(ready=self.nodeid)
+        while True:
+            word, _, number = self._requests.readline().partition(b" ")
+            if word != b"run":
+                break
+            self._say(seconds=take(int(number)))
+        if was_on:
+            gc.enable()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed or report.skipped:
+            self._say(failed=report.nodeid, reason=_reason(report))
+
+
+# --- The process ---------------------------------------------------------------------------------
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask Linux to end this process when its parent ends, however that happens; now, if it has."""
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        pr_set_pdeathsig, sigkill = 1, 9
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def move_heap(layout: int) -> list[Any]:
+    """Memory of many sizes, to be held: whatever is allocated later lies elsewhere."""
+    draw = random.Random(layout)
+    small = [bytes(draw.randrange(500)) for _ in range(draw.randrange(3000))]
+    return [small, *(bytearray(draw.randrange(200_000)) for _ in range(draw.randrange(8)))]
+
+
+def run_pytest(plugin: Any, arguments: list[str]) -> int:
+    """In the current folder, which is the side's."""
+    root = os.getcwd()
+    sys.path[0] = root
+    # tmp_path beside the sides' folders: gone with them, and none of the user's goes instead.
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = os.path.dirname(root)
+    # An editable install of the checkout would answer for modules that this side does not have.
+    sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", "")]
+    options = ["-q", "-p", "no:cacheprovider", "--benchmark-only", "--rootdir", root]
+    return int(pytest.main([*options, *arguments], plugins=[plugin]))
+
+
+def main(arguments: list[str]) -> int:
+    parent, command, *rest = arguments
+    die_with_parent(int(parent))
+    if command == "list":
+        lister = Lister(Path(f"{rest[0]}.running"))
+        code = run_pytest(lister, rest[1:])
+        result = {"found": lister.found, "failed": lister.failed, "skipped": lister.skipped}
+        Path(rest[0]).write_text(json.dumps({**result, "exit": code}), encoding="utf-8")
+        return 0
+    if command == "count":
+        wanted = read_tests(rest[0])
+        return run_pytest(Counter(wanted, rest[1]), files_of(wanted))
+    held = move_heap(int(os.environ["PYTHONHASHSEED"]))
+    wanted = read_tests(rest[2])
+    code = run_pytest(Server(wanted, int(rest[0]), int(rest[1])), files_of(wanted))
+    del held
+    return code
+
+
+def read_tests(file: str) -> list[str]:
+    wanted: list[str] = json.loads(Path(file).read_text(encoding="utf-8"))
+    return wanted
+
+
+def files_of(tests: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(nodeid.partition("::")[0] for nodeid in tests))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,165 @@
+"""Starts pytest_plugin.py in a side's folder: to list its benchmarks, or to take rounds of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.gate.checkouts.sides import Side, end_of, run_group, side_environment
+from bench.gate.errors import GateError
+from bench.saved.runs import one_line
+
+_SCRIPT = Path(__file__).with_name("pytest_plugin.py")
+# Not `python FILE`: that puts this folder first on the path of imports.
+_START = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
+# pytest's exit codes with which a list of benchmarks is whole: tests passed, some failed (each is
+# known), there were none.
+_WHOLE = (0, 1, 5)
+_LONGEST_REASON = 300
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a side's pytest found.
+
+    found     by test id: {"kernel", "variant", "size"}, or of any other one {"code", "seconds"}
+    failed    by test id or file: why
+    skipped   by test id: why
+    """
+
+    found: dict[str, dict[str, Any]]
+    failed: dict[str, str]
+    skipped: dict[str, str]
+
+
+def command_of(side: Side, *arguments: str) -> dict[str, Any]:
+    """What subprocess needs to start pytest_plugin.py with these arguments in the side's folder."""
+    return {
+        "args": [sys.executable, "-c", _START, str(_SCRIPT), str(os.getpid()), *arguments],
+        "cwd": side.root,
+        "stdin": subprocess.DEVNULL,
+        "stderr": subprocess.STDOUT,
+    }
+
+
+def list_benchmarks(side: Side, pytest_arguments: Sequence[str], scratch: Path) -> Listed:
+    """Every benchmark that the side's pytest collects; each test that is not a kernel's was run
+    once. Raises GateError where pytest itself does not run, or does not take its arguments."""
+    result = scratch / f"{side.label}-benchmarks.json"
+    command = [sys.executable, "-c", _START, str(_SCRIPT), str(os.getpid()), "list", str(result)]
+    code, output, errors = run_group([*command, *_known_to(side, pytest_arguments)], side.root)
+    who = f"{side.label} {side.name}"
+    try:
+        listed = json.loads(result.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        raise GateError(f"{who}: {_how_it_ended(code, Path(f'{result}.running'))}") from None
+    if listed["exit"] not in _WHOLE and not listed["failed"]:
+        raise GateError(f"{who}: pytest says: {_last_line(output + errors)}")
+    return Listed(listed["found"], listed["failed"], listed["skipped"])
+
+
+def _known_to(side: Side, arguments: Sequence[str]) -> list[str]:
+    """--quick by its long name, as the short one may be another plugin's; a side from before there
+    was a long one has the short one alone."""
+    conftest = side.root / "conftest.py"
+    text = conftest.read_text(encoding="utf-8", errors="replace") if conftest.is_file() else ""
+    long = "--baremetal-quick" if "--baremetal-" in text else "--quick"
+    return [long if argument == "--quick" else argument for argument in arguments]
+
+
+def _how_it_ended(code: int, running: Path) -> str:
+    """Of a pytest that was gone before it could say what it found."""
+    test = running.read_text(encoding="utf-8") if running.is_file() else ""
+    return f"pytest ended with {end_of(code)}" + (f" in {one_line(test)}" if test else "")
+
+
+def _last_line(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    marks = ("ERROR", "E  ", "INTERNALERROR> E", "Exit:", "! _pytest.outcomes.Exit:")
+    errors = [line for line in lines if line.startswith(marks)] or lines
+    return one_line((errors or ["nothing"])[-1].removeprefix("ERROR:").strip()[:_LONGEST_REASON])
+
+
+def layout_environment(layout: int) -> dict[str, str]:
+    """What makes a process lay out its memory in one of many ways: the environment's length moves
+    the stack, the seed of hashes orders sets, and pytest_plugin.py moves the heap by it. Both sides
+    get the same; the next block's get another."""
+    return {"PYTHONHASHSEED": str(layout), "BAREMETAL_GATE_PADDING": "x" * (layout % 4093)}
+
+
+class Serving:
+    """A side's pytest that waits inside one benchmarked call after the other."""
+
+    def __init__(self, side: Side, tests: Sequence[str], scratch: Path, layout: int) -> None:
+        self._side = side
+        self._test = ""  # that it was last told to come to
+        with tempfile.NamedTemporaryFile("w", dir=scratch, suffix=".json", delete=False) as wanted:
+            json.dump(list(tests), wanted)
+        self._log = Path(f"{wanted.name}.log")
+        requests, self._requests = os.pipe()
+        replies, write_replies = os.pipe()
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                **command_of(side, "serve", str(requests), str(write_replies), wanted.name),
+                env=side_environment(**layout_environment(layout)),
+                stdout=log,
+                pass_fds=(requests, write_replies),
+            )
+        os.close(requests)
+        os.close(write_replies)
+        self._replies = os.fdopen(replies, "rb", buffering=0)
+
+    def wait_for(self, test: str) -> None:
+        """Until the test stands inside its call. Raises GateError if it fails, before or after an
+        earlier one's call."""
+        self._test = one_line(test)
+        message = self._answer()
+        if message.get("ready") != test:
+            raise GateError(f"{self._who}: {message.get('ready')}: ran instead of {test}")
+
+    def take(self, calls: int) -> float:
+        self._ask(b"run %d\n" % calls)
+        return float(self._answer()["seconds"])
+
+    def done(self) -> None:
+        self._ask(b"done\n")
+
+    @property
+    def _who(self) -> str:
+        return f"{self._side.label} {self._side.name}"
+
+    def _ask(self, request: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it has ended: said when its answer is missing
+            os.write(self._requests, request)
+
+    def _answer(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self._line())
+        if "failed" in message:
+            reason = one_line(message["reason"])
+            raise GateError(f"{self._who}: {one_line(message['failed'])} fails: {reason}")
+        return message
+
+    def _line(self) -> bytes:
+        line = self._replies.readline()
+        if not line:
+            raise GateError(f"{self._who}: {self._why_ended()}")
+        return line
+
+    def _why_ended(self) -> str:
+        said = _last_line(self._log.read_text(encoding="utf-8", errors="replace"))
+        return f"{self._test}: pytest ended with {end_of(self._process.wait())}, saying {said}"
+
+    def close(self) -> None:
+        """End it, whatever it is doing."""
+        os.close(self._requests)
+        self._replies.close()
+        self._process.kill()
+        self._process.wait()

@@ -1,0 +1,1 @@
+"""A benchmark case: its input, its reference, its error, and the calls to measure."""

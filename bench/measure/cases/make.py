@@ -1,0 +1,105 @@
+"""Which class builds the cases of which layout, and the probes: small awkward cases that every
+native kernel must pass before any of its times is believed."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from bench.measure.cases.buffers import values
+from bench.measure.cases.case import Case, QuantizeCase, RowsCase, UnaryCase
+from bench.measure.cases.products import IntegerProductCase, ProductCase, QuantizedProductCase
+from bench.suite.registry import Kernel, Layout, Shape
+
+CASES: dict[Layout, type[Case]] = {
+    Layout.UNARY: UnaryCase,
+    Layout.ROWS: RowsCase,
+    Layout.PRODUCT: ProductCase,
+    Layout.QUANTIZE: QuantizeCase,
+    Layout.PRODUCT_I8: IntegerProductCase,
+    Layout.QUANTIZED_PRODUCT: QuantizedProductCase,
+}
+
+
+def make_case(kernel: Kernel, shape: Shape) -> Case:
+    return CASES[kernel.layout](kernel, shape)
+
+
+class SweepCase(UnaryCase):
+    """Both signs of magnitudes from the subnormals to 16, evenly in the exponent."""
+
+    @cached_property
+    def data(self) -> array[Any]:
+        steps = max(self.shape[0] // 2, 1)
+        magnitudes = [2.0 ** (4.0 - 150.0 * (1 - i / steps) ** 3) for i in range(steps + 1)]
+        both = [v for m in magnitudes for v in (m, -m)]
+        return array("f", both[: self.shape[0]])
+
+
+class WideRowsCase(RowsCase):
+    """Rows whose exponentials span the whole of float32."""
+
+    low, high = -60.0, 60.0
+
+
+class SpikeRowsCase(RowsCase):
+    """One element far above the rest, in each row one place further: a maximum that misses a lane
+    overflows."""
+
+    @cached_property
+    def data(self) -> array[Any]:
+        rows, cols = self.shape
+        spiked = values(rows * cols, -1.0, 1.0)
+        for row in range(rows):
+            spiked[row * cols + row % cols] = 95.0
+        return spiked
+
+
+class ClippingCase(QuantizeCase):
+    """A third of the values is clipped."""
+
+    low, high = -12.0, 12.0
+
+
+class NotANumberCase(QuantizeCase):
+    """NaN and infinities, which have defined results here."""
+
+    needs_ieee = True
+
+    @cached_property
+    def data(self) -> array[Any]:
+        return array("f", [math.nan, math.inf, -math.inf, 0.0] * self.shape[0])[: self.shape[0]]
+
+
+# Lengths: alone, one short of whole registers, tails after whole registers. Products: odd in every
+# dimension; tails of every register that a tile may end in (n modulo 16: 1 to 5, 12, 13); past two
+# blocks of m (300), past one of n (4097) and k (300); one to four columns; few rows and many
+# columns; rows of 4096 bytes.
+_PRODUCT_PROBES = (
+    *((1, 1, 1), (7, 17, 5), (13, 35, 300), (25, 18, 520), (300, 18, 5), (3, 4097, 3)),
+    *((7, 13, 5), (9, 61, 40), (5, 1, 100), (6, 4, 9), (9, 2, 30), (2, 300, 70), (7, 261, 1024)),
+)
+_PROBES: dict[Layout, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] = {
+    Layout.UNARY: ((SweepCase, ((1,), (7,), (67,), (4095,))),),
+    Layout.ROWS: (
+        (WideRowsCase, ((3, 1), (5, 67), (2, 1003), (1, 32781))),
+        (SpikeRowsCase, ((67, 67), (40, 7))),
+    ),
+    Layout.PRODUCT: ((ProductCase, _PRODUCT_PROBES),),
+    Layout.QUANTIZE: (
+        (ClippingCase, ((1,), (7,), (67,), (1003,))),
+        (NotANumberCase, ((39,),)),
+    ),
+    Layout.PRODUCT_I8: ((IntegerProductCase, _PRODUCT_PROBES),),
+    Layout.QUANTIZED_PRODUCT: ((QuantizedProductCase, _PRODUCT_PROBES),),
+}
+
+
+def probes(kernel: Kernel) -> Iterator[Case]:
+    """Every probe of the kernel; those with needs_ieee are not for relaxed tiers."""
+    for case_class, shapes in _PROBES[kernel.layout]:
+        for shape in shapes:
+            yield case_class(kernel, shape)

@@ -1,0 +1,234 @@
+"""The cases that are matrix products: float32, int8, and float32 through int8."""
+
+from __future__ import annotations
+
+import math
+import random
+from array import array
+from collections.abc import Callable
+from functools import cached_property
+from operator import mul, sub
+from typing import Any
+
+import kernels_c
+from bench.measure.cases.buffers import SEED, Buffer, integers, values
+from bench.measure.cases.case import Case, Numbers, filled, pointer
+from bench.measure.cases.errors_in_ulp import WrongResult, inverse_ulps, require, worst_error
+from kernels_py import matmul, matmul_i8, quantize
+
+# A product of more multiply-adds than this is checked in some rows, and whole by a random vector:
+# computing it in Python would take longer than timing it.
+_CHECKED_WHOLE = 20_000_000
+_SAMPLED_ROWS = 8
+# Python takes 30-100 ns for each.
+_SLOW_MULTIPLY_ADDS = 10_000_000
+
+
+class ProductCase(Case):
+    """float32 [m, k], [k, n] -> float32 [m, n]."""
+
+    in_c_type, out_c_type = "float", "float"
+
+    @property
+    def slow_in_python(self) -> bool:
+        return math.prod(self.shape) > _SLOW_MULTIPLY_ADDS
+
+    @property
+    def out_length(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    @cached_property
+    def data(self) -> tuple[array[Any], array[Any]]:
+        m, n, k = self.shape
+        return values(m * k, -1.0, 1.0), values(k * n, -1.0, 1.0, stream=1)
+
+    @cached_property
+    def buffers(self) -> tuple[Buffer, Buffer]:
+        return filled(self.data[0], stagger=0), filled(self.data[1], stagger=2)
+
+    @cached_property
+    def lists(self) -> tuple[list[Any], list[Any]]:
+        return self.data[0].tolist(), self.data[1].tolist()
+
+    def python_args(self) -> tuple[Any, ...]:
+        return (*self.lists, *self.shape)
+
+    def native_inputs(self) -> list[tuple[Buffer, array[Any]]]:
+        return list(zip(self.buffers, self.data, strict=True))
+
+    def native_call(
+        self, tier: kernels_c.Tier, function: str | None = None
+    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        a, b = (pointer(tier, buffer, self.in_c_type) for buffer in self.buffers)
+        out = pointer(tier, self.out, self.out_c_type)
+        return getattr(tier.lib, function or self.kernel.name), (a, b, out, *self.shape)
+
+    def check(self, what: str, implementation: str, result: Numbers) -> float:
+        if not self.out_length:
+            return 0.0
+        bound = self.kernel.accepted(implementation)
+        picked = self.checked_part(result)
+        worst = worst_error(picked, self.truth, self.inverse_units)
+        limit, place = bound.at(self.shape), worst.index
+        require(what, worst, limit, bound.unit.value, picked[place], self.truth[place])
+        if len(self.checked_rows) < self.shape[0]:
+            self.check_by_vector(what, result, limit)
+        return worst.error
+
+    @cached_property
+    def checked_rows(self) -> list[int]:
+        m, n, k = self.shape
+        if m * n * k <= _CHECKED_WHOLE or m <= _SAMPLED_ROWS:
+            return list(range(m))
+        return sorted({0, m - 1, *random.Random(SEED).sample(range(m), _SAMPLED_ROWS)})
+
+    def checked_part(self, result: Numbers) -> list[float]:
+        n = self.shape[1]
+        return [v for i in self.checked_rows for v in result[i * n : (i + 1) * n]]
+
+    @cached_property
+    def _rows_of_a(self) -> list[Any]:
+        a, k = self.lists[0], self.shape[2]
+        return [v for i in self.checked_rows for v in a[i * k : (i + 1) * k]]
+
+    @cached_property
+    def truth(self) -> Numbers:
+        """Of the checked rows."""
+        return self.exact(self._rows_of_a, len(self.checked_rows))
+
+    def exact(self, rows_of_a: list[Any], count: int) -> Numbers:
+        return matmul.reference(rows_of_a, self.lists[1], count, *self.shape[1:])
+
+    @cached_property
+    def inverse_units(self) -> Numbers:
+        """1 / ULP of |a| |b|, in the checked rows."""
+        a, b = ([abs(v) for v in matrix] for matrix in (self._rows_of_a, self.lists[1]))
+        return inverse_ulps(matmul.reference(a, b, len(self.checked_rows), *self.shape[1:]))
+
+    def check_by_vector(self, what: str, result: Numbers, limit: float) -> None:
+        """result @ r must be a @ (b @ r) for a random r of +-1, within `limit` ULP of every element
+        (Freivalds, Probabilistic Machines Can Use Less Running Time, IFIP 1977)."""
+        m, n, k = self.shape
+        a, b = self.lists
+        draw = random.Random(SEED + 2)
+        r = [draw.choice((-1.0, 1.0)) for _ in range(n)]
+        row_sums = matmul.reference([abs(v) for v in b], [1.0] * n, k, 1, n)
+        scale = matmul.reference([abs(v) for v in a], row_sums, m, 1, k)
+        allowed = [limit * 2.0**-23 * v for v in scale]  # an ULP of v is at most 2^-23 v
+        truth = matmul.reference(a, matmul.reference(b, r, k, 1, n), m, 1, k)
+        got = matmul.reference(list(result), r, m, 1, n)
+        _require_equal_rows(what, got, truth, allowed)
+
+
+class IntegerProductCase(ProductCase):
+    """int8 [m, k], [k, n] -> int32 [m, n]."""
+
+    out_typecode = "i"
+    in_c_type, out_c_type = "int8_t", "int32_t"
+
+    @cached_property
+    def data(self) -> tuple[array[Any], array[Any]]:
+        m, n, k = self.shape
+        return integers(m * k, -128, 127), integers(k * n, -128, 127, stream=1)
+
+    def exact(self, rows_of_a: list[Any], count: int) -> Numbers:
+        return matmul_i8.reference(rows_of_a, self.lists[1], count, *self.shape[1:])
+
+    @cached_property
+    def inverse_units(self) -> Numbers:
+        return [1.0] * len(self.truth)
+
+    def check_by_vector(self, what: str, result: Numbers, limit: float) -> None:
+        integer_check_by_vector(what, list(map(int, result)), *self.lists, self.shape)
+
+
+class QuantizedProductCase(ProductCase):
+    """float32 [m, k], [k, n] -> float32 [m, n], through int8: a chain of four calls."""
+
+    scale: float = 127.0  # the inputs are in [-1, 1]
+    loss_name = "relative_frobenius_error"
+
+    @cached_property
+    def data(self) -> tuple[array[Any], array[Any]]:
+        """On a grid of 2^-16: 17 bits times 7 bits of scale is exact in float32 too, so both sides
+        quantise to the same steps and the products must be equal."""
+        a, b = (array("f", [round(v * 65536) / 65536 for v in x]) for x in super().data)
+        return a, b
+
+    def python_args(self) -> tuple[Any, ...]:
+        return (*super().python_args(), self.scale, self.scale)
+
+    @cached_property
+    def _scratch(self) -> tuple[Buffer, Buffer, Buffer]:
+        m, n, k = self.shape
+        return Buffer("b", m * k, 1), Buffer("b", k * n, 3), Buffer("i", m * n, 4)
+
+    def native_call(
+        self, tier: kernels_c.Tier, function: str | None = None
+    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        m, n, k = self.shape
+        a, b = (pointer(tier, buffer, "float") for buffer in self.buffers)
+        qa, qb = (pointer(tier, buffer, "int8_t") for buffer in self._scratch[:2])
+        product = pointer(tier, self._scratch[2], "int32_t")
+        out = pointer(tier, self.out, "float")
+        lib, scale, unit = tier.lib, self.scale, 1.0 / (self.scale * self.scale)
+
+        def quantized_matmul() -> None:
+            lib.quantize_f32_i8(a, qa, m * k, scale)
+            lib.quantize_f32_i8(b, qb, k * n, scale)
+            lib.matmul_i8_i32(qa, qb, product, m, n, k)
+            lib.dequantize_i32_f32(product, out, m * n, unit)
+
+        return quantized_matmul, ()
+
+    @cached_property
+    def _quantized(self) -> tuple[list[int], list[int]]:
+        a, b = self.lists
+        return quantize.reference(a, self.scale), quantize.reference(b, self.scale)
+
+    def exact(self, rows_of_a: list[Any], count: int) -> Numbers:
+        scales = (self.scale, self.scale)
+        result: Numbers = self.module.reference(
+            rows_of_a, self.lists[1], count, *self.shape[1:], *scales
+        )
+        return result
+
+    @cached_property
+    def inverse_units(self) -> Numbers:
+        return inverse_ulps(self.truth)
+
+    def check_by_vector(self, what: str, result: Numbers, limit: float) -> None:
+        steps = [round(v * self.scale * self.scale) for v in result]
+        integer_check_by_vector(what, steps, *self._quantized, self.shape)
+
+    @cached_property
+    def _float_truth(self) -> Numbers:
+        return matmul.reference(
+            self._rows_of_a, self.lists[1], len(self.checked_rows), *self.shape[1:]
+        )
+
+    def extra_facts(self, result: Numbers) -> dict[str, float]:
+        """What quantising lost: |result - a b| / |a b| in the Frobenius norm, over checked rows."""
+        lost = list(map(sub, self.checked_part(result), self._float_truth))
+        norm = math.sqrt(sum(map(mul, self._float_truth, self._float_truth)))
+        return {self.loss_name: math.sqrt(sum(map(mul, lost, lost))) / norm if norm else 0.0}
+
+
+def integer_check_by_vector(
+    what: str, result: list[int], a: list[int], b: list[int], shape: tuple[int, ...]
+) -> None:
+    """As ProductCase.check_by_vector, exact: a wrong row passes with probability below 2^-15."""
+    m, n, k = shape
+    draw = random.Random(SEED + 2)
+    r = [draw.randrange(2**15) for _ in range(n)]
+    truth = matmul_i8.reference(a, matmul_i8.reference(b, r, k, 1, n), m, 1, k)
+    got = matmul_i8.reference(result, r, m, 1, n)
+    _require_equal_rows(what, got, truth, [0.0] * m)
+
+
+def _require_equal_rows(what: str, got: Numbers, truth: Numbers, allowed: Numbers) -> None:
+    for i, (g, t, limit) in enumerate(zip(got, truth, allowed, strict=True)):
+        if not abs(g - t) <= limit:
+            raise WrongResult(
+                f"{what}: row {i} times a random vector is {g!r}, should be {t!r} within {limit:g}"
+            )

@@ -1,0 +1,106 @@
+"""Native kernels as a program reaches them that has made no pointers beforehand: through the
+checked methods of kernels_c, and from lists to lists. What registry.WAYS name."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import kernels_c
+from bench.measure.cases.errors_in_ulp import WrongResult
+from bench.suite.registry import WAYS, Layout
+
+if TYPE_CHECKING:  # cases.py imports this file
+    from bench.measure.cases.case import Case
+
+Method = Callable[..., None]  # method(inputs..., out, sizes and scales...)
+Collect = Callable[[Any], None]
+
+
+def call(
+    case: Case, tier: kernels_c.Tier, way: str
+) -> tuple[Callable[..., Any], tuple[Any, ...], Collect | None]:
+    """What is timed, its arguments, and what brings its result to where it is verified; None where
+    it stands there already. Raises ValueError for a way that is none of registry.WAYS."""
+    if way == "checked":
+        views = [buffer.view for buffer, _ in case.native_inputs()]
+        others = case.python_args()[len(views) :]
+        return method_of(case, tier, with_scratch=True), (*views, case.out.view, *others), None
+    if way == "lists":
+        function = through_lists(case, method_of(case, tier))
+        return function, case.python_args(), partial(collect_list, case)
+    raise ValueError(f"there is no way {way!r} to a kernel; the ways are {', '.join(WAYS)}")
+
+
+def method_of(case: Case, tier: kernels_c.Tier, with_scratch: bool = False) -> Method:
+    """The method of kernels_c.Tier, which has the name of the kernel's Python module, or what a
+    program writes that needs several; with `with_scratch` what lies between those is made now."""
+    kernel = case.kernel
+    if kernel.layout is Layout.QUANTIZED_PRODUCT:
+        return partial(quantized_matmul, tier, scratch(*case.shape) if with_scratch else None)
+    own: Method | None = getattr(tier, kernel.module, None)
+    if own is None and kernel.layout is Layout.UNARY:
+        return partial(tier.unary, kernel.name)
+    assert own is not None, f"kernels_c.Tier has no method {kernel.module}"
+    return own
+
+
+def scratch(m: int, n: int, k: int) -> tuple[array[int], array[int], array[int]]:
+    """Both matrices as int8, and their product as int32."""
+    return empty("b", m * k), empty("b", k * n), empty("i", m * n)
+
+
+def empty(typecode: str, n: int) -> array[Any]:
+    return array(typecode, bytes(n * array(typecode).itemsize))
+
+
+def quantized_matmul(
+    tier: kernels_c.Tier,
+    between: tuple[array[int], array[int], array[int]] | None,
+    a: object,
+    b: object,
+    out: object,
+    m: int,
+    n: int,
+    k: int,
+    scale_a: float,
+    scale_b: float,
+) -> None:
+    """float32 [m, k], [k, n] -> float32 [m, n] through int8, by four checked methods."""
+    quantized_a, quantized_b, product = between or scratch(m, n, k)
+    tier.quantize(a, quantized_a, scale_a)
+    tier.quantize(b, quantized_b, scale_b)
+    tier.matmul_i8(quantized_a, quantized_b, product, m, n, k)
+    tier.dequantize(product, out, 1.0 / (scale_a * scale_b))
+
+
+def through_lists(case: Case, method: Method) -> Callable[..., list[Any]]:
+    """A function of what the kernel's Python functions take, lists and numbers, to a list."""
+    inputs = [original.typecode for _, original in case.native_inputs()]
+    in_code, out_code = inputs[0], case.out_typecode
+
+    def unary(x: list[float], *others: float) -> list[Any]:
+        out = empty(out_code, len(x))
+        method(array(in_code, x), out, *others)
+        return out.tolist()
+
+    def product(a: list[Any], b: list[Any], m: int, n: int, k: int, *scales: float) -> list[Any]:
+        out = empty(out_code, m * n)
+        method(array(in_code, a), array(in_code, b), out, m, n, k, *scales)
+        return out.tolist()
+
+    return unary if len(inputs) == 1 else product
+
+
+def collect_list(case: Case, returned: list[Any]) -> None:
+    """Into the case's output. Raises WrongResult where it does not fit in there."""
+    needs = f"needs a list of {case.out_length}"
+    try:
+        result = array(case.out_typecode, returned)
+    except (TypeError, OverflowError) as error:
+        raise WrongResult(f"{case.kernel.name} by lists: got {error}, {needs}") from None
+    if len(result) != case.out_length:
+        raise WrongResult(f"{case.kernel.name} by lists: got {len(result)} elements, {needs}")
+    case.out.fill(result)

@@ -1,0 +1,1 @@
+"""python -m bench peers: the kernels and other libraries, in alternating rounds."""

@@ -1,0 +1,128 @@
+"""How right a result is, by NumPy in double precision: ten million elements in a second.
+
+Only for comparisons with libraries. The suite itself verifies in plain Python, element by element.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bench.measure.cases.buffers import BLOCK
+from bench.measure.cases.case import Call, Case
+from bench.measure.cases.errors_in_ulp import WrongResult
+from bench.measure.peers.numpy_peer import Array, as_array
+from bench.suite.registry import Unit
+
+# Of the relative Frobenius error. int8 products that saturate in 16 bits, as ONNX Runtime's do
+# without VNNI, are off by 0.19 on uniform data; what computes something else, by 1 or more.
+_STILL_A_RESULT = 0.5
+
+
+@dataclass(frozen=True)
+class Grade:
+    """max_error: largest, in the kernel's unit of max_error_ulp. inexact: None, or how the result
+    misses the bound of its implementation."""
+
+    max_error: float
+    inexact: str | None
+
+
+class Truth:
+    """The true result of a case, and what it says of others."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+
+    def grade(self, what: str, call: Call) -> Grade:
+        """Call once and look at the whole result. Raises WrongResult where nothing is left of it,
+        or memory changed that is not the output's; a result that is merely inexact is graded."""
+        case = self.case
+        case.prepare(call)
+        returned = call.function(*call.args)
+        if call.collect is not None:
+            call.collect(returned)
+        case.require_memory_intact(what)
+        result = as_array(case.out).astype(np.float64)
+        off = float(np.linalg.norm(result - self._values))
+        scale = float(np.linalg.norm(self._values))
+        if not off <= _STILL_A_RESULT * scale:  # NaN is not either
+            raise WrongResult(f"{what}: is not the result: off by {off:.3g} of {scale:.3g}")
+        bound = case.kernel.bound(call.implementation)
+        limit, worst = bound.at(case.shape), self._worst(result, bound.unit)
+        reported = self._worst(result, Unit.RESULT) if bound.unit is Unit.INPUT else worst
+        if worst <= limit:
+            return Grade(reported, None)
+        return Grade(reported, f"{what}: {worst:.4g} {bound.unit.value}, at most {limit:g} allowed")
+
+    def _worst(self, result: Array, unit: Unit) -> float:
+        units: Any = 1.0
+        if unit is not Unit.STEP:
+            units = self._units(unit)
+        return float(np.max(np.abs(result - self._values) / units, initial=0.0))
+
+    def _units(self, unit: Unit) -> Array:
+        if unit is Unit.INPUT:
+            return _ulps(np.frombuffer(self.case.data, np.float32))  # type: ignore[attr-defined]
+        return _ulps(self._magnitudes if unit is Unit.PRODUCTS else self._values)
+
+    @cached_property
+    def _values(self) -> Array:
+        compute = getattr(self, f"_{self.case.kernel.name}")
+        values: Array = compute(self.case)
+        return values.reshape(-1)
+
+    @cached_property
+    def _magnitudes(self) -> Array:
+        """|a| |b|, on whose scale the rounding errors of a product live."""
+        a, b = self._matrices(self.case)
+        return (np.abs(a) @ np.abs(b)).reshape(-1)
+
+    def _relu_f32(self, case: Any) -> Array:
+        return np.maximum(_doubles(case), 0)
+
+    def _softmax_f32(self, case: Any) -> Array:
+        x = _doubles(case).reshape(case.shape)
+        e = np.exp(x - x.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+    def _gelu_tanh_f32(self, case: Any) -> Array:
+        x = _doubles(case)
+        u = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+        return x / (1 + np.exp(-2 * u))  # x/2 (1 + tanh(u)), which would cancel below zero
+
+    def _gelu_erf_f32(self, case: Any) -> Array:
+        # NumPy has no erfc; the values of a case repeat, so math's is called for a block of them.
+        x = _doubles(case)
+        block = [0.5 * v * math.erfc(-v * math.sqrt(0.5)) for v in x[:BLOCK]]
+        return np.resize(np.array(block), x.shape)
+
+    def _quantize_f32_i8(self, case: Any) -> Array:
+        products = np.frombuffer(case.data, np.float32) * np.float32(case.scale)
+        return np.clip(np.rint(products.astype(np.float64)), -127, 127)
+
+    def _matmul_f32(self, case: Any) -> Array:
+        a, b = self._matrices(case)
+        return a @ b
+
+    _matmul_i8_i32 = _matmul_f32  # sums of int8 products are exact in double precision
+
+    @staticmethod
+    def _matrices(case: Any) -> tuple[Array, Array]:
+        m, n, k = case.shape
+        a, b = (np.frombuffer(x, x.typecode).astype(np.float64) for x in case.data)
+        return a.reshape(m, k), b.reshape(k, n)
+
+
+def _doubles(case: Any) -> Array:
+    return np.frombuffer(case.data, np.float32).astype(np.float64)
+
+
+def _ulps(values: Array) -> Array:
+    """The spacing of float32 at each value, as bench/measure/cases/errors_in_ulp.py has it."""
+    _, exponents = np.frexp(values.astype(np.float64))
+    return np.ldexp(1.0, np.maximum(exponents, -125) - 24)

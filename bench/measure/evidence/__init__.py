@@ -1,0 +1,1 @@
+"""Why it takes so long: instructions, bytecodes, disassembly."""

@@ -1,0 +1,1 @@
+"""The machine and the build: caches, measured ceilings, roofline, metadata."""

@@ -1,0 +1,333 @@
+"""What this machine can do at most: the ceilings that kernels are judged by, measured beside them.
+
+A ceiling is the best rate that its probe (kernels_c/<folder>/limits.h) has reached in the session,
+as a kernel's figure is its minimum: interruptions only ever slow a probe down. Each slice is a few
+milliseconds, and slices are taken before and after the kernels that they are compared with, so that
+a machine that slows down or speeds up does so for both.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import kernels_c
+from bench.measure.cases.buffers import Buffer
+from bench.measure.machine.caches import LEVELS, PATTERNS, PRIVATE, Caches, read_caches
+from bench.measure.timing.rounds import tracing_off
+from bench.suite import registry
+
+# A tier's probes measure its registers, and are the only ones that use them: narrowest first.
+WIDTHS = ("avx2", "avx512")
+# The ways to reach a kernel's peak; the fastest that a width has is what counts.
+PEAKS = {"fma": ("fma",), "int8": ("madd_i16", "dot_i8")}
+_WAYS = [way for ways in PEAKS.values() for way in ways]
+# What is counted; the rest counts bytes.
+_UNITS = {"fma": "FLOP", "madd_i16": "OP", "dot_i8": "OP", "clock": "cycle", "call": "call"}
+_FUNCTIONS = {
+    "fma": "limit_fma_f32",
+    "madd_i16": "limit_madd_i16",
+    "dot_i8": "limit_dot_i8",
+    "clock": "limit_clock",
+}
+
+# A slice is a warm-up and the best of several short pieces: a short one meets a quiet moment more
+# easily. With several cores the pieces are longer, as threads start some 20 us apart.
+_PIECES = 4
+_TRIES = 3  # of each length that a piece may have
+_ONE_CORE_SECONDS, _MORE_CORES_SECONDS = 0.3e-3, 1.5e-3
+_SWEEPS = 10
+_DRAM_STEP = 2**16  # floats: main memory is walked in a ring of such steps
+
+
+class Ceiling(NamedTuple):
+    """What is measured: a peak, "clock" or "call", or a pattern at a level; on how many cores."""
+
+    name: str
+    level: str | None = None
+    cores: int = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """One core's part of a probe: run(repeats) does repeats * work, at most `most` at a time."""
+
+    run: Callable[[int], Any]
+    work: float
+    most: int = 2**40
+
+
+class Memory:
+    """The buffers that stand for the levels, made when first needed. Some are hundreds of
+    megabytes, so every width works in the same ones."""
+
+    def __init__(self, caches: Caches | None = None) -> None:
+        self.caches = caches or read_caches()
+        self._buffers: dict[tuple[str, int], Buffer] = {}
+
+    def buffer(self, level: str, number: int) -> Buffer:
+        """The core's own in a private level; number 0 in one that is shared."""
+        key = (level, number)
+        if key not in self._buffers:
+            self._buffers[key] = Buffer("f", self.caches.working_set(level) // 4)
+        return self._buffers[key]
+
+
+class Limits:
+    """The ceilings of one tier's registers, on one core and on `cores`, as far as measured."""
+
+    def __init__(self, tier: kernels_c.Tier, cores: int = 1, memory: Memory | None = None) -> None:
+        self.cores = cores
+        self.best: dict[Ceiling, float] = {}  # a second
+        self._tier = tier
+        self._memory = memory or Memory()
+        self._jobs: dict[Ceiling, tuple[list[Job], int]] = {}  # and the repeats of a piece
+
+    @property
+    def caches(self) -> Caches:
+        return self._memory.caches
+
+    @cached_property
+    def peaks(self) -> list[str]:
+        """The ways to a peak that these registers have: a probe of another does no operations."""
+        return [way for way in _WAYS if getattr(self._tier.lib, _FUNCTIONS[way])(1)]
+
+    @property
+    def all(self) -> list[Ceiling]:
+        """Every ceiling there is, whether measured or not."""
+        return [
+            *(Ceiling(name, None, n) for n in self._counts for name in (*self.peaks, "clock")),
+            Ceiling("call"),
+            *(Ceiling(p, level, n) for n in self._counts for level in LEVELS for p in PATTERNS),
+        ]
+
+    def measure(self, ceilings: Sequence[Ceiling]) -> None:
+        """One slice of each that these registers have."""
+        for ceiling in ceilings:
+            if ceiling.name in _WAYS and ceiling.name not in self.peaks:
+                continue
+            jobs, repeats = self._jobs_of(ceiling)
+            work = sum(job.work for job in jobs) * repeats
+            with tracing_off():
+                best = work / min(run_together(jobs, repeats) for _ in range(_PIECES))
+            if ceiling.name == "clock":
+                best /= ceiling.cores
+            self.best[ceiling] = max(best, self.best.get(ceiling, 0.0))
+
+    @contextmanager
+    def beside(self, ceilings: Sequence[Ceiling]) -> Iterator[None]:
+        """A slice of each before and after what happens inside."""
+        self.measure(ceilings)
+        yield
+        self.measure(ceilings)
+
+    @property
+    def missing(self) -> list[Ceiling]:
+        return [ceiling for ceiling in self.all if ceiling not in self.best]
+
+    def complete(self) -> None:
+        """Several slices, spread in time, of whatever has none yet: one may meet a slow moment,
+        and no case has had it measured beside it. All of them or, interrupted, none."""
+        missing = self.missing
+        try:
+            for _ in range(_SWEEPS // 2):
+                self.measure(missing)
+        except BaseException:
+            for ceiling in missing:
+                self.best.pop(ceiling, None)
+            raise
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """For machine_info: runs.Limit says what the fields mean."""
+        return [
+            {
+                "name": c.name,
+                "level": c.level,
+                "cores": c.cores,
+                "working_set": self._working_set(c) if c.level else None,
+                "per_second": self.best[c],
+                "unit": _UNITS.get(c.name, "B"),
+                "tier": self._tier.name,
+            }
+            for c in self.all
+            if c in self.best
+        ]
+
+    @property
+    def _counts(self) -> tuple[int, ...]:
+        return (1, self.cores) if self.cores > 1 else (1,)
+
+    def _working_set(self, ceiling: Ceiling) -> int:
+        """Bytes, of all cores together."""
+        assert ceiling.level is not None
+        size = self._memory.caches.working_set(ceiling.level)
+        return size * ceiling.cores if ceiling.level in PRIVATE else size
+
+    def _jobs_of(self, ceiling: Ceiling) -> tuple[list[Job], int]:
+        if ceiling not in self._jobs:
+            jobs = [self._job(ceiling, core) for core in range(ceiling.cores)]
+            self._jobs[ceiling] = jobs, repeats_of_a_piece(jobs)
+        jobs, repeats = self._jobs[ceiling]
+        run_together(jobs, repeats)  # warm: caches, and registers that were asleep
+        return jobs, repeats
+
+    def _job(self, ceiling: Ceiling, core: int) -> Job:
+        lib, ffi = self._tier.lib, self._tier.ffi
+        if ceiling.level is not None:
+            return self._memory_job(ceiling, core)
+        if ceiling.name != "call":
+            function = getattr(lib, _FUNCTIONS[ceiling.name])
+            return Job(function, float(function(1)))
+        function, arguments = lib.limit_empty, (ffi.NULL, ffi.NULL, 0)
+
+        def calls(repeats: int) -> None:  # as Rounds calls a kernel
+            for _ in range(repeats):
+                function(*arguments)
+
+        return Job(calls, 1.0)
+
+    def _memory_job(self, ceiling: Ceiling, core: int) -> Job:
+        """On its own buffer in a private level, on its own part of the one buffer of a shared."""
+        name, level, cores = ceiling
+        assert level is not None
+        private = level in PRIVATE
+        buffer = self._memory.buffer(level, core if private else 0)
+        # Whole pages, in each half too.
+        n = len(buffer.view) // (1 if private else cores) // 2048 * 2048
+        x = self._tier.ffi.cast("float *", buffer.address) + (0 if private else core * n)
+        function = getattr(self._tier.lib, f"limit_{name}_f32")
+        copies = name in ("copy", "stream")
+        if copies:
+            n //= 2
+        pointers = (x, x + n) if copies else (x,)
+        traffic = 4.0 if name == "read" else 8.0  # bytes an element: read, or read and written
+        if level == "DRAM":
+            return ring_job(function, pointers, n, traffic)
+        return Job(lambda passes: function(*pointers, n, passes), traffic * n)
+
+
+def ring_job(function: Callable[..., Any], pointers: Sequence[Any], n: int, traffic: float) -> Job:
+    """Each run goes on where the last one ended: what it meets has left the caches long ago."""
+    steps, place = n // _DRAM_STEP, 0
+
+    def run(repeats: int) -> None:
+        nonlocal place
+        if place + repeats > steps:
+            place = 0
+        offset, place = place * _DRAM_STEP, place + repeats
+        function(*(p + offset for p in pointers), repeats * _DRAM_STEP, 1)
+
+    return Job(run, traffic * _DRAM_STEP, most=max(steps // 4, 1))
+
+
+def run_together(jobs: Sequence[Job], repeats: int) -> float:
+    """Seconds from the common start to the end of the last; one thread for each job (native code
+    runs without the interpreter's lock)."""
+    if len(jobs) == 1:
+        start = perf_counter()
+        jobs[0].run(repeats)
+        return perf_counter() - start
+    barrier = threading.Barrier(len(jobs))
+    times: list[tuple[float, float]] = []
+
+    def work(job: Job) -> None:
+        with suppress(threading.BrokenBarrierError):
+            barrier.wait()
+        start = perf_counter()
+        job.run(repeats)
+        times.append((start, perf_counter()))
+
+    threads = [threading.Thread(target=work, args=(job,)) for job in jobs[1:]]
+    try:
+        for thread in threads:
+            thread.start()
+        work(jobs[0])
+    except BaseException:  # Ctrl-C: whoever waits for us would wait for ever
+        barrier.abort()
+        raise
+    for thread in threads:
+        thread.join()
+    return max(end for _, end in times) - min(start for start, _ in times)
+
+
+def repeats_of_a_piece(jobs: Sequence[Job]) -> int:
+    """How many repeats of each job last a piece. The shortest of several runs says how long they
+    take: one that is held up would make every later piece too short to measure anything."""
+    wanted = _ONE_CORE_SECONDS if len(jobs) == 1 else _MORE_CORES_SECONDS
+    most = min(job.most for job in jobs)
+    repeats = 1
+    while repeats < most:
+        seconds = min(run_together(jobs, repeats) for _ in range(_TRIES))
+        if seconds >= wanted:
+            break
+        repeats = min(repeats * 2 if seconds > wanted / 8 else repeats * 8, most)
+    return repeats
+
+
+# --- Who is judged by what -----------------------------------------------------------------------
+
+
+def usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def probe_tier(variant: str) -> str | None:
+    """Whose probes judge a variant: those of its own registers, avx2 for the portable tiers. A
+    library uses what it finds, so the widest that this machine has. None where checking and copying
+    are timed too: a ceiling is of kernels."""
+    side, name = registry.side_and_name(variant)
+    if side == "peer":
+        able = [tier for tier in WIDTHS if kernels_c.why_unavailable(tier) is None]
+        return able[-1] if able else WIDTHS[0]
+    if name.rpartition("_")[2] in registry.WAYS:
+        return None
+    # What follows a width (_omp, _tiled) does not change its registers.
+    return next((width for width in WIDTHS if name.startswith(width)), WIDTHS[0])
+
+
+class Machine:
+    """The limits of each width, made when first needed, all in the same memory."""
+
+    def __init__(self) -> None:
+        self.by_tier: dict[str, Limits] = {}
+
+    @cached_property
+    def _memory(self) -> Memory:
+        return Memory()
+
+    def limits(self, variant: str) -> Limits | None:
+        """Those that judge the variant, perhaps with nothing measured yet; None where this machine
+        cannot run their probes."""
+        tier = probe_tier(variant)
+        if tier is None or kernels_c.why_unavailable(tier) is not None:
+            return None
+        return self.of_tier(tier)
+
+    def of_tier(self, tier: str) -> Limits:
+        """Raises kernels_c.TierUnavailable."""
+        if tier not in self.by_tier:
+            probing, several = kernels_c.load_tier(tier), f"{tier}_omp"
+            able = kernels_c.why_unavailable(several) is None
+            cores = kernels_c.load_tier(several).threads if able else usable_cores()
+            self.by_tier[tier] = Limits(probing, cores, self._memory)
+        return self.by_tier[tier]
+
+
+def measured_limits() -> list[Limits]:
+    """Of every width that this machine has, several slices each, spread over a second or two.
+    Raises TierUnavailable where it has none."""
+    machine = Machine()
+    able = [tier for tier in WIDTHS if kernels_c.why_unavailable(tier) is None]
+    widths = [machine.of_tier(tier) for tier in able or WIDTHS[:1]]
+    for _ in range(_SWEEPS):
+        for limits in widths:
+            limits.measure(limits.all)
+    return widths

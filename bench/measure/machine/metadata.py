@@ -1,0 +1,68 @@
+"""What the figures were measured on and with: what goes into a saved run's machine_info."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import kernels_c
+from bench.measure.machine import interpreter
+from bench.measure.machine.caches import read_caches
+from bench.saved.schema import MARK
+from bench.suite import ladder, registry
+
+# The host's name is nobody's business; the rest is the clock speed of the moment.
+_DROPPED = ("node", "cpu.hz_actual", "cpu.hz_actual_friendly", "cpu.hz_advertised")
+
+
+def tiers() -> dict[str, dict[str, Any]]:
+    """For each tier why it is unavailable, or what it was built from and with."""
+    facts: dict[str, dict[str, Any]] = {}
+    for name in kernels_c.TIERS:
+        reason = kernels_c.why_unavailable(name)
+        if reason is not None:
+            facts[name] = {"unavailable": reason}
+            continue
+        info = kernels_c.load_tier(name).build_info()
+        facts[name] = {what: info[what] for what in ("compiler", "flags", "key")}
+    return facts
+
+
+def complete(machine_info: dict[str, Any]) -> None:
+    """Add what pytest-benchmark does not know, remove what would differ at every run."""
+    for path in _DROPPED:
+        parent, _, key = path.rpartition(".")
+        holder = machine_info.get(parent, {}) if parent else machine_info
+        for name in [n for n in holder if n == key or n == f"{key}_friendly"]:
+            del holder[name]
+    machine_info.update(MARK)
+    machine_info["tiers"] = tiers()
+    machine_info["ladders"] = {
+        name: [asdict(rung) for rung in ladder.ladder(kernel)]
+        for name, kernel in registry.KERNELS.items()
+    }
+    # After the tiers: loading a module can bring the lock of a free-threaded interpreter back.
+    machine_info["interpreter"] = interpreter.describe()
+    machine_info["usable_cores"] = usable_cores()
+    machine_info["omp_num_threads"] = os.environ.get("OMP_NUM_THREADS")
+    caches = read_caches()
+    machine_info["caches"] = {"L1": caches.l1, "L2": caches.l2, "L3": caches.l3}
+    machine_info["libc"] = " ".join(platform.libc_ver())
+
+
+def cpu_name() -> str:
+    """As Linux has it; "unknown" elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown"
+
+
+def usable_cores() -> int | None:
+    """Those that this process may run on; None where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None

@@ -1,0 +1,211 @@
+"""What it costs to cross between Python and native code, apart from any kernel: calling, turning
+arguments into C values, and copying lists. The library is the scalar tier's, which every machine
+has."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+import kernels_c
+from bench.measure.cases.buffers import integers, values
+from bench.measure.cases.errors_in_ulp import WrongResult
+from bench.measure.timing.rounds import Rounds, record
+from bench.saved.schema import MARK
+
+_TIER = "scalar"
+_DECLARATIONS = """
+void empty_call(void);
+void relu_f32(const float *x, float *out, size_t n);
+"""
+# By what copies are made of, the names of its elements in the array module, cffi and ctypes.
+_TYPES: dict[str, tuple[str, str, Any]] = {
+    "float32": ("f", "float", ctypes.c_float),
+    "int8": ("b", "int8_t", ctypes.c_int8),
+}
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """What is timed, function(*args), and what it must do: `outcome` makes of what was returned
+    what is to be compared with `expected`."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    expected: Any
+    outcome: Callable[[Any], Any]
+
+
+class Binding(NamedTuple):
+    """A way to reach the library: its functions, and what makes an array a pointer for them."""
+
+    empty_call: Callable[[], None]
+    relu_f32: Callable[[Any, Any, int], None]
+    pointer: Callable[[array[float]], Any]
+
+
+def nothing() -> None:
+    """The call that any other is compared with."""
+
+
+# --- The three bindings --------------------------------------------------------------------------
+
+
+def cffi_api(tier: kernels_c.Tier) -> Binding:
+    """A module that the compiler made, which converts arguments in C."""
+    return Binding(tier.lib.empty_call, tier.lib.relu_f32, lambda x: _cffi_pointer(tier.ffi, x))
+
+
+def cffi_abi(tier: kernels_c.Tier) -> Binding:
+    """The same functions opened at run time and called through libffi."""
+    import cffi
+
+    ffi = cffi.FFI()
+    ffi.cdef(_DECLARATIONS)
+    lib = ffi.dlopen(_library(tier))
+    return Binding(lib.empty_call, lib.relu_f32, lambda x: _cffi_pointer(ffi, x))
+
+
+def by_ctypes(tier: kernels_c.Tier) -> Binding:
+    """The standard library's way, through libffi too."""
+    lib = ctypes.CDLL(_library(tier))
+    floats = ctypes.POINTER(ctypes.c_float)
+    lib.empty_call.argtypes, lib.empty_call.restype = (), None
+    lib.relu_f32.argtypes, lib.relu_f32.restype = (floats, floats, ctypes.c_size_t), None
+
+    def pointer(x: array[float]) -> Any:
+        return ctypes.cast((ctypes.c_float * len(x)).from_buffer(x), floats)
+
+    return Binding(lib.empty_call, lib.relu_f32, pointer)
+
+
+BINDINGS = {"cffi API": cffi_api, "cffi ABI": cffi_abi, "ctypes": by_ctypes}
+
+
+@cache
+def binding_of(name: str) -> Binding:
+    """Raises ValueError, kernels_c.TierUnavailable."""
+    if name not in BINDINGS:
+        raise ValueError(f"there is no binding {name!r}; the bindings are {', '.join(BINDINGS)}")
+    return BINDINGS[name](kernels_c.load_tier(_TIER))
+
+
+def _library(tier: kernels_c.Tier) -> str:
+    return str(importlib.import_module(f"kernels_c._{tier.name}").__file__)
+
+
+def _cffi_pointer(ffi: Any, x: array[float]) -> Any:
+    return ffi.cast("float *", ffi.from_buffer("float[]", x))
+
+
+# --- The crossings -------------------------------------------------------------------------------
+
+
+def empty_call(binding: str, n: int, element: str | None) -> Crossing:
+    function = nothing if binding == "Python" else binding_of(binding).empty_call
+    return Crossing(function, (), None, lambda returned: returned)
+
+
+def one_kernel(binding: str, n: int, element: str | None) -> Crossing:
+    """ReLU with pointers that were made beforehand."""
+    made = binding_of(binding)
+    x, out = values(n, -8.0, 8.0), array("f", bytes(4 * n))
+    args = (made.pointer(x), made.pointer(out), n)
+    # The arrays live as long as the check that holds them.
+    return Crossing(made.relu_f32, args, _relu(x), lambda _: (out.tolist(), x)[0])
+
+
+def checked_method(binding: str, n: int, element: str | None) -> Crossing:
+    x, out = values(n, -8.0, 8.0), array("f", bytes(4 * n))
+    tier = kernels_c.load_tier(_TIER)
+    return Crossing(tier.relu, (x, out), _relu(x), lambda _: out.tolist())
+
+
+def buffer(binding: str, n: int, element: str | None) -> Crossing:
+    """An array seen by somebody else, its elements where they are."""
+    x = values(n, -8.0, 8.0)
+    makers: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+        "Python": (memoryview, (x,)),
+        "cffi API": (kernels_c.load_tier(_TIER).ffi.from_buffer, ("float[]", x)),
+        "ctypes": ((ctypes.c_float * n).from_buffer, (x,)),
+    }
+    return Crossing(*makers[binding], x.tolist(), list)
+
+
+def list_in(binding: str, n: int, element: str | None) -> Crossing:
+    """A list copied to where native code can read it."""
+    x, (code, c_type, c_class) = _elements(n, element)
+    elements = x.tolist()
+    makers: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+        "Python": (array, (code, elements)),
+        "cffi API": (kernels_c.load_tier(_TIER).ffi.new, (f"{c_type}[]", elements)),
+        "ctypes": (c_class * n, tuple(elements)),
+    }
+    return Crossing(*makers[binding], elements, list)
+
+
+def list_out(binding: str, n: int, element: str | None) -> Crossing:
+    """A list copied from where native code has written."""
+    x, (_, c_type, c_class) = _elements(n, element)
+    ffi = kernels_c.load_tier(_TIER).ffi
+    makers: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+        "Python": (x.tolist, ()),
+        "cffi API": (ffi.unpack, (ffi.from_buffer(f"{c_type}[]", x), n)),
+        "ctypes": ((c_class * n).from_buffer(x).__getitem__, (slice(None),)),
+    }
+    return Crossing(*makers[binding], x.tolist(), lambda returned: returned)
+
+
+CROSSINGS: dict[str, Callable[[str, int, str | None], Crossing]] = {
+    "empty call": empty_call,
+    "ReLU, ready pointers": one_kernel,
+    "ReLU, checked method": checked_method,
+    "array as buffer": buffer,
+    "list to buffer": list_in,
+    "buffer to list": list_out,
+}
+
+
+def make_crossing(name: str, binding: str, n: int, element: str | None = None) -> Crossing:
+    """The crossing of that name. Raises ValueError, kernels_c.TierUnavailable."""
+    if name not in CROSSINGS:
+        raise ValueError(f"there is no crossing {name!r}; there are {', '.join(CROSSINGS)}")
+    try:
+        return CROSSINGS[name](binding, n, element)
+    except KeyError as missing:
+        raise ValueError(f"{name}: got {missing}, which it is not measured for") from None
+
+
+def _relu(x: array[float]) -> list[float]:
+    return [max(v, 0.0) for v in x]
+
+
+def _elements(n: int, element: str | None) -> tuple[array[Any], tuple[str, str, Any]]:
+    x = integers(n, -128, 127) if element == "int8" else values(n, -8.0, 8.0)
+    return x, _TYPES[element or "float32"]
+
+
+def measure(
+    benchmark: Any, cap_seconds: float, name: str, binding: str, n: int, element: str | None
+) -> None:
+    """Verify, then time, one crossing into pytest-benchmark's fixture, or into what stands in for
+    it and keeps no times. Raises WrongResult, kernels_c.TierUnavailable."""
+    crossing = make_crossing(name, binding, n, element)
+    benchmark.group = name if element is None else f"{name}, {n} {element}"
+    benchmark.extra_info.update(MARK, crossing=name, binding=binding, elements=n)
+    if element is not None:
+        benchmark.extra_info["element"] = element
+    verify(f"{name} by {binding}", crossing, crossing.function(*crossing.args))
+    last = record(benchmark, Rounds(crossing.function, crossing.args, cap_seconds))
+    verify(f"{name} by {binding}", crossing, last)
+
+
+def verify(what: str, crossing: Crossing, returned: Any) -> None:
+    got = crossing.outcome(returned)
+    if got != crossing.expected:
+        raise WrongResult(f"{what}: got {str(got)[:60]}, should be {str(crossing.expected)[:60]}")

@@ -1,0 +1,140 @@
+"""Two calls against each other: alternating rounds, and what their ratios say.
+
+A shared machine changes its speed by the second, so minima of two runs, or of two stretches of one
+run, differ by 10-40 % where nothing has changed. Rounds of a tenth of a millisecond in alternation
+meet the same machine, and the median of their ratios repeats within 1 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from bench.measure.timing.rounds import Rounds, garbage_collection_off, tracing_off
+
+FEWEST = 6  # ratios; fewer have no 95 % interval of their median
+# Who has slept is woken on the core of the one who wakes it, and moved within some 20 ms.
+_WARM_SECONDS = 30e-3
+_CONFIDENCE_TAIL = 40  # 1 / 0.025: what the interval may leave out on either side
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The median of some ratios, and the interval that holds the true median 95 % of the time."""
+
+    ratio: float
+    low: float
+    high: float
+
+
+def estimate(ratios: Sequence[float]) -> Estimate:
+    """Median and its distribution-free interval. Raises ValueError for fewer than FEWEST ratios.
+
+    How many of n independent ratios lie below the true median is binomial(n, 1/2), whatever their
+    distribution. So the interval from the k-th smallest to the k-th largest misses it with
+    probability 2 P(binomial(n, 1/2) < k); k is the largest that keeps this within 5 % (Conover,
+    Practical Nonparametric Statistics, 3rd ed., section 3.2).
+    """
+    n = len(ratios)
+    if n < FEWEST:
+        raise ValueError(f"ratios: got {n}, needs at least {FEWEST} for a 95 % interval")
+    k, ways, below = 0, 1, 1  # ways: to choose k of n; below: the sum of ways up to k
+    while below * _CONFIDENCE_TAIL <= 2**n:
+        k += 1
+        ways = ways * (n - k + 1) // k
+        below += ways
+    ordered = sorted(ratios)
+    return Estimate(median(ordered), ordered[k - 1], ordered[n - k])
+
+
+class Timed:
+    """A call, and rounds of it that the clock can see.
+
+    settle: called before each round, which then first runs untimed for 30 ms. On several
+    threads the workers of whoever ran before go on spinning on the cores that this call needs; on
+    one thread nobody else runs.
+    of: a round is the median of so many, as settling is dear
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        settle: Callable[[], None] | None = None,
+        clock: Callable[[], float] = perf_counter,
+        of: int = 1,
+    ) -> None:
+        self.function = function
+        self.args = args
+        self.settle = settle
+        self.clock = clock
+        self.of = of
+        self.iterations = Rounds(function, args, cap_seconds=0.0).calibrate()
+
+    def round(self) -> float:
+        """Seconds a call."""
+        function, args, clock = self.function, self.args, self.clock
+        if self.settle is not None:
+            self.settle()
+            warm = clock() + _WARM_SECONDS
+            while clock() < warm:
+                function(*args)
+        rounds = []
+        for _ in range(self.of):
+            start = clock()
+            for _ in range(self.iterations):
+                function(*args)
+            rounds.append((clock() - start) / self.iterations)
+        return median(rounds)
+
+
+@dataclass
+class Pairing:
+    """Rounds in alternation, first second first second ... first, and their ratios.
+
+    ratios      each round of the second over the mean of the two rounds of the first around it, in
+                which a steady drift of the machine cancels
+    """
+
+    first: Timed
+    second: Timed
+    ratios: list[float] = field(default_factory=list)
+    first_minimum: float = float("inf")
+    second_minimum: float = float("inf")
+
+    def take(self, seconds: float) -> float:
+        """Pairs of rounds for about so long, at least one. Returns the seconds they took."""
+        clock = self.first.clock
+        start = clock()
+        with garbage_collection_off(), tracing_off():
+            before = self.first.round()
+            while True:
+                second = self.second.round()
+                after = self.first.round()
+                self.ratios.append(2 * second / (before + after))
+                self.first_minimum = min(self.first_minimum, before, after)
+                self.second_minimum = min(self.second_minimum, second)
+                before = after
+                spent = clock() - start
+                if spent >= seconds:
+                    return spent
+
+
+def alternate(pairings: Sequence[Pairing], seconds: float, least: int) -> Iterator[None]:
+    """Fill every pairing with at least `least` ratios over about `seconds` each, in turns of a
+    tenth of that: a slow stretch of the machine then meets all of them. Yields after each turn."""
+    spent = [0.0] * len(pairings)
+    while True:
+        due = [
+            i
+            for i, pairing in enumerate(pairings)
+            if spent[i] < seconds or len(pairing.ratios) < least
+        ]
+        if not due:
+            return
+        for i in due:
+            spent[i] += pairings[i].take(seconds / 10)
+            yield

@@ -1,0 +1,209 @@
+"""Reading files that somebody else may have written: what is wrong is said in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+_LARGEST = 1e30  # what a believable figure lies below
+# A saved run of 50,000 benchmarks has some 100 MB; with every round of a long one a few times that.
+LARGEST_FILE = 2**29
+_LISTED = 20  # names in one line
+_PART = 1 << 20
+
+
+BAD_INPUT, NOT_COMPARABLE = 2, 3  # exit codes
+
+
+class Refusal(Exception):
+    """What was asked for cannot be done; the message says why, in one line, and what is right."""
+
+    exit_code = BAD_INPUT
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
+
+
+class BadRun(Refusal):
+    """A run that cannot be used; the message names the file, what is wrong and where."""
+
+
+class NotComparable(Refusal):
+    """Runs whose times say nothing together; the message names them and why."""
+
+    exit_code = NOT_COMPARABLE
+
+
+def one_line(text: object) -> str:
+    """Whatever a file holds or is called, fit for a message: control characters and lone surrogates
+    are spelled out."""
+    plain = str(text)
+    if plain.isprintable():
+        return plain
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in plain
+    )
+
+
+def read_text(path: Path, needs: str) -> str:
+    """A regular file's text, without the mark that some editors put at its beginning. Raises
+    BadRun; `needs` names what it should have been.
+
+    Nothing else is opened for reading: a pipe would keep us waiting for whoever writes into it, and
+    a device has no end.
+    """
+    name = one_line(path)
+    try:
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise BadRun(f"{name}: is no regular file, needs {needs}")
+            # What the system makes up as it is read (/proc) has no size.
+            # Not in one go: that much memory would be taken for the smallest of files.
+            content, large = bytearray(), status.st_size > LARGEST_FILE
+            while not large and (part := file.read(_PART)):
+                content += part
+                large = len(content) > LARGEST_FILE
+        if large:
+            raise BadRun(f"{name}: is larger than {LARGEST_FILE >> 20} MB, needs {needs}")
+        return content.decode("utf-8-sig")
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        if isinstance(error, UnicodeDecodeError):
+            raise BadRun(f"{name}: not a text file, needs {needs}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise BadRun(f"{name}: cannot be read ({reason})") from None
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Opening a pipe would wait for its other end, before one could see that it is a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def read_json(path: Path, needs: str) -> Any:
+    """The file, parsed. Raises BadRun; `needs` names what it should have been."""
+    return parse_json(read_text(path, needs), one_line(path), needs)
+
+
+def parse_json(text: str, name: str, needs: str) -> Any:
+    """JSON in which no object has a name twice. Raises BadRun, which begins with `name`."""
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_int=_whole)
+    except json.JSONDecodeError as error:
+        what = "is empty" if not text.strip() else f"is not JSON (line {error.lineno}: {error.msg})"
+        raise BadRun(f"{name}: {what}, needs {needs}") from None
+    except ValueError as error:  # a name twice
+        raise BadRun(f"{name}: is not JSON ({one_line(error)}), needs {needs}") from None
+    except RecursionError:
+        raise BadRun(f"{name}: is nested too deeply for {needs}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, whose names must differ: json would keep the last one and drop the others."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
+        raise ValueError(f"{twice[:60]!r} appears twice in one object")
+    return found
+
+
+def _whole(digits: str) -> float:
+    """Python reads no integer of more digits; larger than any figure it is either way."""
+    return int(digits) if len(digits) < 4300 else float(digits)
+
+
+@dataclass(frozen=True)
+class Checker:
+    """Turns a value into the type it must have, or says where it stands and what it should be."""
+
+    source: str
+
+    def bad(self, where: str, value: Any, needs: str) -> BadRun:
+        try:
+            shown = "nothing" if value is None else json.dumps(value, default=str)[:60]
+        except (ValueError, RecursionError):  # more digits, or levels, than Python will print
+            shown = "a huge value"
+        return BadRun(f"{self.source}: {where} is {shown}, needs {needs}")
+
+    def mapping(self, value: Any, where: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.bad(where, value, "an object")
+        return value
+
+    def finite_mapping(self, value: Any, where: str) -> dict[str, Any]:
+        """What a view writes out again: JSON has no NaN and no infinity, however deep they are."""
+        try:
+            json.dumps(value, allow_nan=False)
+        except (ValueError, RecursionError):
+            raise self.bad(where, value, "finite numbers") from None
+        return self.mapping(value, where)
+
+    def optional_mapping(self, value: Any, where: str) -> dict[str, Any]:
+        return {} if value is None else self.mapping(value, where)
+
+    def sequence(self, value: Any, where: str) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.bad(where, value, "a list")
+        return value
+
+    def text(self, value: Any, where: str) -> str:
+        """What is odd in it is spelled out, see one_line()."""
+        if not isinstance(value, str) or not value:
+            raise self.bad(where, value, "text")
+        return one_line(value)
+
+    def number(self, value: Any, where: str, least: float = 0.0, most: float = _LARGEST) -> float:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not least <= value <= most:  # NaN is not in between either
+            raise self.bad(where, value, f"a number from {least:g} to {most:g}")
+        return float(value)
+
+    def signed(self, value: Any, where: str) -> float:
+        return self.number(value, where, least=-_LARGEST)
+
+    def whole(self, value: Any, where: str, least: int = 0) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LARGEST:
+            raise self.bad(where, value, f"a whole number from {least} to {_LARGEST:g}")
+        return value
+
+
+# As isoformat() and other tools write moments; only from 3.11 on fromisoformat() takes them all.
+_MOMENT = re.compile(
+    r"(\d{4})-?(\d\d)-?(\d\d)[T ](\d\d):?(\d\d):?(\d\d)(?:[.,](\d+))?"
+    r" ?(?:([Zz])|([+-]\d\d):?(\d\d)?)?",
+    re.ASCII,
+)
+
+
+def when(check: Checker, value: Any) -> datetime | None:
+    """The moment that a file's "datetime" says; None where it says none."""
+    if value is None:
+        return None
+    parts = _MOMENT.fullmatch(check.text(value, "datetime"))
+    moment = None
+    if parts:
+        *numbers, fraction, utc, hours, minutes = parts.groups("")
+        zone = "+00:00" if utc else f"{hours}:{minutes or '00'}" if hours else ""
+        text = "{}-{}-{}T{}:{}:{}".format(*numbers)
+        try:
+            moment = datetime.fromisoformat(f"{text}.{fraction:0<6.6}{zone}")
+        except ValueError:  # the 31st of June
+            moment = None
+    if moment is None or not 1970 <= moment.year < 9999:
+        raise check.bad("datetime", value, "an ISO 8601 date from 1970 on")
+    return moment
+
+
+def listed(names: Iterable[str]) -> str:
+    """For a message: "a, b, c"; of many the first, and how many more."""
+    first, *others = names
+    shown = ", ".join([first, *others[: _LISTED - 1]])
+    return f"{shown} and {len(others) + 1 - _LISTED} more" if len(others) >= _LISTED else shown

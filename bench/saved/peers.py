@@ -1,0 +1,155 @@
+"""Saved comparisons with other libraries: written whole or not at all, read and checked here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bench.saved.runs import BadRun, Checker, one_line, read_json, when
+from bench.saved.writing import write_measured
+
+STORAGE = Path(".peers")
+FORMAT, VERSION = "baremetal-ml peers", 1
+
+# What a believable ratio and time lie between.
+_SMALLEST, _LARGEST = 1e-6, 1e6
+_SHORTEST, _LONGEST = 1e-12, 1e9  # seconds a call
+
+
+@dataclass(frozen=True)
+class PeerTime:
+    """One library in one cell: how many times as long as the native tier it takes.
+
+    ratio        the median over pairs of rounds; low and high are its 95 % interval
+    seconds      the shortest round, a call
+    inexact      None, or how its result misses the bound that portable loops meet
+    """
+
+    ratio: float
+    low: float
+    high: float
+    pairs: int
+    seconds: float
+    inexact: str | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One kernel at one size on so many threads."""
+
+    kernel: str
+    size: str
+    threads: int
+    tier: str
+    seconds: float | None  # of the native tier; None where there was nobody to compare it with
+    peers: dict[str, PeerTime]
+    wrong: dict[str, str]  # libraries that were not timed for their result, and what it was
+    unavailable: dict[str, str]
+
+    @property
+    def best(self) -> tuple[str, PeerTime] | None:
+        """The fastest library, inexact or not: we want to be ahead of it either way."""
+        return min(self.peers.items(), key=lambda item: item[1].ratio, default=None)
+
+
+@dataclass(frozen=True)
+class PeerRun:
+    """A comparison, in the order in which it was measured."""
+
+    source: str
+    when: datetime | None
+    cpu: str
+    versions: dict[str, str]
+    missing: dict[str, str]  # libraries that were not there, and how to get them
+    warnings: list[str]
+    cells: tuple[Cell, ...]
+    content: dict[str, Any]  # the JSON itself
+
+
+def save(content: dict[str, Any], path: Path | None = None) -> Path:
+    """Write a comparison; by default into STORAGE, named by its moment. Returns where."""
+    if path is None:
+        moment = str(content["datetime"]).partition("+")[0].replace(":", "-")
+        path = STORAGE / f"{moment}.json"
+    write_measured(path, json.dumps(content, indent=1) + "\n")
+    return path
+
+
+def load(path: Path) -> PeerRun:
+    """Read and check one file. Raises BadRun."""
+    return from_json(read_json(path, "the JSON of python -m bench peers"), one_line(path))
+
+
+def from_json(content: Any, source: str = "this comparison") -> PeerRun:
+    """A comparison from its JSON, already parsed. Raises BadRun."""
+    check = Checker(source)
+    top = check.mapping(content, "the file")
+    if (top.get("format"), top.get("version")) != (FORMAT, VERSION):
+        raise check.bad("format", top.get("format"), f"{FORMAT!r} of version {VERSION}")
+    machine = check.optional_mapping(top.get("machine_info"), "machine_info")
+    cpu = check.optional_mapping(machine.get("cpu"), "machine_info.cpu")
+    libraries = {
+        name: check.mapping(info, f"libraries.{name}")
+        for name, info in check.mapping(top.get("libraries"), "libraries").items()
+    }
+    found = tuple(_cell(check, cell) for cell in check.sequence(top.get("cells"), "cells"))
+    if not found:
+        raise BadRun(f"{source}: cells is empty, needs at least one")
+    return PeerRun(
+        source=source,
+        when=when(check, top.get("datetime")),
+        cpu=str(cpu.get("brand_raw") or "unknown CPU"),
+        versions={name: str(i["version"]) for name, i in libraries.items() if "version" in i},
+        missing={n: str(i["unavailable"]) for n, i in libraries.items() if "unavailable" in i},
+        warnings=[
+            check.text(line, "warnings") for line in check.sequence(top.get("warnings"), "warnings")
+        ],
+        cells=found,
+        content=check.finite_mapping(top, "the file"),
+    )
+
+
+def _cell(check: Checker, value: Any) -> Cell:
+    cell = check.mapping(value, "a cell")
+    name = f"{check.text(cell.get('kernel'), 'kernel')} {check.text(cell.get('size'), 'size')}"
+    peers: dict[str, PeerTime] = {}
+    refused: dict[str, dict[str, str]] = {"wrong": {}, "unavailable": {}}
+    for library, value in check.mapping(cell.get("peers"), f"{name}: peers").items():
+        where = f"{name}: {check.text(library, 'peers')}"
+        info = check.mapping(value, where)
+        for why, reasons in refused.items():
+            if why in info:
+                reasons[library] = check.text(info[why], f"{where}: {why}")
+                break
+        else:
+            peers[library] = _peer_time(check, where, info)
+    seconds = cell.get("min_seconds")
+    if seconds is not None or peers:
+        seconds = check.number(seconds, f"{name}: min_seconds", _SHORTEST, _LONGEST)
+    return Cell(
+        kernel=cell["kernel"],
+        size=cell["size"],
+        threads=check.whole(cell.get("threads"), f"{name}: threads"),
+        tier=check.text(cell.get("tier"), f"{name}: tier"),
+        seconds=seconds,
+        peers=peers,
+        **refused,
+    )
+
+
+def _peer_time(check: Checker, where: str, info: dict[str, Any]) -> PeerTime:
+    def ratio(name: str) -> float:
+        return check.number(info.get(name), f"{where}: {name}", _SMALLEST, _LARGEST)
+
+    inexact = info.get("inexact")
+    return PeerTime(
+        ratio=ratio("ratio"),
+        low=ratio("low"),
+        high=ratio("high"),
+        pairs=check.whole(info.get("pairs"), f"{where}: pairs"),
+        seconds=check.number(info.get("min_seconds"), f"{where}: min_seconds", _SHORTEST, _LONGEST),
+        inexact=None if inexact is None else check.text(inexact, f"{where}: inexact"),
+    )

@@ -1,0 +1,1 @@
+"""WHAT exists: kernels, variants, sizes, error bounds, and the order they build on each other."""

@@ -1,0 +1,155 @@
+"""The ladder: in what order variants build on each other, what each changes, and why that matters.
+
+A run saves its ladders, so that a view needs nothing but the run. Every rung changes one idea over
+the one before it, and says what else had to change with it; where a run lacks a rung, the next is
+compared with what came before that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.suite.registry import Kernel
+
+
+@dataclass(frozen=True)
+class Rung:
+    """variant changes `idea` over the rung before it; `reason` says why that takes another time."""
+
+    variant: str
+    idea: str
+    reason: str
+
+
+_COMPILED = (
+    "compiled, -O0; float32 for double",
+    "no bytecode to dispatch, no number in an object",
+)
+_BY_HAND = "hand-written AVX2, IEEE rules kept"
+
+# Idea and reason of every kernel's rungs, unless it has its own below. c-avx512 is none: its
+# registers are the idea of c-avx512_omp.
+_GENERAL = {
+    "py-loop": ("Python, index by index", "where the ladder stands"),
+    "py-idiomatic": ("idiomatic Python", "builtins and comprehensions, no indices"),
+    "c-debug": _COMPILED,
+    "c-scalar": ("optimiser, -O2", "variables in registers instead of on the stack"),
+    "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", "eight elements at once where it can"),
+    "c-fastmath": ("relaxed maths, -ffast-math", "sums may be reordered, libm may be vector libm"),
+    "c-avx2": (_BY_HAND, "written for the registers"),
+    "c-avx2_omp": ("all cores", "the work is split; small calls stay on one core"),
+    "c-avx512_omp": ("registers of 512 bits", "the same text, twice as many lanes"),
+}
+_SCALAR_CALLS = "scalar libm is called for each element: a loop with the call in it cannot be wide"
+_VECTOR_LIBM = "the call goes to libm's vector form, where the compiler has one"
+_POLYNOMIAL = "a polynomial instead of the call: no table, no branch, nothing leaves the registers"
+_GELU = {
+    "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", _SCALAR_CALLS),
+    "c-fastmath": ("relaxed maths, -ffast-math", _VECTOR_LIBM),
+    "c-avx2": (_BY_HAND, _POLYNOMIAL),
+}
+_SAME_LOOPS = "no bytecode, no number in an object; but the sum is no longer in C already"
+_OTHER_ORDER = (
+    "loop order i, p, j",
+    "b is read along its rows, not down its columns; no sum waits for the one before",
+)
+_BYTES = ("registers of 512 bits, VNNI", "bytes are multiplied as they are, in twice as many lanes")
+
+# None: in this kernel's ladder the variant is no rung.
+_OWN: dict[str, dict[str, tuple[str, str] | None]] = {
+    "relu_f32": {
+        "py-idiomatic": ("idiomatic Python", "no index object, no store for each element"),
+        "c-scalar": (
+            "optimiser, -O2",
+            "registers, not the stack; a branch on the sign may be left",
+        ),
+        "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", "a maximum of eight: no branch is left"),
+        "c-fastmath": (
+            "relaxed maths, -ffast-math",
+            "no sum, no libm: only NaN and -0.0 need no care",
+        ),
+        "c-avx2": (_BY_HAND, "unrolled; past the caches, stores that stream"),
+    },
+    "softmax_f32": {
+        "py-idiomatic": ("idiomatic Python", "max and sum run in C; exp is a local name"),
+        "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", _SCALAR_CALLS),
+        "c-fastmath": (
+            "relaxed maths, -ffast-math",
+            "expf in libm's vector form; maximum and sum in any order",
+        ),
+        "c-avx2": (_BY_HAND, "exp is a polynomial, and summed in the same pass"),
+    },
+    "gelu_tanh_f32": {
+        "py-idiomatic": ("idiomatic Python, by exp", "exp instead of tanh, no index"),
+        **_GELU,
+        "c-debug": ("compiled, -O0; by tanhf, float32 for double", _COMPILED[1]),
+    },
+    "gelu_erf_f32": {
+        "py-idiomatic": ("idiomatic Python", "erfc is a local name, no addition, no index"),
+        **_GELU,
+    },
+    "matmul_f32": {
+        "py-idiomatic": ("idiomatic Python", "rows and columns are lists, summed in C"),
+        "c-debug_ijk": ("compiled, -O0: py-loop's three loops, float32", _SAME_LOOPS),
+        "c-debug": None,
+        "c-scalar_ijk": ("optimiser, -O2", "the running sum and the addresses in registers"),
+        "c-scalar": _OTHER_ORDER,
+        "c-autovec": ("compiler's SIMD and FMA, -O3", "eight columns by one multiply-add"),
+        "c-fastmath": ("relaxed maths, -ffast-math", "in this order no sum needs reordering"),
+        "c-avx2_tiled": (
+            "register blocking, by hand, IEEE rules kept",
+            "a tile of sums stays in registers over all of k: a word read is used many times",
+        ),
+        "c-avx2": (
+            "cache blocking and packing",
+            "panels that fit the caches, read in order; small products need none",
+        ),
+    },
+    "quantize_f32_i8": {
+        "py-idiomatic": ("idiomatic Python", "adding a constant rounds without a call"),
+        "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", "eight elements rounded and clipped"),
+        "c-fastmath": ("relaxed maths, -ffast-math", "no check for NaN is left"),
+        "c-avx2": (_BY_HAND, "conversion rounds, and packing narrows, by themselves"),
+    },
+    "matmul_i8_i32": {
+        "py-idiomatic": ("idiomatic Python", "floats multiply faster than ints, and are exact"),
+        "c-debug_ijk": ("compiled, -O0: py-loop's three loops, int32", _SAME_LOOPS),
+        "c-debug": None,
+        "c-scalar_ijk": ("optimiser, -O2", "the running sum and the addresses in registers"),
+        "c-scalar": _OTHER_ORDER,
+        "c-autovec": (
+            "compiler's SIMD, -O3 (the trap)",
+            "each int8 is widened to 32 bits in the inner loop: as wide as a float, and no FMA",
+        ),
+        "c-fastmath": ("relaxed maths, -ffast-math", "integers have no rules to relax"),
+        "c-avx2": (
+            "hand-written AVX2 (the way out)",
+            "widened once, while packing; one instruction multiplies and adds pairs",
+        ),
+        "c-avx512_omp": _BYTES,
+    },
+    "quantized_matmul_f32": {
+        "py-idiomatic": ("idiomatic Python", "each part in its fastest Python form"),
+        "c-debug": ("compiled, -O0; int8 and float32", _COMPILED[1]),
+        "c-autovec": ("compiler's SIMD, -O3 (the trap)", "the product widens each int8 to 32 bits"),
+        "c-fastmath": ("relaxed maths, -ffast-math", "only the quantisation has rules to relax"),
+        "c-avx2": (
+            "hand-written AVX2 (the way out)",
+            "packed pairs; conversions of whole registers",
+        ),
+        "c-avx512_omp": _BYTES,
+    },
+}
+
+
+def ladder(kernel: Kernel) -> tuple[Rung, ...]:
+    """The rungs of a kernel, from Python's loop to all cores and the widest registers."""
+    ideas = {**_GENERAL, **_OWN.get(kernel.name, {})}
+    rungs = ((variant, ideas.get(variant)) for variant in kernel.variants)
+    return tuple(Rung(variant, *texts) for variant, texts in rungs if texts is not None)
+
+
+def below(kernel: Kernel, variant: str) -> tuple[str, ...]:
+    """The rungs below that of a variant, the nearest first; none for what is no rung."""
+    names = [rung.variant for rung in ladder(kernel)]
+    return tuple(reversed(names[: names.index(variant)])) if variant in names else ()

@@ -1,0 +1,420 @@
+"""What exists: kernel x variant x size, each kernel with its cost model and its error bounds.
+
+Benchmarks, tests, matrix and charts iterate KERNELS; a kernel is one row here. docs/add-a-kernel.md
+goes through it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import kernels_c
+
+Shape = tuple[int, ...]
+
+PYTHON_VARIANTS = ("loop", "idiomatic")
+# Test ids, JSON and charts say py-loop, c-avx2, ... ; the prefix is the side.
+SIDES = {"py": "python", "c": "native", "peer": "peer"}
+# Of the one tier whose contract gives up IEEE rules (NaN, infinity): shown, never the headline.
+RELAXED = ("c-fastmath", "c-fastmath_ijk")
+VARIANTS = tuple(f"py-{v}" for v in PYTHON_VARIANTS) + tuple(f"c-{t}" for t in kernels_c.TIERS)
+
+# Other people's libraries, and which kernels each has in one call or in a composition that its
+# users would write. NumPy has no erf, and its integer products are plain loops. Nobody has the
+# chain of quantized_matmul_f32 with scales that are given.
+_UNARY_PEERS = ("relu_f32", "softmax_f32", "gelu_tanh_f32")
+PEERS = {
+    "numpy": (*_UNARY_PEERS, "matmul_f32", "quantize_f32_i8"),
+    "torch": (*_UNARY_PEERS, "gelu_erf_f32", "matmul_f32", "quantize_f32_i8", "matmul_i8_i32"),
+    "onnxruntime": (
+        *_UNARY_PEERS, "gelu_erf_f32", "matmul_f32", "quantize_f32_i8", "matmul_i8_i32",
+    ),
+    "blis": ("matmul_f32",),
+    "openblas": ("matmul_f32",),
+}  # fmt: skip
+# How a native kernel can be reached besides through pointers that were made beforehand, which is
+# what every other figure is: the suffix of a variant's name. Measured with --explain, for what is
+# at most as large as MOST_ELEMENTS in and as many out.
+WAYS = {
+    "checked": "buffers, through the methods of kernels_c, which check them",
+    "lists": "lists in and a list out: copied to buffers and back",
+}
+WAY_TIERS = ("scalar", "avx2")
+WAY_VARIANTS = tuple(f"c-{tier}_{way}" for tier in WAY_TIERS for way in WAYS)
+MOST_ELEMENTS = 40_000
+PEER_VARIANTS = tuple(f"peer-{name}" for name in PEERS)
+# The tier that stands against the peers: the first of these that this machine can run.
+ON_ONE_THREAD = ("avx512", "avx2")
+ON_SEVERAL_THREADS = ("avx512_omp", "avx2_omp")
+
+
+class Layout(Enum):
+    """What goes in and out. bench/measure/cases/case.py has one class for each."""
+
+    UNARY = "float32 [n] -> float32 [n]"
+    ROWS = "float32 [rows, cols] -> the same"
+    PRODUCT = "float32 [m, k], [k, n] -> float32 [m, n]"
+    QUANTIZE = "float32 [n] -> int8 [n]"
+    PRODUCT_I8 = "int8 [m, k], [k, n] -> int32 [m, n]"
+    QUANTIZED_PRODUCT = "float32 [m, k], [k, n] -> float32 [m, n], through int8"
+
+
+class Unit(Enum):
+    """What one unit of error is: the spacing of float32 at ..."""
+
+    RESULT = "ULP of the true value"
+    INPUT = "ULP of the input"
+    PRODUCTS = "ULP of |a| |b|"
+    STEP = "steps"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The documented, and therefore tested, largest error. `limit` may depend on the shape."""
+
+    limit: float | Callable[[Shape], float]
+    unit: Unit = Unit.RESULT
+
+    def at(self, shape: Shape) -> float:
+        return self.limit(shape) if callable(self.limit) else self.limit
+
+
+@dataclass(frozen=True)
+class Native:
+    """What a native variant is: a tier, a function of its library, and how that is reached."""
+
+    tier: str
+    function: str
+    way: str | None = None  # one of WAYS; None: by pointers that were made beforehand
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One row.
+
+    name        its function in kernels.h; quantized_matmul_f32 alone is a chain of several
+    module      its module in kernels_py
+    sizes       (is it part of --quick, shape) for each size of the default run
+    flops       operations, from the shape; an elementary function counts as what it takes
+    peak        the rate at which they can be done at most: "fma", or "int8" for exact int8 products
+    bytes       what must cross the memory bus at least once: operands in, result out
+    pattern     whose bandwidth bounds that: "copy" where as much is written as read, "read" where
+                reading outweighs writing, "update" in place
+    bounds      by implementation: "python", the folder in kernels_c, "peer" where it differs
+    rate        the unit that the kernel's limit is stated in: "GB/s", "GFLOP/s" or "GOP/s"
+    tolerated   what a library may miss its bound by and still be timed, where some are known to
+    between     further shapes, measured with --explain: how time grows, and where native code
+                begins to win
+    steps       native variants that this kernel alone has, each one idea away from another variant,
+                in the order of the ladder: (the variant that it comes before, its own name, what
+                it is)
+    """
+
+    name: str
+    module: str
+    layout: Layout
+    sizes: tuple[tuple[bool, Shape], ...]
+    flops: Callable[[Shape], int]
+    peak: str
+    bytes: Callable[[Shape], int]
+    pattern: str
+    bounds: Mapping[str, Bound]
+    rate: str
+    tolerated: Bound | None = None
+    between: tuple[Shape, ...] = ()
+    steps: tuple[tuple[str, str, Native], ...] = ()
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Python's and the native ones, in the order of the ladder."""
+        names = list(VARIANTS)
+        for before, name, _ in self.steps:
+            names.insert(names.index(before), name)
+        return tuple(names)
+
+    def native(self, variant: str) -> Native:
+        """What the native variant of that name is. Raises ValueError."""
+        for _, name, step in self.steps:
+            if variant == name:
+                return step
+        tier, _, way = side_and_name(variant)[1].rpartition("_")
+        if way in WAYS:
+            return Native(tier, self.name, way)
+        if variant not in VARIANTS:
+            raise ValueError(f"{self.name} has no native variant {variant!r}")
+        return Native(variant.removeprefix("c-"), self.name)
+
+    @property
+    def error_unit(self) -> Unit:
+        """What max_error_ulp counts. Errors bounded by the input's ULP are still reported against
+        the true value: that is where they show."""
+        unit = self.bounds["simd"].unit
+        return Unit.RESULT if unit is Unit.INPUT else unit
+
+    def bound(self, implementation: str) -> Bound:
+        """The bound of an implementation: "python", a folder of kernels_c, or "peer". Peers have
+        the portable loops' where they have none of their own."""
+        if implementation == "peer" and "peer" not in self.bounds:
+            return self.bounds["portable"]
+        return self.bounds[implementation]
+
+    def accepted(self, implementation: str) -> Bound:
+        """The bound outside which nothing is timed: bound(), but for peers what is tolerated."""
+        if implementation == "peer" and self.tolerated is not None:
+            return self.tolerated
+        return self.bound(implementation)
+
+    def shapes(self, quick: bool = False, explain: bool = False) -> list[Shape]:
+        """Those of the default run, or of a part of it; with `explain` also what lies between, the
+        smallest first."""
+        shapes = [shape for in_quick, shape in self.sizes if in_quick or not quick]
+        if not explain:
+            return shapes
+        largest = max(map(math.prod, shapes))
+        more = [s for s in self.between if s not in shapes and math.prod(s) <= largest]
+        return sorted([*shapes, *more], key=math.prod)
+
+    def size_name(self, shape: Shape) -> str:
+        """1000000, 512x1024; a single row is named by its length, a square product by its side."""
+        if len(shape) == 2 and shape[0] == 1:
+            shape = shape[1:]
+        if len(shape) == 3 and len(set(shape)) == 1:
+            return str(shape[0])
+        return "x".join(map(str, shape))
+
+    def shape_named(self, size: str) -> Shape:
+        """The shape of that name; any shape of the right rank can be written, listed or not."""
+        rank = {Layout.UNARY: 1, Layout.QUANTIZE: 1, Layout.ROWS: 2}.get(self.layout, 3)
+        parts = size.split("x")
+        if not all(part.isdecimal() for part in parts):
+            raise ValueError(f"{self.name}: got size {size!r}, needs numbers joined by x")
+        shape = tuple(map(int, parts))
+        if rank == 2 and len(shape) == 1:
+            shape = (1, *shape)
+        if rank == 3 and len(shape) == 1:
+            shape *= 3
+        if len(shape) != rank:
+            raise ValueError(f"{self.name}: got size {size!r}, needs {rank} numbers joined by x")
+        return shape
+
+
+def _elements(shape: Shape) -> int:
+    return math.prod(shape)
+
+
+def _per_element(count: int) -> Callable[[Shape], int]:
+    return lambda shape: count * _elements(shape)
+
+
+def _multiply_adds(shape: Shape) -> int:
+    m, n, k = shape
+    return m * n * k
+
+
+def _matrix_bytes(operand: int, result: int) -> Callable[[Shape], int]:
+    def total(shape: Shape) -> int:
+        m, n, k = shape
+        return operand * (m * k + k * n) + result * m * n
+
+    return total
+
+
+# What elementary functions take to the accuracy of the bounds below; a fused multiply-add is two.
+# exp (Cody and Waite): reduction by two constants 7, polynomial of degree 6 in 12, scaling 1.
+# Division (Newton): estimate 1, one step 4, product 1; dividers are slower than that.
+_EXP = 20
+_DIVISION = 6
+# 2u = x (C0 + C1 x^2), then x / (1 + exp(-2u)).
+_GELU_TANH = 4 + _EXP + 1 + _DIVISION
+# max(x, 0) - s exp(-x^2 / 2) p(s), s = |x| / (|x| + A), p of degree 10.
+_GELU_ERF = 2 + _EXP + 2 + _DIVISION + 20 + 4
+
+# gamma_k = k u / (1 - k u), u = 2^-24: Higham, Accuracy and Stability of Numerical Algorithms, 2nd
+# ed., section 3.1. An ULP of v is u v to 2 u v, so gamma_k is k / 2 to k ULP.
+_GAMMA_K = Bound(lambda shape: shape[2], Unit.PRODUCTS)
+_EXACT = Bound(0, Unit.STEP)
+_ROUNDED = Bound(1)
+_GELU = {
+    "python": Bound(1, Unit.INPUT),
+    "portable": Bound(4, Unit.INPUT),
+    "simd": Bound(4),
+}
+# Eightfold steps: one or two in every level of memory, beside the tenfold ones of the default run.
+_MORE_LENGTHS = tuple((8**n,) for n in range(8))
+_MORE_ROWS = tuple((1, 8**n) for n in range(8))
+_MORE_SQUARES = tuple((n, n, n) for n in (1, 2, 4, 8, 32, 128))
+_VECTORS = ((True, (100,)), (True, (10_000,)), (True, (1_000_000,)))
+_SQUARES = ((True, (16, 16, 16)), (True, (64, 64, 64)), (False, (256,) * 3), (False, (500,) * 3))
+
+
+def _steps(function: str, name: str, *tiers: str) -> tuple[tuple[str, str, Native], ...]:
+    """One function of these tiers, each before the kernel's own of the same tier."""
+    return tuple((f"c-{t}", f"c-{t}_{name}", Native(t, function)) for t in tiers)
+
+
+KERNELS: dict[str, Kernel] = {
+    kernel.name: kernel
+    for kernel in (
+        Kernel(
+            name="relu_f32",
+            module="relu",
+            layout=Layout.UNARY,
+            sizes=(*_VECTORS, (False, (10_000_000,))),
+            flops=_per_element(1),
+            peak="fma",
+            bytes=_per_element(8),
+            pattern="copy",
+            bounds={"python": Bound(0), "portable": Bound(0), "simd": Bound(0)},
+            rate="GB/s",
+            between=_MORE_LENGTHS,
+        ),
+        Kernel(
+            name="softmax_f32",
+            module="softmax",
+            layout=Layout.ROWS,
+            sizes=(
+                (True, (1, 100)),
+                (True, (1, 10_000)),
+                (False, (1, 1_000_000)),
+                (True, (512, 1024)),
+            ),
+            flops=_per_element(4 + _EXP),  # maximum, subtraction, sum, scaling
+            peak="fma",
+            bytes=_per_element(8),
+            pattern="copy",
+            bounds={"python": _ROUNDED, "portable": Bound(70), "simd": Bound(3)},
+            rate="GB/s",
+            between=_MORE_ROWS,
+            # PyTorch and ONNX Runtime sum a row in float32: some 1000 ULP at a million elements.
+            tolerated=Bound(2000),
+        ),
+        Kernel(
+            name="gelu_tanh_f32",
+            module="gelu_tanh",
+            layout=Layout.UNARY,
+            sizes=_VECTORS,
+            flops=_per_element(_GELU_TANH),
+            peak="fma",
+            bytes=_per_element(8),
+            pattern="copy",
+            bounds=_GELU,
+            rate="GB/s",
+            between=_MORE_LENGTHS,
+        ),
+        Kernel(
+            name="gelu_erf_f32",
+            module="gelu_erf",
+            layout=Layout.UNARY,
+            sizes=_VECTORS,
+            flops=_per_element(_GELU_ERF),
+            peak="fma",
+            bytes=_per_element(8),
+            pattern="copy",
+            bounds=_GELU,
+            rate="GB/s",
+            between=_MORE_LENGTHS,
+            tolerated=Bound(10, Unit.INPUT),  # PyTorch's erf: 5
+        ),
+        Kernel(
+            name="matmul_f32",
+            module="matmul",
+            layout=Layout.PRODUCT,
+            sizes=_SQUARES,
+            flops=lambda shape: 2 * _multiply_adds(shape),
+            peak="fma",
+            bytes=_matrix_bytes(4, 4),
+            pattern="read",
+            bounds={"python": _GAMMA_K, "portable": _GAMMA_K, "simd": _GAMMA_K},
+            rate="GFLOP/s",
+            between=_MORE_SQUARES,
+            steps=(
+                *_steps("matmul_ijk_f32", "ijk", "debug", "scalar", "autovec", "fastmath"),
+                *_steps("matmul_tiled_f32", "tiled", "avx2"),
+            ),
+        ),
+        Kernel(
+            name="quantize_f32_i8",
+            module="quantize",
+            layout=Layout.QUANTIZE,
+            sizes=((True, (10_000,)), (True, (1_000_000,))),
+            flops=_per_element(3),  # product, clip, rounding
+            peak="fma",
+            bytes=_per_element(5),
+            pattern="read",
+            bounds={
+                "python": Bound(1, Unit.STEP),
+                "portable": _EXACT,
+                "simd": _EXACT,
+                # They are given the step 1 / scale, rounded, and divide by it.
+                "peer": Bound(1, Unit.STEP),
+            },
+            rate="GB/s",
+            between=_MORE_LENGTHS,
+        ),
+        Kernel(
+            name="matmul_i8_i32",
+            module="matmul_i8",
+            layout=Layout.PRODUCT_I8,
+            sizes=_SQUARES[1:],
+            flops=lambda shape: 2 * _multiply_adds(shape),
+            peak="int8",
+            bytes=_matrix_bytes(1, 4),
+            pattern="read",
+            bounds={"python": _EXACT, "portable": _EXACT, "simd": _EXACT},
+            rate="GOP/s",
+            between=_MORE_SQUARES,
+            steps=_steps("matmul_i8_ijk_i32", "ijk", "debug", "scalar", "autovec"),
+        ),
+        Kernel(
+            name="quantized_matmul_f32",
+            module="quantized_matmul",
+            layout=Layout.QUANTIZED_PRODUCT,
+            sizes=_SQUARES[1:],
+            flops=lambda shape: 2 * _multiply_adds(shape),
+            peak="int8",
+            bytes=_matrix_bytes(4, 4),
+            pattern="read",
+            # The unit 1 / (scale_a scale_b) is rounded to float32, and so is the product with it.
+            bounds={"python": _ROUNDED, "portable": Bound(2), "simd": Bound(2)},
+            rate="GOP/s",
+            between=_MORE_SQUARES,
+        ),
+    )
+}
+
+
+def kernel(name: str) -> Kernel:
+    if name not in KERNELS:
+        raise ValueError(f"there is no kernel {name!r}; the kernels are {', '.join(KERNELS)}")
+    return KERNELS[name]
+
+
+def cases(
+    name: str, quick: bool = False, peers: bool = False, explain: bool = False
+) -> list[tuple[str, str]]:
+    """(variant, size) of every benchmark of a kernel. A size's variants come together, Python
+    first: they share data."""
+    row = kernel(name)
+    libraries = tuple(f"peer-{p}" for p, has in PEERS.items() if peers and name in has)
+    found = []
+    for shape in row.shapes(quick, explain):
+        ways = WAY_VARIANTS if explain and row.bytes(shape) <= 8 * MOST_ELEMENTS else ()
+        found += [(v, row.size_name(shape)) for v in (*row.variants, *ways, *libraries)]
+    return found
+
+
+def aside(kernel: Kernel) -> frozenset[str]:
+    """Variants that explain something and stand in no matrix: steps of this kernel alone, and ways
+    to reach native code."""
+    return frozenset({name for _, name, _ in kernel.steps} | {*WAY_VARIANTS})
+
+
+def side_and_name(variant: str) -> tuple[str, str]:
+    """("native", "avx2") from "c-avx2"."""
+    prefix, _, name = variant.partition("-")
+    if prefix not in SIDES or not name:
+        raise ValueError(f"there is no variant {variant!r}; the variants are {', '.join(VARIANTS)}")
+    return SIDES[prefix], name

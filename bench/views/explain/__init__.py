@@ -1,0 +1,1 @@
+"""The tables that say why: ladder, cost, overhead, scaling."""

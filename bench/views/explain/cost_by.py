@@ -1,0 +1,74 @@
+"""What one operation of Python costs on each interpreter, and how far their sum explains a loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from bench.saved.runs import Run, interpreter_label
+from bench.views import matrix
+from bench.views.explain import cost
+
+_NOTE = (
+    "Nanoseconds for one, beyond the dispatch of its bytecodes. Below: each kernel's loop for one "
+    "element (products: one multiply-add), what of it the operations leave unexplained, and its "
+    "instructions with what they leave unexplained, where valgrind counted them."
+)
+
+
+def table(saved: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
+    """A line for each operation and each kernel's loop, a column for each run. Raises BadRun."""
+    costs = [cost.unit_costs(cost.measured(run)) for run in saved]
+    names = list(dict.fromkeys(name for of_run in costs for name in of_run))
+    lines = [
+        ["operation", name, *(f"{c[name].ns:.1f}" if name in c else "" for c in costs)]
+        for name in names
+    ]
+    loops = [{a.kernel: a for a in cost.accounts(run)} for run in saved]
+    for kernel in dict.fromkeys(kernel for of_run in loops for kernel in of_run):
+        found = [of_run.get(kernel) for of_run in loops]
+        lines.append(["loop", kernel, *(f"{a.whole.ns:.1f}" if a else "" for a in found)])
+        lines.append(
+            ["residue", kernel, *(_share(a.residue.ns / a.whole.ns) if a else "" for a in found)]
+        )
+        if any(a.whole.instructions for a in found if a):
+            lines.append(["instructions", kernel, *map(_instructions, found)])
+    return ["", "ns", *map(interpreter_label, saved)], lines
+
+
+def _instructions(found: cost.Account | None) -> str:
+    """ "415 (-3%)": of an element, and their residue."""
+    if found is None or not found.whole.instructions:
+        return ""
+    counted = f"{found.whole.instructions:.0f}"
+    rest = found.residue.instructions
+    return counted if rest is None else f"{counted} ({_share(rest / found.whole.instructions)})"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:+.0f}%"
+
+
+def as_text(saved: Sequence[Run]) -> str:
+    return matrix.text_table(*table(saved), [_NOTE])
+
+
+def as_markdown(saved: Sequence[Run]) -> str:
+    return matrix.markdown_table(*table(saved), [_NOTE])
+
+
+def as_json(saved: Sequence[Run]) -> str:
+    return json.dumps(
+        {
+            interpreter_label(run): json.loads(cost.as_json(run, cost.accounts(run)))
+            for run in saved
+        },
+        indent=2,
+    )
+
+
+FORMATS: dict[str, Callable[[Sequence[Run]], str]] = {
+    "text": as_text,
+    "md": as_markdown,
+    "json": as_json,
+}
