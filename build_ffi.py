@@ -269,7 +269,7 @@ def link_flags(tier: str) -> list[str]:
 
 def build_facts(tier: str) -> dict[str, object]:
     """What build_info() of the module will say. `key` is the hash of all the rest."""
-    facts: dict[str, object] = {
+    metadata: dict[str, object] = {
         "tier": tier,
         "folder": TIERS[tier].folder,
         "compiler": compiler_version(),
@@ -281,8 +281,8 @@ def build_facts(tier: str) -> dict[str, object]:
         "machine": platform.machine(),
         "files": hashed_files(tier),
     }
-    text = json.dumps(facts, sort_keys=True)
-    return {**facts, "key": hashlib.sha256(text.encode()).hexdigest()}
+    text = json.dumps(metadata, sort_keys=True)
+    return {**metadata, "key": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def make_ffi(tier: str) -> FFI:

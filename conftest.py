@@ -284,7 +284,7 @@ def _peer_facts(config: pytest.Config) -> dict[str, Any]:
         return {}
     from bench.measure import peers
 
-    return {"peers": peers.facts(), "refused_peers": config.stash[_SESSION].refused_peers}
+    return {"peers": peers.metadata(), "refused_peers": config.stash[_SESSION].refused_peers}
 
 
 def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:

@@ -14,10 +14,10 @@ except build_ffi.BuildError as error:
     sys.exit(f"build_ffi: {error}")
 
 # Modules of the stable ABI make one wheel for every CPython from the oldest that is supported on.
-stable = {"bdist_wheel": {"py_limited_api": "cp310"}} if build_ffi.limited_api() else {}
+confirmed = {"bdist_wheel": {"py_limited_api": "cp310"}} if build_ffi.limited_api() else {}
 
 setup(
     cffi_modules=[f"build_ffi.py:{tier}" for tier in tiers],
     cmdclass={"build_ext": build_ffi.BuildTiers},
-    options=stable,
+    options=confirmed,
 )

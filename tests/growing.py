@@ -19,7 +19,7 @@ SIDES = {"py": "python", "c": "native", "peer": "peer"}
 
 
 def case(
-    variant: str, shape: tuple[int, ...], seconds: float, stable: bool = True, **more: Any
+    variant: str, shape: tuple[int, ...], seconds: float, confirmed: bool = True, **more: Any
 ) -> dict[str, Any]:
     size = "x".join(map(str, shape))
     return {
@@ -39,7 +39,7 @@ def case(
             "rate": "GB/s",
             "max_error_ulp": 0,
             "error_unit": "steps",
-            "stable": stable,
+            "confirmed": confirmed,
             "threads": 1,
         },
     }
@@ -60,5 +60,5 @@ def growth_of(times: dict[int, float], variant: str = "c-avx2", **more: Any) -> 
     return found
 
 
-def case_without_facts() -> dict[str, Any]:
+def case_without_metadata() -> dict[str, Any]:
     return {"fullname": "t.py::t", "stats": stats(1.0)}

@@ -17,9 +17,9 @@ import build_ffi
 import kernels_c
 from bench.measure.cases.case import folder_of
 from bench.measure.cases.errors_in_ulp import inverse_ulps, worst_error
-from bench.suite.registry import KERNELS, Bound, Kernel, Layout, Native, Shape, Unit
+from bench.suite.registry import KERNELS, Bound, Kernel, Native, Shape, Signature, Unit
 
-UNARY = tuple(kernel for kernel in KERNELS.values() if kernel.layout is Layout.UNARY)
+UNARY = tuple(kernel for kernel in KERNELS.values() if kernel.layout is Signature.UNARY)
 QUANTIZE = KERNELS["quantize_f32_i8"]
 SOFTMAX = KERNELS["softmax_f32"]
 MATMUL = KERNELS["matmul_f32"]
@@ -30,7 +30,7 @@ DEQUANTIZE_BOUNDS = KERNELS["quantized_matmul_f32"].bounds
 
 def steps_of(kernel: Kernel) -> list[Native]:
     """What stands in the kernel's ladder beside the kernel itself."""
-    return [native for _, _, native in kernel.steps]
+    return [native for _, _, native in kernel.ablations]
 
 
 INF, NAN = math.inf, math.nan

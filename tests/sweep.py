@@ -25,7 +25,7 @@ from bench.suite.registry import KERNELS
 from tests.native import float32, floats_of
 
 SOURCE = Path(__file__).with_suffix(".cpp")
-TIERS = [name for name, row in build_ffi.TIERS.items() if row.folder == "avx2"]
+TIERS = [name for name, row in build_ffi.TIERS.items() if row.folder == "simd"]
 BLOCKS = 2**32 // 4096
 CHUNKS = 512  # of the blocks; what a thread takes at a time
 

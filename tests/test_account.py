@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bench import __main__ as command_line
 from bench.measure.evidence import bytecodes
 from bench.saved.operations import operations
-from bench.saved.runs import BadRun, Run, from_json, whole
+from bench.saved.runs import BadRun, Run, from_json, undamaged
 from bench.saved.schema import MARK
 from bench.suite import registry
 from bench.views import figures
@@ -164,7 +164,7 @@ def test_parts_and_residue_are_the_whole_and_no_part_is_negative(
 ) -> None:
     (found,) = account.accounts(made(dict(zip(NS, ns, strict=True)), loop_ns))
     assert found.whole.ns == pytest.approx(loop_ns)
-    assert found.explained.ns + found.residue.ns == pytest.approx(loop_ns)
+    assert found.explained.ns + found.residual.ns == pytest.approx(loop_ns)
     assert all(part.cost.ns >= -1e-9 for part in found.parts)
 
 
@@ -246,7 +246,7 @@ def test_what_a_file_says_of_operations_is_checked(path: str, value: Any) -> Non
     loop["extra_info"]["bytecodes"] = COUNTS
     good = content(loop, *(operation(name, t) for name, t in NS.items()))
     with pytest.raises(BadRun, match="needs"):
-        account.accounts(whole(from_json(altered(good, path, value))))
+        account.accounts(undamaged(from_json(altered(good, path, value))))
 
 
 # --- Figures in prose ----------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def test_accounts_of_interpreters_stand_side_by_side(
     for form in ("text", "md"):
         assert command_line.main([*arguments, "--format", form]) == 0
         shown = capsys.readouterr().out
-        assert "100.0" in shown and "50.0" in shown and "residue" in shown
+        assert "100.0" in shown and "50.0" in shown and "residual" in shown
     paths = sorted(map(str, tmp_path.iterdir()))
     assert command_line.main(["account", *paths]) == 2
     assert "needs one, or --by interpreter" in capsys.readouterr().err

@@ -23,12 +23,12 @@ from tests.stats import MACHINE, OPTIONS, stats
 KERNEL = {
     **MARK,
     "flops": 1, "bytes": 1, "rate": "GB/s", "relaxed": False, "error_unit": "steps",
-    "max_error_ulp": 0.0, "stable": True, "gflops": 1.0, "gbps": 1.0,
+    "max_error_ulp": 0.0, "confirmed": True, "gflops": 1.0, "gbps": 1.0,
 }  # fmt: skip
 COPY = {
     **MARK,
     "crossing": "list to buffer", "binding": "ctypes", "elements": 10_000, "element": "int8",
-    "stable": True,
+    "confirmed": True,
 }  # fmt: skip
 
 
@@ -44,12 +44,12 @@ def crossing(seconds: float, name: str = "a", **extra: Any) -> dict[str, Any]:
 def timed(kernel: str, variant: str, shape: list[int], seconds: float) -> dict[str, Any]:
     size = "x".join(map(str, shape))
     side = "python" if variant.startswith("py-") else "native"
-    facts = {**KERNEL, "kernel": kernel, "variant": variant, "side": side}
+    metadata = {**KERNEL, "kernel": kernel, "variant": variant, "side": side}
     return {
         "fullname": f"a.py::{kernel}[{variant}-{size}]",
         "stats": stats(seconds),
         "options": OPTIONS,
-        "extra_info": {**facts, "size": size, "shape": shape},
+        "extra_info": {**metadata, "size": size, "shape": shape},
     }
 
 

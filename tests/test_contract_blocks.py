@@ -15,7 +15,7 @@ import pytest
 
 import build_ffi
 import kernels_c
-from bench.suite.registry import KERNELS, Bound, Layout, Unit
+from bench.suite.registry import KERNELS, Bound, Signature, Unit
 from tests.native import DEQUANTIZE_BOUNDS, steps_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,8 +45,8 @@ _UNITS = {
 
 
 def declared(folder: str | None = None) -> dict[str, str]:
-    """Every kernel in kernels.h, or of a folder in its steps.h, with its parameters."""
-    header = f"{folder}/steps.h" if folder else build_ffi.HEADER
+    """Every kernel in kernels.h, or of a folder in its ablations.h, with its parameters."""
+    header = f"{folder}/ablations.h" if folder else build_ffi.HEADER
     found = dict(_DECLARATION.findall(build_ffi.declared_in(build_ffi.NATIVE / header)))
     return {name: parameters for name, parameters in found.items() if name not in NOT_KERNELS}
 
@@ -116,7 +116,7 @@ def test_the_documented_bound_is_the_one_that_is_enforced(folder: str, function:
 
 
 def test_every_kernel_of_the_registry_is_declared() -> None:
-    functions = {k.name for k in KERNELS.values() if k.layout is not Layout.QUANTIZED_PRODUCT}
+    functions = {k.name for k in KERNELS.values() if k.layout is not Signature.QUANTIZED_PRODUCT}
     assert functions <= declared().keys()
 
 

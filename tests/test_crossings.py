@@ -111,10 +111,10 @@ def test_a_fixture_that_keeps_no_times_is_enough(tmp_path: Path) -> None:
     assert (listed["failed"], listed["skipped"]) == ({}, {})
     names = {name.partition("::")[2].partition("[")[0] for name in listed["found"]}
     assert names == {"test_ready_pointers", "test_checked_method"} and len(listed["found"]) == 4
-    assert all(0 < facts["seconds"] < 1 for facts in listed["found"].values())
+    assert all(0 < metadata["seconds"] < 1 for metadata in listed["found"].values())
 
 
-def test_the_facts_are_in_the_saved_run(tmp_path: Path) -> None:
+def test_the_metadata_is_in_the_saved_run(tmp_path: Path) -> None:
     saved = tmp_path / "run.json"
     command = [
         "-m", "pytest", "-q", "-p", "no:cacheprovider", BENCHMARKS.name, "--benchmark-only",
@@ -127,12 +127,12 @@ def test_the_facts_are_in_the_saved_run(tmp_path: Path) -> None:
     assert "crossings between Python and native code" in run.stdout
     assert "competency matrix" not in run.stdout
     benchmarks = json.loads(saved.read_text(encoding="utf-8"))["benchmarks"]
-    facts = {b["name"]: b["extra_info"] for b in benchmarks}
-    assert len(facts) == 6
-    stable = facts["test_list_to_buffer[Python-int8]"].pop("stable")
-    assert stable in (True, False)
-    assert facts["test_list_to_buffer[Python-int8]"].pop("uncertainty") >= 0
-    assert facts["test_list_to_buffer[Python-int8]"] == {
+    metadata = {b["name"]: b["extra_info"] for b in benchmarks}
+    assert len(metadata) == 6
+    confirmed = metadata["test_list_to_buffer[Python-int8]"].pop("confirmed")
+    assert confirmed in (True, False)
+    assert metadata["test_list_to_buffer[Python-int8]"].pop("uncertainty") >= 0
+    assert metadata["test_list_to_buffer[Python-int8]"] == {
         **MARK,
         "crossing": "list to buffer", "binding": "Python", "elements": 10_000, "element": "int8",
     }  # fmt: skip
@@ -153,11 +153,11 @@ def call_or_skip(case: Case, variant: str) -> Any:
 def test_every_way_gives_a_right_result(name: str, variant: str, shape: tuple[int, ...]) -> None:
     case = case_of(name, shape)
     call = call_or_skip(case, variant)
-    assert call.implementation == {"scalar": "portable"}.get(variant[2:].partition("_")[0], "avx2")
-    facts = case.run_and_verify(name, call)
+    assert call.implementation == {"scalar": "portable"}.get(variant[2:].partition("_")[0], "simd")
+    metadata = case.run_and_verify(name, call)
     direct = case_of(name, shape)
     by_pointers = direct.call(variant.rpartition("_")[0])
-    assert facts == direct.run_and_verify(name, by_pointers)
+    assert metadata == direct.run_and_verify(name, by_pointers)
     assert case.output(call) == direct.output(by_pointers)
 
 

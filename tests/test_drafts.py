@@ -25,7 +25,7 @@ def test_a_link_in_the_place_of_a_draft_is_not_followed(pattern: str, tmp_path: 
     victim, path = tmp_path / "victim", tmp_path / "x.json"
     victim.write_text("precious")
     (tmp_path / pattern.format(name=path.name, pid=os.getpid())).symlink_to(victim)
-    writing.write_whole(path, "text")
+    writing.write_atomic(path, "text")
     assert (path.read_text(), victim.read_text()) == ("text", "precious")
 
 
@@ -33,10 +33,10 @@ def test_a_draft_has_the_permissions_of_what_it_replaces(tmp_path: Path) -> None
     path = tmp_path / "x"
     before = os.umask(0o027)
     try:
-        writing.write_whole(path, "new")
+        writing.write_atomic(path, "new")
         assert path.stat().st_mode & 0o777 == 0o640
         path.chmod(0o604)
-        writing.write_whole(path, "again\r\n")
+        writing.write_atomic(path, "again\r\n")
         assert path.stat().st_mode & 0o777 == 0o604
     finally:
         os.umask(before)
@@ -52,13 +52,13 @@ def test_a_pipe_or_a_link_is_written_to_and_stays(tmp_path: Path) -> None:
     link.symlink_to(target)
     end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
     try:
-        writing.write_whole(pipe, "text")
+        writing.write_atomic(pipe, "text")
         assert os.read(end, 99) == b"text"
     finally:
         os.close(end)
-    writing.write_whole(link, "text")
+    writing.write_atomic(link, "text")
     assert pipe.is_fifo() and link.is_symlink() and target.read_text() == "text"
-    writing.write_whole(loop, "text")  # which open() would refuse: it leads nowhere
+    writing.write_atomic(loop, "text")  # which open() would refuse: it leads nowhere
     assert loop.read_text() == "text"
 
 

@@ -218,8 +218,8 @@ def with_evidence(row: Any) -> dict[str, Any]:
 
 def read(row: Any) -> Evidence | None:
     (result,) = runs.from_json(with_evidence(row)).results
-    assert result.facts is not None
-    return result.facts.evidence
+    assert result.metadata is not None
+    return result.metadata.evidence
 
 
 def test_evidence_comes_back_as_it_was_saved() -> None:

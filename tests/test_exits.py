@@ -167,4 +167,4 @@ def test_a_run_that_is_left_out_in_part_is_refused_where_it_is_judged() -> None:
         ("min", "max", "mean", "median", "rounds"), 1) | {"stddev": 0, "iqr": 0}}]})  # fmt: skip
     assert len(run.results) == 1
     with pytest.raises(BadRun, match="fullname is nothing"):
-        runs.whole(run)
+        runs.integer(run)

@@ -17,7 +17,7 @@ from bench.gate import timed
 from bench.gate.checkouts import sides
 from bench.gate.checkouts.sides import prepare_base, prepare_head, workspace
 from bench.gate.errors import GateError
-from bench.gate.timed import alone
+from bench.gate.timed import exclusive_lock
 from tests.test_gate_sides import content, repository
 
 __all__ = ["repository"]
@@ -49,7 +49,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextlib.contextmanager
 def working() -> Iterator[Path]:
-    with alone() as private, workspace(private) as folder:
+    with exclusive_lock() as private, workspace(private) as folder:
         yield folder
 
 
@@ -240,7 +240,7 @@ def test_a_file_system_without_permissions_is_not_littered(
 ) -> None:
     """There every folder is everybody's; a hundred were left."""
     monkeypatch.setattr(timed.stat, "S_IMODE", lambda mode: 0o777)
-    with pytest.raises(GateError, match="is not this user's alone"), timed.alone():
+    with pytest.raises(GateError, match="is not this user's alone"), timed.exclusive_lock():
         raise AssertionError
     assert list(temporary.iterdir()) == []
 

@@ -19,7 +19,7 @@ from checkout import ROOT, Checkout
 import kernels_c
 from bench.gate.counts import gate as counts
 from bench.gate.counts import judge as instructions
-from bench.gate.counts.child import NotHere, Side
+from bench.gate.counts.child import Side, Unsupported
 from bench.gate.counts.judge import (
     WHIM_OF_TESTS,
     Case,
@@ -140,7 +140,7 @@ def test_a_function_that_a_checkout_lacks_is_said_to_be_missing(tmp_path: Path) 
     )
     side._tiers["scalar"] = older
     case = make_case(registry.kernel("matmul_f32"), (2, 2, 2))
-    with pytest.raises(NotHere, match=r"^not in this checkout: .*'matmul_ijk_f32'$"):
+    with pytest.raises(Unsupported, match=r"^not in this checkout: .*'matmul_ijk_f32'$"):
         side.call(case, "c-scalar_ijk")
     older.lib.matmul_ijk_f32 = print
     assert side.call(case, "c-scalar_ijk")[0] is print
@@ -381,14 +381,14 @@ def test_what_disagrees_is_counted_once_more(
 ) -> None:
     """`b` on the head; `a` agrees at once."""
     looked: list[list[str]] = []
-    so_far: list[Count] = []
+    cumulative: list[Count] = []
 
     def look(pairs: Sequence[Pair], turn: int) -> dict[str, Judged | Unjudged]:
         looked.append([p.name for p in pairs])
-        so_far.extend(Count(float(n), "") for n in heads[turn])
-        base = [Count(10_000.0, "")] * len(so_far)
+        cumulative.extend(Count(float(n), "") for n in heads[turn])
+        base = [Count(10_000.0, "")] * len(cumulative)
         return {
-            p.name: judge_counts(p.name, base, so_far if p.name == "b" else base) for p in pairs
+            p.name: judge_counts(p.name, base, cumulative if p.name == "b" else base) for p in pairs
         }
 
     a, b = counts._settled([Pair("a", "a"), Pair("b", "b")], look)

@@ -77,10 +77,10 @@ def test_new_and_removed() -> None:
     assert notes["t.py::old"] == "working tree does not have it"
 
 
-@pytest.mark.parametrize("facts", [kernel(), foreign()], ids=["kernel", "foreign"])
+@pytest.mark.parametrize("metadata", [kernel(), foreign()], ids=["kernel", "foreign"])
 @pytest.mark.parametrize("name", ["t.py::b", "u.py::a", "u/t.py::C::a[x::y]"])
-def test_a_renamed_test_or_file_is_still_the_same(name: str, facts: dict[str, Any]) -> None:
-    found = matched({"t.py::a": facts}, {name: facts})
+def test_a_renamed_test_or_file_is_still_the_same(name: str, metadata: dict[str, Any]) -> None:
+    found = matched({"t.py::a": metadata}, {name: metadata})
     assert pairs(found) == {name: "t.py::a"}
     assert beside(found) == {name: RENAMED}
     assert found.unjudged[0].note == "was t.py::a"

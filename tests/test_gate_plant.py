@@ -74,7 +74,7 @@ def functions() -> list[tuple[str, str, tuple[int, ...]]]:
     """cases(), of the kernel itself and of those of its steps that the scalar tier has."""
     found = []
     for name, shape in cases():
-        steps = [s.function for _, _, s in registry.kernel(name).steps if s.tier == "scalar"]
+        steps = [s.function for _, _, s in registry.kernel(name).ablations if s.tier == "scalar"]
         found += [(name, function, shape) for function in (name, *steps)]
     return found
 

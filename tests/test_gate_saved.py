@@ -29,7 +29,7 @@ OTHER = "test_bench_relu.py::test_relu[py-loop-100]"
 FOREIGN = "test_theirs.py::test_sort"
 
 
-def benchmark(fullname: str, seconds: float, stable: bool = True) -> Json:
+def benchmark(fullname: str, seconds: float, confirmed: bool = True) -> Json:
     """As pytest-benchmark and this suite write it; a foreign one has no facts."""
     found: Json = {
         "group": None,
@@ -48,7 +48,8 @@ def benchmark(fullname: str, seconds: float, stable: bool = True) -> Json:
             **MARK,
             "kernel": "relu_f32", "variant": variant, "side": side, "size": "100", "shape": [100],
             "flops": 100, "bytes": 800, "rate": "GB/s", "relaxed": False, "max_error_ulp": 0.0,
-            "error_unit": "ULP of the true value", "stable": stable, "gflops": 1.0, "gbps": 8.0,
+            "error_unit": "ULP of the true value", "confirmed": confirmed, "gflops": 1.0,
+            "gbps": 8.0,
             "threads": 1 if side == "native" else None,
         }  # fmt: skip
     return found
@@ -166,7 +167,9 @@ def test_one_baseline_that_holds_the_slowdown_does_not_make_it_pass(tmp_path: Pa
 def test_what_was_never_confirmed_is_no_regression(
     base_stable: list[bool], head_stable: bool, factor: float, verdict: str, tmp_path: Path
 ) -> None:
-    baselines = [run(n, benchmark(SLOW, 1e-6, stable)) for n, stable in enumerate(base_stable)]
+    baselines = [
+        run(n, benchmark(SLOW, 1e-6, confirmed)) for n, confirmed in enumerate(base_stable)
+    ]
     head = run(9, benchmark(SLOW, 1e-6 * factor, head_stable))
     judged = of(compare(written(tmp_path, *baselines, head)))
     assert judged.verdict == verdict
@@ -175,14 +178,14 @@ def test_what_was_never_confirmed_is_no_regression(
 
 def test_a_baseline_that_confirmed_counts_alone(tmp_path: Path) -> None:
     """An unconfirmed minimum is too long, and would hide a slowdown."""
-    baselines = [run(1, benchmark(SLOW, 1e-6)), run(2, benchmark(SLOW, 9e-6, stable=False))]
+    baselines = [run(1, benchmark(SLOW, 1e-6)), run(2, benchmark(SLOW, 9e-6, confirmed=False))]
     judged = of(compare(written(tmp_path, *baselines, run(3, benchmark(SLOW, 2e-6)))))
     assert (judged.verdict, judged.base, judged.samples) == (REGRESSED, 1e-6, 1)
     assert judged.note == "confirmed in 1 of 2 baseline runs"
 
 
 def test_an_improvement_on_an_unconfirmed_baseline_is_none(tmp_path: Path) -> None:
-    base = run(1, benchmark(SLOW, 9e-6, stable=False))
+    base = run(1, benchmark(SLOW, 9e-6, confirmed=False))
     judged = of(compare(written(tmp_path, base, run(2, benchmark(SLOW, 1e-6)))))
     assert (judged.verdict, judged.improved) == (PASS, False)
 
@@ -508,7 +511,7 @@ def test_the_reference_run_is_compared_whole(tmp_path: Path) -> None:
     gate = compare(written(tmp_path, base, head))
     assert len(gate.judged) == len(base["benchmarks"])
     assert gate.verdict == REGRESSED
-    unstable = {b["fullname"] for b in base["benchmarks"] if not b["extra_info"]["stable"]}
+    unstable = {b["fullname"] for b in base["benchmarks"] if not b["extra_info"]["confirmed"]}
     assert {j.name for j in gate.judged if j.verdict == INCONCLUSIVE} == unstable
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.gate.checkouts import sides
-from bench.gate.checkouts.sides import Side, build, lend_modules, prepare_base, prepare_head
+from bench.gate.checkouts.sides import Side, build, prepare_base, prepare_head, reuse_modules
 from bench.gate.errors import GateError
 
 IDENTITY = {
@@ -379,7 +379,7 @@ def test_modules_of_other_pythons_are_not_lent(tmp_path: Path) -> None:
         (native / name).write_text(name)
     side = Side("head", "x", tmp_path / "side")
     (side.root / "kernels_c").mkdir(parents=True)
-    lend_modules(tmp_path / "root", [side])
+    reuse_modules(tmp_path / "root", [side])
     assert [p.name for p in (side.root / "kernels_c").iterdir()] == [ours]
     assert side.module("scalar") == side.root / "kernels_c" / ours
     assert side.module("avx2") is None
@@ -394,7 +394,7 @@ def test_a_damaged_module_is_not_lent(tmp_path: Path) -> None:
     (native / whole.name.replace("scalar", "debug")).write_bytes(whole.read_bytes()[:-1])
     side = Side("base", "x", tmp_path / "side")
     (side.root / "kernels_c").mkdir(parents=True)
-    lend_modules(tmp_path / "root", [side])
+    reuse_modules(tmp_path / "root", [side])
     assert [p.name for p in (side.root / "kernels_c").iterdir()] == [whole.name]
 
 

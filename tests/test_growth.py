@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bench.analysis import levels, scaling
 from bench.measure import session
 from bench.saved.comparable import merged
-from bench.saved.runs import BadRun, from_json, whole
+from bench.saved.runs import BadRun, from_json, undamaged
 from bench.stats import fits
 from bench.views.explain import scaling as growth
 from tests.growing import (
@@ -22,7 +22,7 @@ from tests.growing import (
     LENGTHS,
     REFERENCE,
     case,
-    case_without_facts,
+    case_without_metadata,
     content,
     growth_of,
     run_of,
@@ -56,49 +56,49 @@ def test_a_planted_step_is_found_where_it_is(
     border: tuple[str, str], factor: float, scatter: float
 ) -> None:
     before = levels.LEVELS[: levels.LEVELS.index(border[1])]
-    places = {n: levels.level_of(facts_of(n), CACHES) for n in LENGTHS}
+    places = {n: levels.level_of(metadata_of(n), CACHES) for n in LENGTHS}
     times = {n: 1e-9 * n * (1 if place in before else factor) for n, place in places.items()}
     benchmarks = [case("c-avx2", (n,), t, iqr=scatter * t) for n, t in times.items()]
     (found,) = scaling.growths(from_json(content(*benchmarks)))
-    step = found.largest_step
-    assert step and (step.before.level, step.after.level) == border
-    assert step.factor == pytest.approx(factor) and step.beyond_scatter and step.inside is None
-    others = [other for other in found.steps if other != step]
+    jump = found.largest_jump
+    assert jump and (jump.before.level, jump.after.level) == border
+    assert jump.factor == pytest.approx(factor) and jump.beyond_scatter and jump.inside is None
+    others = [other for other in found.jumps if other != jump]
     assert all(other.factor == pytest.approx(1) for other in others)
 
 
-def facts_of(n: int) -> Any:
+def metadata_of(n: int) -> Any:
     return run_of({n: 1.0}).ours[0][1]
 
 
 def test_a_step_within_the_scatter_is_not_marked() -> None:
     times = {512: 512e-9, 4096: 4096e-9, 32_768: 32_768e-9 * 1.05}
-    assert growth_of(times).steps[0].beyond_scatter
+    assert growth_of(times).jumps[0].beyond_scatter
     for more in ({"iqr": 1e-5 * 4}, {"rounds": 1}):  # one round has no scatter to be larger than
-        assert not growth_of(times, **more).steps[0].beyond_scatter
+        assert not growth_of(times, **more).jumps[0].beyond_scatter
 
 
 def test_what_rises_inside_a_level_is_said() -> None:
     """As with a branch that is predicted until its pattern is too long."""
     cost = {4096: 1.0, 10_000: 1.0, 32_768: 3.0, 131_000: 3.0, 262_144: 15.0}
     found = growth_of({n: 1e-9 * n * c for n, c in cost.items()})
-    step = found.largest_step
-    assert step and step.factor == pytest.approx(15) and step.inside == pytest.approx(3)
+    jump = found.largest_jump
+    assert jump and jump.factor == pytest.approx(15) and jump.inside == pytest.approx(3)
     text = growth.as_text(run_of({n: 1e-9 * n * c for n, c in cost.items()}))
     assert "15.0x* L2 to L3, 3.00x of it inside L2" in text
 
 
 def test_no_step_where_everything_becomes_faster() -> None:
     found = growth_of({n: 1e-9 * n / math.log(n + 9) for n in LENGTHS})
-    assert found.largest_step is None or found.largest_step.factor > 1
-    assert growth_of({512: 5e-7, 32_768: 2e-5}).largest_step is None
+    assert found.largest_jump is None or found.largest_jump.factor > 1
+    assert growth_of({512: 5e-7, 32_768: 2e-5}).largest_jump is None
 
 
 def test_a_cost_that_told_the_overhead_is_not_shown_as_a_finding() -> None:
     """Two sizes: whatever is left of the first without the overhead equals the second."""
     found = growth_of({512: 6e-7, 32_768: 33e-6})
     assert found.overhead and [point.work for point in found.fitted] == [32_768]
-    assert found.steps == []
+    assert found.jumps == []
 
 
 def test_levels_have_exponents_of_their_own() -> None:
@@ -145,14 +145,14 @@ def test_cache_sizes_of_an_old_run_come_from_its_limits() -> None:
 def test_without_cache_sizes_there_is_no_level() -> None:
     run = from_json(content(*(case("c-avx2", (n,), 1e-9 * n) for n in LENGTHS), caches=None))
     (found,) = scaling.growths(run)
-    assert found.fit and found.levels == {} and found.steps == []
+    assert found.fit and found.levels == {} and found.jumps == []
     assert "does not say how large the caches are" in growth.as_text(run)
 
 
 @pytest.mark.parametrize("caches", [[], {}, {"L1": 1, "L2": 2}, {**CACHES, "L3": 0}, {"L1": "32K"}])
 def test_broken_cache_sizes_are_refused(caches: Any) -> None:
     with pytest.raises(BadRun, match=r"machine_info\.caches"):
-        whole(from_json(content(case("c-avx2", (1,), 1.0), caches=caches)))
+        undamaged(from_json(content(case("c-avx2", (1,), 1.0), caches=caches)))
 
 
 def test_a_run_says_how_large_the_caches_are() -> None:
@@ -160,7 +160,7 @@ def test_a_run_says_how_large_the_caches_are() -> None:
 
     machine: dict[str, Any] = {}
     metadata.complete(machine)
-    run = from_json({"benchmarks": [case_without_facts()], "machine_info": machine})
+    run = from_json({"benchmarks": [case_without_metadata()], "machine_info": machine})
     assert list(run.caches) == ["L1", "L2", "L3"]
     assert list(run.caches.values()) == sorted(run.caches.values())
 

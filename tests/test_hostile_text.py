@@ -50,7 +50,7 @@ OURS = {"strong_open", "strong_close", "code_inline", "text", "softbreak", "hard
 
 def small_run() -> dict[str, Any]:
     """Of everything that a view reads a little."""
-    content = json.loads((ROOT / "results/explained.json").read_text(encoding="utf-8"))
+    content = json.loads((ROOT / "results/reference.json").read_text(encoding="utf-8"))
     kept = {"relu_f32": ("100", "10000"), "matmul_i8_i32": ("16",), "matmul_f32": ("16",)}
     content["benchmarks"] = [
         b
@@ -267,7 +267,9 @@ def test_the_report_has_nothing_of_a_file_but_text(hostile: str, tmp_path: Path)
 def test_a_document_takes_nothing_but_text(
     hostile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "whole", lambda run: run)  # of the hostile file parts are left out
+    monkeypatch.setattr(
+        runs, "undamaged", lambda run: run
+    )  # of the hostile file parts are left out
     (tmp_path / "run.json").write_text(json.dumps(hostile_everywhere(hostile)))
     names = ("machine", "matrix", "limits")
     blocks = [f"<!-- render: {name} run.json -->\n<!-- end -->" for name in names]

@@ -76,9 +76,9 @@ def test_every_tier_of_the_checkout_loads_from_anywhere(installed: Installed) ->
     "command",
     [
         ["matrix", str(SAVED)],
-        ["ladder", str(ROOT / "results/explained.json")],
-        ["account", str(ROOT / "results/explained.json")],
-        ["growth", str(ROOT / "results/explained.json")],
+        ["ladder", str(ROOT / "results/reference.json")],
+        ["account", str(ROOT / "results/reference.json")],
+        ["growth", str(ROOT / "results/reference.json")],
         ["growth", str(SAVED), "--kernel", "relu_f32", "--svg", "relu.svg"],
         ["boundary", str(SAVED)],
         ["matrix", "--by", "interpreter", str(ROOT / "results/interpreters")],

@@ -27,9 +27,9 @@ PLAIN = {"free_threaded": False, "gil": True, "jit": None, "debug": False, "comp
 
 def said(version: str, executable: Path, **more: Any) -> dict[str, Any]:
     """What an interpreter of that version answers."""
-    facts = {"implementation": "CPython", "version": version, **PLAIN, **more}
+    metadata = {"implementation": "CPython", "version": version, **PLAIN, **more}
     where = {"executable": str(executable), "prefix": "/nowhere"}
-    return {**facts, **where, "label": description.label(facts)}
+    return {**metadata, **where, "label": description.label(metadata)}
 
 
 def fake(path: Path, answer: dict[str, Any] | str, body: str = "exit 0") -> Path:

@@ -42,7 +42,7 @@ def run_json(label: str, times: dict[str, float], day: int = 1, **machine: Any) 
                     "rate": "GB/s",
                     "max_error_ulp": 0,
                     "error_unit": "ULP",
-                    "stable": True,
+                    "confirmed": True,
                     "gflops": 1.0,
                     "gbps": 1.0,
                 },
@@ -139,11 +139,11 @@ def test_means_and_cells_hold_for_any_times(times: list[tuple[float, float]]) ->
 
 def test_a_loop_that_is_not_confirmed_is_marked_and_out_of_the_mean() -> None:
     second = run_json("A 2", {"py-loop": 0.02, "c-scalar": 0.001})
-    second["benchmarks"][0]["extra_info"]["stable"] = False
+    second["benchmarks"][0]["extra_info"]["confirmed"] = False
     _, cells = interpreters.table([run("A 1", 0.04), runs.from_json(second)])
     assert [line[-2] for line in cells] == ["~2.00x", "2.00x", "2.00x"]
     assert cells[-1][1] == "of 1"
-    second["benchmarks"][2]["extra_info"]["stable"] = False
+    second["benchmarks"][2]["extra_info"]["confirmed"] = False
     _, cells = interpreters.table([run("A 1", 0.04), runs.from_json(second)])
     assert cells[-1] == ["geometric mean", "of 0", *[""] * 8]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bench import __main__ as command_line
 from bench.analysis.ladder import ladder
-from bench.saved.runs import BadRun, Run, from_json, whole
+from bench.saved.runs import BadRun, Run, from_json, undamaged
 from bench.suite import ladder as rungs
 from bench.suite import registry
 from bench.views.explain import ladder as view
@@ -43,7 +43,7 @@ def chain(seconds: list[float], off: float = 1.0, **extra: Any) -> list[dict[str
     for (below, name), (before, now) in pairs:
         ratio = off * before / now
         step = {"over": below, "ratio": ratio, "low": ratio, "high": ratio, "pairs": 9}
-        found.append(benchmark(name, now, step=step, **extra))
+        found.append(benchmark(name, now, paired_ratio=step, **extra))
     return found
 
 
@@ -144,18 +144,18 @@ def test_a_run_of_before_there_were_ladders_says_what_to_do() -> None:
         ("machine_info.ladders.k", {}, "needs a list"),
         ("machine_info.ladders.k.0.idea", 3, "needs text"),
         ("machine_info.ladders.k.0.reason", "", "needs text"),
-        ("benchmarks.1.extra_info.step", 2, "needs an object"),
-        ("benchmarks.1.extra_info.step.ratio", 0, "needs a number"),
-        ("benchmarks.1.extra_info.step.low", float("nan"), "needs a number"),
-        ("benchmarks.1.extra_info.step.pairs", 0, "needs a whole number"),
-        ("benchmarks.1.extra_info.step.over", "", "needs text"),
+        ("benchmarks.1.extra_info.paired_ratio", 2, "needs an object"),
+        ("benchmarks.1.extra_info.paired_ratio.ratio", 0, "needs a number"),
+        ("benchmarks.1.extra_info.paired_ratio.low", float("nan"), "needs a number"),
+        ("benchmarks.1.extra_info.paired_ratio.pairs", 0, "needs a whole number"),
+        ("benchmarks.1.extra_info.paired_ratio.over", "", "needs text"),
         ("benchmarks.1.extra_info.uncertainty", "small", "needs a number"),
     ],
 )
 def test_what_a_file_says_of_rungs_is_checked(path: str, value: Any, needs: str) -> None:
     good = content(*chain([8.0, 1.0]), ladders={"k": RUNGS})
     with pytest.raises(BadRun, match=needs):
-        whole(from_json(altered(good, path, value)))
+        undamaged(from_json(altered(good, path, value)))
 
 
 def test_formats_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,8 +239,8 @@ def test_ladders_of_interpreters_stand_side_by_side_at_the_largest_common_size(
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["kernel"], found["size"]) == ("k", "100")
     factors = {
-        label: [rung["factor"] for rung in climbed]
-        for label, climbed in found["interpreters"].items()
+        label: [rung["factor"] for rung in measured]
+        for label, measured in found["interpreters"].items()
     }
     assert factors == {"CPython 3.98.0": [None, 2.0, 4.0], "CPython 3.99.0": [None, 4.0]}
     for form in ("text", "md"):

@@ -44,7 +44,7 @@ N = 3 * 128
 
 
 @pytest.fixture(
-    scope="module", params=[t for t, row in build_ffi.TIERS.items() if row.folder == "avx2"]
+    scope="module", params=[t for t, row in build_ffi.TIERS.items() if row.folder == "simd"]
 )
 def probing(request: pytest.FixtureRequest) -> kernels_c.Tier:
     """The tiers that carry the probes."""
@@ -448,11 +448,11 @@ def test_the_percentage_is_of_the_minimum_and_not_for_python() -> None:
         caches, best = SMALL, synthetic()
 
     def benchmark(variant: str, side: str, seconds: float) -> dict[str, Any]:
-        facts = {"kernel": "relu_f32", "size": "1000", "shape": [1000], "threads": 1}
-        facts |= {**MARK, "variant": variant, "side": side}
+        metadata = {"kernel": "relu_f32", "size": "1000", "shape": [1000], "threads": 1}
+        metadata |= {**MARK, "variant": variant, "side": side}
         return {
             "stats": {"min": seconds, "median": 9.0},
-            "extra_info": {**facts, "flops": 1000, "bytes": 8000},
+            "extra_info": {**metadata, "flops": 1000, "bytes": 8000},
         }
 
     measured = [

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import kernels_c
 from bench.measure.cases.errors_in_ulp import inverse_ulps, worst_error
 from bench.measure.cases.make import make_case, probes
-from bench.suite.registry import KERNELS, Kernel, Layout, Shape
+from bench.suite.registry import KERNELS, Kernel, Shape, Signature
 from kernels_py import matmul, matmul_i8
 from tests.native import (
     INF,
@@ -298,7 +298,7 @@ def test_any_int8_product_is_exact(i8: Product, shape: Shape, values: list[int],
 
 @pytest.mark.parametrize("shape", ((1, 1, 1), (7, 17, 5), (64, 64, 64), (13, 33, 520)), ids=str)
 def test_a_product_through_int8_is_within_its_bound(tier: kernels_c.Tier, shape: Shape) -> None:
-    chains = [k for k in KERNELS.values() if k.layout is Layout.QUANTIZED_PRODUCT]
+    chains = [k for k in KERNELS.values() if k.layout is Signature.QUANTIZED_PRODUCT]
     for kernel in chains:
         case = make_case(kernel, shape)
         case.run_and_verify(f"{kernel.name} {tier.name}", case.call(f"c-{tier.name}"))

@@ -109,7 +109,7 @@ def run_of(*variants: tuple[str, int | None, float]) -> runs.Run:
     """relu_f32 1000 by variants, each with its threads and seconds."""
     info = {
         "kernel": "relu_f32", "size": "1000", "shape": [1000], "flops": 1000, "bytes": 8000,
-        "rate": "GB/s", "error_unit": "ULP", "max_error_ulp": 0, "stable": True,
+        "rate": "GB/s", "error_unit": "ULP", "max_error_ulp": 0, "confirmed": True,
         "gflops": 1, "gbps": 1,
     }  # fmt: skip
     sides = {"c": "native", "peer": "peer", "py": "python"}

@@ -66,14 +66,14 @@ def test_the_result_is_in_the_buffer_of_the_case_and_right(
     with peers.limited_threads(1, name):
         call = case.call(f"peer-{name}")
         assert call.implementation == "peer"
-        facts = case.run_and_verify(f"{kernel} {name}", call)
+        metadata = case.run_and_verify(f"{kernel} {name}", call)
         written = bytes(case.out.view)
         case.out.poison()
         returned = call.function(*call.args)
     if call.collect is not None:
         call.collect(returned)
     assert bytes(case.out.view) == written
-    assert facts["max_error_ulp"] >= 0
+    assert metadata["max_error_ulp"] >= 0
 
 
 @pytest.mark.parametrize("size", ["1x64x50", "50x1x64", "1x1x1", "7x5x1"])
@@ -124,10 +124,10 @@ def test_both_truths_agree(kernel: str) -> None:
 
     case = small_case(kernel)
     call = case.call("c-scalar")
-    facts = case.run_and_verify(kernel, call)
+    metadata = case.run_and_verify(kernel, call)
     grade = Truth(case).grade(kernel, call)
     assert grade.inexact is None
-    assert grade.max_error == pytest.approx(facts["max_error_ulp"], rel=1e-3, abs=1e-3)
+    assert grade.max_error == pytest.approx(metadata["max_error_ulp"], rel=1e-3, abs=1e-3)
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0.0, "right"), (1e-3, "inexact"), (9.0, "wrong")])

@@ -12,7 +12,7 @@ import pytest
 
 from bench.measure.cases.case import Case
 from bench.measure.cases.make import make_case, probes
-from bench.suite.registry import KERNELS, PYTHON_VARIANTS, Kernel, Layout
+from bench.suite.registry import KERNELS, PYTHON_VARIANTS, Kernel, Signature
 from kernels_py import gelu_tanh, matmul, matmul_i8, quantize, relu, softmax
 
 each_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=list(KERNELS))
@@ -53,13 +53,16 @@ def test_every_module_has_every_variant_and_its_reference(kernel: Kernel) -> Non
 @each_kernel
 def test_nothing_in_nothing_out(kernel: Kernel, variant: str) -> None:
     function = getattr(importlib.import_module(f"kernels_py.{kernel.module}"), variant)
-    arguments: dict[Layout, list[tuple[Any, ...]]] = {
-        Layout.UNARY: [([],)],
-        Layout.ROWS: [([],), ([], 1), ([], 0), ([], 5)],
-        Layout.QUANTIZE: [([], 2.0)],
-        Layout.PRODUCT: [([], [], 0, 0, 0), ([], [1.0] * 6, 0, 3, 2), ([1.0] * 6, [], 3, 0, 2)],
-        Layout.PRODUCT_I8: [([], [], 0, 0, 0), ([], [1] * 6, 0, 3, 2), ([1] * 6, [], 3, 0, 2)],
-        Layout.QUANTIZED_PRODUCT: [([], [], 0, 0, 0, 2.0, 2.0), ([], [1.0] * 6, 0, 3, 2, 2.0, 2.0)],
+    arguments: dict[Signature, list[tuple[Any, ...]]] = {
+        Signature.UNARY: [([],)],
+        Signature.ROWS: [([],), ([], 1), ([], 0), ([], 5)],
+        Signature.QUANTIZE: [([], 2.0)],
+        Signature.PRODUCT: [([], [], 0, 0, 0), ([], [1.0] * 6, 0, 3, 2), ([1.0] * 6, [], 3, 0, 2)],
+        Signature.PRODUCT_I8: [([], [], 0, 0, 0), ([], [1] * 6, 0, 3, 2), ([1] * 6, [], 3, 0, 2)],
+        Signature.QUANTIZED_PRODUCT: [
+            ([], [], 0, 0, 0, 2.0, 2.0),
+            ([], [1.0] * 6, 0, 3, 2, 2.0, 2.0),
+        ],
     }
     for some in arguments[kernel.layout]:
         assert function(*some) == []

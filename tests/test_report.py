@@ -40,7 +40,7 @@ def case(kernel: str, variant: str, n: int, seconds: float, **more: Any) -> dict
             "rate": "GB/s",
             "max_error_ulp": 0.5,
             "error_unit": "ULP of the true value",
-            "stable": True,
+            "confirmed": True,
         },
     }
 

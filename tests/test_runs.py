@@ -76,10 +76,10 @@ def test_a_good_run_is_read_whole() -> None:
     assert run.label == "2026-01-02 03:04 0123456+"
     assert (result.minimum, result.median, result.rounds) == (1e-7, 2e-7, 7)
     assert result.spread == pytest.approx(0.05)
-    assert result.facts is not None
-    assert result.facts.shape == (100,)
-    assert result.facts.speedup is None
-    assert (result.facts.bound, result.facts.percent_of_limit) == ("L1", 4.0)
+    assert result.metadata is not None
+    assert result.metadata.shape == (100,)
+    assert result.metadata.speedup is None
+    assert (result.metadata.bound, result.metadata.percent_of_limit) == ("L1", 4.0)
     assert run.limits == (runs.Limit("copy", "L1", 1, 24576, 2e11, "B", "avx512"),)
 
 
@@ -94,8 +94,8 @@ def test_a_run_from_before_there_were_limits_is_read_and_shown_without_them() ->
         del old["benchmarks"][0]["extra_info"][name]
     run = runs.from_json(old)
     assert run.limits == ()
-    assert run.results[0].facts
-    assert run.results[0].facts.percent_of_limit is None
+    assert run.results[0].metadata
+    assert run.results[0].metadata.percent_of_limit is None
     assert "limit" not in matrix.table(run)[0]
     assert "limit" not in matrix.as_text(run)
 
@@ -112,7 +112,7 @@ def test_the_matrix_shows_the_limit_where_the_run_has_one() -> None:
 
 def test_a_foreign_benchmark_has_times_only() -> None:
     run = runs.from_json(changed("benchmarks.0.extra_info", ...))
-    assert run.results[0].facts is None
+    assert run.results[0].metadata is None
     assert run.ours == []
 
 
@@ -191,7 +191,7 @@ PATHS = [path for path, _ in BAD_VALUES]
 def test_a_bad_value_is_named_with_its_place(path: str, value: Any) -> None:
     """Where a part is bad the rest is used, but for what is judged or published."""
     with pytest.raises(runs.BadRun) as error:
-        runs.whole(runs.from_json(changed(path, value), "some.json"))
+        runs.undamaged(runs.from_json(changed(path, value), "some.json"))
     message = str(error.value)
     assert message.startswith("some.json: ")
     assert "\n" not in message
@@ -297,11 +297,11 @@ def test_what_is_odd_is_left_out_and_named_and_the_rest_is_used(path: str, value
     (line,) = run.left_out
     assert line.startswith("some.json: ")
     assert line.isprintable()
-    assert run.results[0].facts
+    assert run.results[0].metadata
     used = {"benchmarks.1": 2, "benchmarks.2": 1}.get(path[:12], 3)
     assert len(run.results) == used
     with pytest.raises(runs.BadRun):
-        runs.whole(run)
+        runs.undamaged(run)
 
 
 @pytest.mark.parametrize("command", ["matrix", "growth", "report"])
@@ -352,7 +352,7 @@ def test_of_third_party_benchmarks_the_times_are_used(extra: Any, tmp_path: Path
     content = {"machine_info": machine, "benchmarks": [foreign("a", extra), foreign("b")]}
     run = runs.from_json(content)
     assert run.left_out == ()
-    assert [(r.minimum, r.facts, r.extra) for r in run.results] == [(1e-3, None, {})] * 2
+    assert [(r.minimum, r.metadata, r.extra) for r in run.results] == [(1e-3, None, {})] * 2
     path = tmp_path / "theirs.json"
     path.write_text(json.dumps(content))
     assert command_line.main(["report", str(path), "-o", str(tmp_path / "out")]) == 0

@@ -130,7 +130,7 @@ def test_what_is_written_is_read(checkout: Checkout) -> None:
     for file in (checkout.folder / "odd.json", saved_as(checkout, "odd")):
         loaded = runs.load(file)
         assert len(loaded.results) == len(checkout.json(str(file))["benchmarks"])
-        assert [facts.variant for _, facts in loaded.ours] == ["c-scalar"]
+        assert [metadata.variant for _, metadata in loaded.ours] == ["c-scalar"]
         assert sum("test_odd[" in result.fullname for result in loaded.results) == 6
         # What takes long was added to both.
         assert "call" in {limit.name for limit in loaded.limits}
@@ -215,7 +215,7 @@ def test_a_full_disk_is_found_before_and_named(full_disk: Path, tmp_path: Path) 
         require_writable(path)
     assert raised.value.filename == str(path)
     with pytest.raises(OSError, match="No space left") as raised:
-        writing.write_whole(path, "x" * 10_000)
+        writing.write_atomic(path, "x" * 10_000)
     assert raised.value.filename == str(path)
     assert [file.name for file in full_disk.iterdir()] == ["filling"]
 

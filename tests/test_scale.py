@@ -41,9 +41,16 @@ class Name(str):
 def of(kernel: str, variant: str, size: int) -> dict[str, Any]:
     """As a run has it, derived figures and all."""
     benchmark = case(kernel, variant, size, 1e-6 * size)
-    facts = {"gflops": 1.0, "gbps": 1.0, "speedup": 2.0, "uncertainty": 0.01, "threads": 1}
-    facts |= {name: Name(benchmark["extra_info"][name]) for name in ("kernel", "variant", "size")}
-    return {**benchmark, "extra_info": benchmark["extra_info"] | facts, "options": {}, "params": {}}
+    metadata = {"gflops": 1.0, "gbps": 1.0, "speedup": 2.0, "uncertainty": 0.01, "threads": 1}
+    metadata |= {
+        name: Name(benchmark["extra_info"][name]) for name in ("kernel", "variant", "size")
+    }
+    return {
+        **benchmark,
+        "extra_info": benchmark["extra_info"] | metadata,
+        "options": {},
+        "params": {},
+    }
 
 
 SIDES = ("py-loop", "c-scalar")
@@ -62,9 +69,9 @@ MANY: dict[str, Callable[[int], Benchmarks]] = {
 
 def run_of(benchmarks: Benchmarks, day: int = 1) -> Run:
     ladders: dict[str, dict[str, Any]] = {}  # a rung for each variant
-    for facts in (b["extra_info"] for b in benchmarks if "extra_info" in b):
-        rung = {"variant": facts["variant"], "idea": "an idea", "reason": "a reason"}
-        ladders.setdefault(facts["kernel"], {})[facts["variant"]] = rung
+    for metadata in (b["extra_info"] for b in benchmarks if "extra_info" in b):
+        rung = {"variant": metadata["variant"], "idea": "an idea", "reason": "a reason"}
+        ladders.setdefault(metadata["kernel"], {})[metadata["variant"]] = rung
     tier = {"compiler": "g++ 12", "flags": [], "key": "k"}
     machine = {
         "cpu": {"brand_raw": "A CPU"},

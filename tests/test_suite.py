@@ -176,7 +176,7 @@ def test_a_pipe_among_the_saved_runs_keeps_nobody_waiting(compare: str, shared: 
     assert f"{pipe}: is no regular file" in ended.stdout + ended.stderr
 
 
-def test_extra_info_holds_the_facts(shared: Checkout) -> None:
+def test_extra_info_holds_the_metadata(shared: Checkout) -> None:
     shared.pytest(
         "--benchmark-only", "--benchmark-max-time=0.02", "--benchmark-json=facts.json",
         "-k", "test_matmul and 16]",

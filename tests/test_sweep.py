@@ -34,7 +34,7 @@ def test_a_bound_that_does_not_hold_is_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kernel = KERNELS["gelu_tanh_f32"]
-    strict = replace(kernel, bounds={**kernel.bounds, "avx2": Bound(1.0)})
+    strict = replace(kernel, bounds={**kernel.bounds, "simd": Bound(1.0)})
     monkeypatch.setitem(KERNELS, "gelu_tanh_f32", strict)
     assert sweep.main(["--step", "20011", "--kernel", "gelu_tanh_f32"]) == 1
     assert "at most 1 allowed" in capsys.readouterr().out

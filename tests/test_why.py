@@ -20,7 +20,7 @@ from bench.views.report import growth_chart
 ROOT = Path(__file__).resolve().parent.parent
 WHY = ROOT / "docs/why.md"
 TEXT = WHY.read_text(encoding="utf-8")
-EXPLAINED = ROOT / "results/explained.json"
+REFERENCE = ROOT / "results/reference.json"
 
 # Names that have a digit in them and are no figures.
 _NAMES = re.compile(
@@ -34,7 +34,7 @@ _CODE = re.compile(r"^ {4,}.*$|`[^`]*`|\]\([^)]*\)", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    return runs.load(EXPLAINED)
+    return runs.load(REFERENCE)
 
 
 def typed(text: str) -> list[str]:
@@ -81,7 +81,7 @@ def test_its_commands_work_on_the_committed_run(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = [str(EXPLAINED) if word == "RUN" else word for word in command.split()]
+    words = [str(REFERENCE) if word == "RUN" else word for word in command.split()]
     assert command_line.main(words) == 0
 
 
@@ -89,7 +89,7 @@ def test_every_kernel_of_the_registry_has_a_ladder_in_the_run(run: Run) -> None:
     assert kernels(run) == list(registry.KERNELS)
 
 
-@pytest.mark.parametrize("kernel", kernels(runs.load(EXPLAINED)))
+@pytest.mark.parametrize("kernel", kernels(runs.load(REFERENCE)))
 def test_the_committed_ladders_are_whole_and_add_up(run: Run, kernel: str) -> None:
     found = ladder(run, kernel)
     assert [rung.variant for rung in found.missing] == []
@@ -99,7 +99,7 @@ def test_the_committed_ladders_are_whole_and_add_up(run: Run, kernel: str) -> No
     assert factors == pytest.approx(found.total)
     assert found.apart < 0.3
     natives = [r for r in found.rungs if r.rung.variant.startswith("c-")]
-    assert all(rung.facts.evidence is not None for rung in natives)
+    assert all(rung.metadata.evidence is not None for rung in natives)
 
 
 def test_the_charts_are_those_of_the_run(run: Run) -> None:
@@ -127,7 +127,7 @@ def test_the_work_is_the_least_of_an_element_and_boxes_the_most_of_its_arithmeti
     assert parts["compare"] == min(parts[unit] for unit in parts if unit != "step_known")
     units = cost.unit_costs(cost.measured(run))
     assert units["object"].ns > 0.7 * units["float"].ns
-    assert all(abs(a.residue.ns / a.whole.ns) < 0.35 for a in cost.accounts(run))
+    assert all(abs(a.residual.ns / a.whole.ns) < 0.35 for a in cost.accounts(run))
 
 
 def test_relu_is_held_up_by_its_branch_and_then_by_memory(run: Run) -> None:

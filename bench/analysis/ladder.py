@@ -14,15 +14,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bench.saved.checks import listed
-from bench.saved.runs import BadRun, Facts, Result, Run, Rung
+from bench.saved.runs import BadRun, Metadata, Result, Run, Rung
 
 
 @dataclass(frozen=True)
-class Climbed:
+class MeasuredRung:
     """One rung that a run has.
 
     factor       how many times as fast as the rung below; None for the lowest
-    so_far       how many times as fast as the lowest
+    cumulative   how many times as fast as the lowest
     repeats      by what share of itself the own minimum may be wrong. A single round does not
                  say; then it is the most that the variant's other sizes say. None if none does
     single       whether that is so
@@ -33,12 +33,12 @@ class Climbed:
 
     rung: Rung
     result: Result
-    facts: Facts
+    metadata: Metadata
     repeats: float | None
     single: bool
     skipped: tuple[Rung, ...]
     factor: float | None
-    so_far: float
+    cumulative: float
     uncertainty: float | None
     alternated: float | None
 
@@ -49,25 +49,25 @@ class Ladder:
 
     kernel: str
     size: str
-    rungs: tuple[Climbed, ...]
+    rungs: tuple[MeasuredRung, ...]
     missing: tuple[Rung, ...]  # rungs that this run has not measured
 
     @property
-    def once_more(self) -> str:
+    def remeasured(self) -> str:
         """Why factors were not measured a second time, for all that were not; "" if all were."""
         why = []
         rest = [r for r in self.rungs[1:] if r.alternated is None]
-        if any((r.facts.threads or 1) > 1 for r in rest):
+        if any((r.metadata.threads or 1) > 1 for r in rest):
             why.append("several threads")
-        if any((r.facts.threads or 1) == 1 and r.skipped for r in rest):
+        if any((r.metadata.threads or 1) == 1 and r.skipped for r in rest):
             why.append("missing rungs")
-        if any((r.facts.threads or 1) == 1 and not r.skipped for r in rest):
+        if any((r.metadata.threads or 1) == 1 and not r.skipped for r in rest):
             why.append("long calls")
         return ", ".join(why)
 
     @property
     def total(self) -> float:
-        return self.rungs[-1].so_far
+        return self.rungs[-1].cumulative
 
     @property
     def uncertainty(self) -> float | None:
@@ -114,10 +114,10 @@ def _sizes(run: Run, kernel: str) -> Iterator[str]:
     names = {rung.variant for rung in run.ladders.get(kernel, ())}
     work: dict[str, int] = {}
     count: dict[str, int] = {}
-    for _, facts in run.by_kernel.get(kernel, ()):
-        if facts.variant in names:
-            work[facts.size] = facts.flops
-            count[facts.size] = count.get(facts.size, 0) + 1
+    for _, metadata in run.by_kernel.get(kernel, ()):
+        if metadata.variant in names:
+            work[metadata.size] = metadata.flops
+            count[metadata.size] = count.get(metadata.size, 0) + 1
     for size in sorted(work, key=lambda name: work[name], reverse=True):
         if count[size] > 1:
             yield size
@@ -141,15 +141,15 @@ def ladder(run: Run, kernel: str, size: str | None = None) -> Ladder:
         raise BadRun(f"{run.source}: has no ladder of {kernel} at {size!r}, has {has}")
     chosen = there[0] if size is None else size
     found = {
-        facts.variant: (result, facts)
-        for result, facts in run.by_kernel[kernel]
-        if facts.size == chosen
+        metadata.variant: (result, metadata)
+        for result, metadata in run.by_kernel[kernel]
+        if metadata.size == chosen
     }
     rungs = run.ladders[kernel]
     return Ladder(
         kernel=kernel,
         size=chosen,
-        rungs=tuple(_climbed(rungs, found, _most_uncertain(run, kernel))),
+        rungs=tuple(_measured(rungs, found, _most_uncertain(run, kernel))),
         missing=tuple(rung for rung in rungs if rung.variant not in found),
     )
 
@@ -157,38 +157,41 @@ def ladder(run: Run, kernel: str, size: str | None = None) -> Ladder:
 def _most_uncertain(run: Run, kernel: str) -> dict[str, float]:
     """For each variant of a kernel, the most that any size says of how its minimum repeats."""
     most: dict[str, float] = {}
-    for _, facts in run.by_kernel[kernel]:
-        if facts.uncertainty is not None:
-            most[facts.variant] = max(facts.uncertainty, most.get(facts.variant, 0.0))
+    for _, metadata in run.by_kernel[kernel]:
+        if metadata.uncertainty is not None:
+            most[metadata.variant] = max(metadata.uncertainty, most.get(metadata.variant, 0.0))
     return most
 
 
-def _climbed(
-    rungs: Iterable[Rung], found: dict[str, tuple[Result, Facts]], elsewhere: dict[str, float]
-) -> Iterator[Climbed]:
-    below: Climbed | None = None
+def _measured(
+    rungs: Iterable[Rung], found: dict[str, tuple[Result, Metadata]], elsewhere: dict[str, float]
+) -> Iterator[MeasuredRung]:
+    below: MeasuredRung | None = None
     lowest = 0.0
     skipped: list[Rung] = []
     for rung in rungs:
         if rung.variant not in found:
             skipped.append(rung)
             continue
-        result, facts = found[rung.variant]
-        single = facts.uncertainty is None
-        repeats = elsewhere.get(rung.variant) if single else facts.uncertainty
+        result, metadata = found[rung.variant]
+        single = metadata.uncertainty is None
+        repeats = elsewhere.get(rung.variant) if single else metadata.uncertainty
         factor = alternated = uncertainty = None
         if below is None:
             lowest = result.minimum
         else:
             factor = below.result.minimum / result.minimum
             shares = [below.repeats, repeats]
-            if facts.step is not None and facts.step.over == below.rung.variant:
-                alternated = facts.step.ratio
+            if (
+                metadata.paired_ratio is not None
+                and metadata.paired_ratio.over == below.rung.variant
+            ):
+                alternated = metadata.paired_ratio.ratio
                 # Two ways to measure the same: what they differ by counts.
                 shares.append(math.exp(abs(math.log(alternated / factor))) - 1)
             uncertainty = _together(*shares)
-        below = Climbed(
-            rung, result, facts, repeats, single, tuple(skipped), factor,
+        below = MeasuredRung(
+            rung, result, metadata, repeats, single, tuple(skipped), factor,
             lowest / result.minimum, uncertainty, alternated,
         )  # fmt: skip
         skipped = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bench.saved.runs import Facts, Run
+from bench.saved.runs import Metadata, Run
 
 LEVELS = ("L1", "L2", "L3", "DRAM")
 _PRIVATE = ("L1", "L2")  # to a core; the rest is shared
@@ -26,23 +26,23 @@ def cache_sizes(run: Run) -> dict[str, int]:
     return found if all(found.values()) else {}
 
 
-def working_set(facts: Facts) -> int:
+def working_set(metadata: Metadata) -> int:
     """Bytes of operands and result, as buffers; in Python as lists."""
-    if facts.side != "python":
-        return facts.bytes
-    if len(facts.shape) == 3:
-        m, n, k = facts.shape
+    if metadata.side != "python":
+        return metadata.bytes
+    if len(metadata.shape) == 3:
+        m, n, k = metadata.shape
         return _LIST_BYTES * (m * k + k * n + m * n)
-    return _LIST_BYTES * 2 * math.prod(facts.shape)
+    return _LIST_BYTES * 2 * math.prod(metadata.shape)
 
 
-def level_of(facts: Facts, caches: dict[str, int]) -> str | None:
+def level_of(metadata: Metadata, caches: dict[str, int]) -> str | None:
     """The nearest level that holds what a call touches, spread evenly over its threads; None
     without cache sizes."""
     if not caches:
         return None
-    nbytes = working_set(facts)
-    share = -(-nbytes // max(facts.threads or 1, 1))
+    nbytes = working_set(metadata)
+    share = -(-nbytes // max(metadata.threads or 1, 1))
     for level, size in caches.items():
         if (share if level in _PRIVATE else nbytes) <= size:
             return level

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from bench.analysis.levels import LEVELS, cache_sizes, level_of
-from bench.saved.runs import Facts, Result, Run
+from bench.saved.runs import Metadata, Result, Run
 from bench.stats import fits
 from bench.stats.fits import Fit
 
@@ -30,7 +30,7 @@ class Point:
     work: int
     seconds: float  # the minimum
     spread: float | None  # interquartile range over the median; None for a single round
-    stable: bool
+    confirmed: bool
     level: str | None  # None: the run does not say how large the caches are
 
 
@@ -48,12 +48,12 @@ class InLevel:
     seconds: float
     largest: float
     scatter: float | None
-    stable: bool
+    confirmed: bool
     fit: Fit | None
 
 
 @dataclass(frozen=True)
-class Step:
+class LevelJump:
     """From one level to the next one that was measured."""
 
     before: InLevel
@@ -80,8 +80,8 @@ class Step:
         return rise if self.factor > 1 and rise >= least else None
 
     @property
-    def stable(self) -> bool:
-        return self.before.stable and self.after.stable
+    def confirmed(self) -> bool:
+        return self.before.confirmed and self.after.confirmed
 
 
 @dataclass(frozen=True)
@@ -140,19 +140,19 @@ class Growth:
             seconds=self._cost(best),
             largest=self._cost(inside[-1]),
             scatter=None if best.spread is None else best.spread * whole,
-            stable=best.stable,
+            confirmed=best.confirmed,
             fit=self._power(inside),
         )
 
     @property
-    def steps(self) -> list[Step]:
-        return [Step(before, after) for before, after in pairwise(self.levels.values())]
+    def jumps(self) -> list[LevelJump]:
+        return [LevelJump(before, after) for before, after in pairwise(self.levels.values())]
 
     @property
-    def largest_step(self) -> Step | None:
+    def largest_jump(self) -> LevelJump | None:
         """None where nothing becomes slower from one level to the next."""
-        slower = [step for step in self.steps if step.factor > 1]
-        return max(slower, key=lambda step: step.factor, default=None)
+        slower = [jump for jump in self.jumps if jump.factor > 1]
+        return max(slower, key=lambda jump: jump.factor, default=None)
 
 
 def growths(run: Run, kernels: Sequence[str] = ()) -> list[Growth]:
@@ -160,38 +160,38 @@ def growths(run: Run, kernels: Sequence[str] = ()) -> list[Growth]:
     caches = cache_sizes(run)
     found: dict[tuple[str, str], list[Point]] = {}
     units_of_work: dict[tuple[str, str], str] = {}
-    for result, facts in run.ours:
-        if (kernels and facts.kernel not in kernels) or not has_work(facts):
+    for result, metadata in run.ours:
+        if (kernels and metadata.kernel not in kernels) or not has_work(metadata):
             continue
-        key = (facts.kernel, facts.variant)
-        units_of_work[key] = counted_in(facts)
-        found.setdefault(key, []).append(_point(result, facts, caches))
+        key = (metadata.kernel, metadata.variant)
+        units_of_work[key] = counted_in(metadata)
+        found.setdefault(key, []).append(_point(result, metadata, caches))
     return [
         Growth(*key, units_of_work[key], tuple(sorted(points, key=lambda p: p.work)))
         for key, points in found.items()
     ]
 
 
-def work(facts: Facts) -> int:
+def work(metadata: Metadata) -> int:
     """Elements; multiply-adds of a product, [m, k] by [k, n]."""
-    return math.prod(facts.shape)
+    return math.prod(metadata.shape)
 
 
-def has_work(facts: Facts) -> bool:
+def has_work(metadata: Metadata) -> bool:
     """Whether there is something to place on an axis of sizes."""
-    return 1 <= work(facts) <= _MOST_WORK
+    return 1 <= work(metadata) <= _MOST_WORK
 
 
-def counted_in(facts: Facts) -> str:
-    return "multiply-add" if len(facts.shape) == 3 else "element"
+def counted_in(metadata: Metadata) -> str:
+    return "multiply-add" if len(metadata.shape) == 3 else "element"
 
 
-def _point(result: Result, facts: Facts, caches: dict[str, int]) -> Point:
+def _point(result: Result, metadata: Metadata, caches: dict[str, int]) -> Point:
     return Point(
-        size=facts.size,
-        work=work(facts),
+        size=metadata.size,
+        work=work(metadata),
         seconds=result.minimum,
         spread=result.spread if result.rounds > 1 else None,
-        stable=facts.stable,
-        level=level_of(facts, caches),
+        confirmed=metadata.confirmed,
+        level=level_of(metadata, caches),
     )

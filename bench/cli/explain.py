@@ -11,7 +11,7 @@ from bench.cli.exits import OK, say
 from bench.saved import runs, storage
 from bench.saved.checks import Refusal, listed
 from bench.saved.comparable import merged
-from bench.saved.writing import write_whole
+from bench.saved.writing import write_atomic
 from bench.views import interpreters, matrix, units
 from bench.views.explain import cost, cost_by, ladder, ladder_by, overhead, scaling
 
@@ -157,7 +157,7 @@ def _draw_growth(run: runs.Run, kernels: list[str], path: Path) -> None:
     drawn = growth_chart(run, kernels[0])
     if drawn is None:
         raise Refusal(f"{run.source}: has {kernels[0]} at one size only, a chart needs two")
-    write_whole(path, drawn)
+    write_atomic(path, drawn)
     print(runs.one_line(path))
 
 

@@ -16,7 +16,7 @@ from bench.cli.exits import say
 from bench.saved import gates
 from bench.saved.checks import NOT_COMPARABLE, one_line, read_text
 from bench.saved.gates import Gate
-from bench.saved.writing import draft_of, naming, write_whole
+from bench.saved.writing import draft_of, naming, write_atomic
 
 
 def run(options: argparse.Namespace) -> int:
@@ -68,7 +68,11 @@ def _gate(options: argparse.Namespace) -> Gate:
     settings = _settings(options)
     if options.instructions and options.threshold is None:
         settings.threshold = judge.THRESHOLD
-    with _progress() as settings.progress, timed.alone() as private, workspace(private) as folder:
+    with (
+        _progress() as settings.progress,
+        timed.exclusive_lock() as private,
+        workspace(private) as folder,
+    ):
         sides = timed.build_sides(root, options.base, folder, settings.progress)
         with _recorded(options.record) as settings.record, left_alone(sides):
             if options.instructions:
@@ -100,7 +104,7 @@ def _saved_gate(options: argparse.Namespace) -> Gate:
 def _keep_as_baseline(gate: Gate, options: argparse.Namespace) -> None:
     """A regression must never become what the next run is held to."""
     if gate.exit_code == 0:
-        write_whole(options.baseline, read_text(options.runs[-1], "the head"))
+        write_atomic(options.baseline, read_text(options.runs[-1], "the head"))
         say(f"saved: {options.baseline}")
     else:
         say(f"bench: {options.baseline}: not written, the head did not pass")
@@ -120,7 +124,7 @@ def _self_check(options: argparse.Namespace) -> int:
     alarms = 0
     with (
         _progress() as settings.progress,
-        timed.alone() as private,
+        timed.exclusive_lock() as private,
         workspace(private) as folder,
         _recorded(options.record) as settings.record,
     ):

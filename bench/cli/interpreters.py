@@ -111,7 +111,7 @@ def _measure(
 ) -> None:
     """Adds to `saved` where each run is; a failure is said, and the others go on."""
     console = Console(stderr=True, highlight=False)
-    prepared: dict[str, running.Workshop | None] = {}
+    prepared: dict[str, running.Environment | None] = {}
     for number, (interpreter, setting) in enumerate(chosen, 1):
         what = f"{setting.label} ({number} of {len(chosen)})"
         with console.status(_text(what)) as status:
@@ -119,7 +119,7 @@ def _measure(
             try:
                 if interpreter.name not in prepared:
                     prepared[interpreter.name] = None
-                    workshop = running.Workshop(interpreter, WORK)
+                    workshop = running.Environment(interpreter, WORK)
                     workshop.prepare(say)
                     prepared[interpreter.name] = workshop
                 ready = prepared[interpreter.name]

@@ -32,7 +32,7 @@ from bench.saved.gates import (
     Judged,
     Unjudged,
 )
-from bench.saved.runs import BadRun, NotComparable, Result, Run, load, one_line, whole
+from bench.saved.runs import BadRun, NotComparable, Result, Run, load, one_line, undamaged
 
 # Between jobs on hosted runners the same code differs by a few percent as a rule.
 FLOOR = 0.10
@@ -62,7 +62,7 @@ def compare(
     if not (0 <= threshold < math.inf and 0 <= floor < math.inf):
         raise ValueError(f"threshold and floor: got {threshold} and {floor}, need 0 or more")
     _refuse_same_files(paths)
-    runs = [whole(load(path)) for path in paths]
+    runs = [undamaged(load(path)) for path in paths]
     _refuse_same_runs(runs)
     for run in runs:
         _refuse(unknown_machine(run))
@@ -156,7 +156,11 @@ def _judge(head: Result, baselines: Sequence[Result], runs: int, least: float) -
 def _is_confirmed(result: Result) -> bool:
     """Third-party benchmarks do not say, and are taken at their word; Python's operations and
     crossings are no kernels and say it all the same."""
-    return result.extra.get("stable") is True if "stable" in result.extra else result.facts is None
+    return (
+        result.extra.get("confirmed") is True
+        if "confirmed" in result.extra
+        else result.metadata is None
+    )
 
 
 # --- Files and runs ------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from typing import IO
 from bench.gate import verdict
 from bench.gate.checkouts.identity import changed_tiers, same_code
 from bench.gate.checkouts.relinking import keep_objects
-from bench.gate.checkouts.sides import Side, build, lend_modules, prepare_base, prepare_head
+from bench.gate.checkouts.sides import Side, build, prepare_base, prepare_head, reuse_modules
 from bench.gate.errors import GateError
 from bench.gate.pairs import Pair
 from bench.gate.prepare.inventory import LONGEST_CALL, Inventory, take_inventory
@@ -63,7 +63,7 @@ class Settings:
 
 
 @contextmanager
-def alone() -> Iterator[Path]:
+def exclusive_lock() -> Iterator[Path]:
     """No second gate of this user's measures meanwhile. Gives a folder of his that nobody else can
     write to; whatever is in it beside the lock is of gates that have ended. Raises GateError if
     another gate measures, or if there is no such folder."""
@@ -135,7 +135,7 @@ def build_sides(root: Path, reference: str, folder: Path, progress: Progress) ->
             prepare_base(root, reference, folder / "base"),
             prepare_head(root, folder / "head"),
         ]
-        lend_modules(root, sides)
+        reuse_modules(root, sides)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.interpreters.discovery import Interpreter, Setting, clean_environment
 from bench.saved import runs
-from bench.saved.writing import write_measured, write_whole
+from bench.saved.writing import write_atomic, write_measured
 from bench.suite import registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ class Failed(Exception):
     """This interpreter cannot be measured; the message says why, and what would help."""
 
 
-class Workshop:
+class Environment:
     """Where one interpreter works: FOLDER/venv, FOLDER/checkout, and FOLDER/log.txt, what the
     commands said."""
 
@@ -103,7 +103,7 @@ class Workshop:
         )
         pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         self._run([str(self.python), *pip, *wanted], "the packages were not installed", _pip_error)
-        write_whole(stamp, content)
+        write_atomic(stamp, content)
 
     def _run(
         self,

@@ -20,7 +20,7 @@ from bench.measure.timing.paired import Pairing, Timed
 from bench.measure.timing.rounds import Rounds, record
 from bench.saved.schema import MARK
 from bench.suite import ladder, registry
-from bench.suite.registry import Kernel, Layout
+from bench.suite.registry import Kernel, Signature
 
 # Of a case's cap, at a size that the default run leaves out (--explain): there are twice as many of
 # those, and what is asked of them is a line through all.
@@ -68,7 +68,7 @@ class Session:
         case = self._case_for(kernel, size)
         benchmark.group = f"{name} {size}"
         self._names.add(benchmark.fullname)
-        benchmark.extra_info.update(static_facts(kernel, variant, size))
+        benchmark.extra_info.update(static_metadata(kernel, variant, size))
         side, library = registry.side_and_name(variant)
         # Before a library's threads are set: how many cores the machine has depends on it.
         limits = None if side == "python" else self._machine.limits(variant)
@@ -82,11 +82,11 @@ class Session:
             self._require_no_failure(name, variant)
             self._probe(kernel, variant, call.implementation)
             self._verify_and_time(benchmark, case, call, f"{name} {variant} {size}", limits)
-            if variant == "py-loop" and kernel.layout is not Layout.QUANTIZED_PRODUCT:
+            if variant == "py-loop" and kernel.layout is not Signature.QUANTIZED_PRODUCT:
                 # Of a chain of kernels each does its share of them, which depends on the shape.
                 benchmark.extra_info["bytecodes"] = self._bytecodes(kernel)
             if not benchmark.disabled:
-                self._step(benchmark, kernel, variant, call)
+                self._paired_ratio(benchmark, kernel, variant, call)
         except MemoryError:  # what is too large for this machine is not wrong
             raise
         except Exception as error:  # whatever it was: nothing of a kernel that fails is kept
@@ -129,14 +129,14 @@ class Session:
         if slow or benchmark.disabled:
             case.prepare(call)
             returned = benchmark.pedantic(call.function, call.args)
-            facts = case.verify(what, call, returned)
+            metadata = case.verify(what, call, returned)
             if not benchmark.disabled:
                 for seconds in rounds.few(
                     _SLOW_ROUNDS, self.slow_seconds, benchmark.stats.stats.data
                 ):
                     benchmark.stats.update(seconds)
         else:
-            facts = case.run_and_verify(what, call)
+            metadata = case.run_and_verify(what, call)
             verified = case.output(call)
             with (
                 nullcontext()
@@ -146,9 +146,11 @@ class Session:
                 record(benchmark, rounds)
             if case.output(call) != verified:
                 raise WrongResult(f"{what}: a later call gave another result than the verified one")
-        benchmark.extra_info.update(facts, stable=rounds.confirmed, uncertainty=rounds.uncertainty)
+        benchmark.extra_info.update(
+            metadata, confirmed=rounds.confirmed, uncertainty=rounds.uncertainty
+        )
 
-    def _step(self, benchmark: Any, kernel: Kernel, variant: str, call: Call) -> None:
+    def _paired_ratio(self, benchmark: Any, kernel: Kernel, variant: str, call: Call) -> None:
         """How many times as fast this is as the nearest rung of the ladder below that was verified
         on the same case: the ratio of their minima over rounds in alternation, which meet the same
         machine. Not where calls are too long for that, nor for several threads, whose rounds would
@@ -168,7 +170,7 @@ class Session:
             stretch.take(max(_STEP_SHARE * self.cap_seconds, enough) / _STRETCHES)
         ratios = [s.second_minimum / s.first_minimum for s in stretches]
         best = min(s.first_minimum for s in stretches)
-        benchmark.extra_info["step"] = {
+        benchmark.extra_info["paired_ratio"] = {
             "over": lower,
             "ratio": min(s.second_minimum for s in stretches) / best,
             "low": min(ratios),
@@ -240,7 +242,7 @@ class Session:
             withdraw(benchmark)
 
 
-def static_facts(kernel: Kernel, variant: str, size: str) -> dict[str, Any]:
+def static_metadata(kernel: Kernel, variant: str, size: str) -> dict[str, Any]:
     """What extra_info holds before anything has run."""
     shape = kernel.shape_named(size)
     return {
@@ -254,6 +256,6 @@ def static_facts(kernel: Kernel, variant: str, size: str) -> dict[str, Any]:
         "bytes": kernel.bytes(shape),
         "rate": kernel.rate,
         "relaxed": variant in registry.RELAXED,
-        "aside": variant in registry.aside(kernel),
+        "auxiliary": variant in registry.auxiliary(kernel),
         "error_unit": kernel.error_unit.value,
     }

@@ -169,7 +169,7 @@ class Checker:
     def signed(self, value: Any, where: str) -> float:
         return self.number(value, where, least=-_LARGEST)
 
-    def whole(self, value: Any, where: str, least: int = 0) -> int:
+    def integer(self, value: Any, where: str, least: int = 0) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LARGEST:
             raise self.bad(where, value, f"a whole number from {least} to {_LARGEST:g}")
         return value

@@ -105,8 +105,10 @@ def merged(runs: Iterable[Run]) -> Run:
     for run in (newest, *reversed(others)):
         reason = None if run is newest else other_machine(run, newest, same_sources=True)
         for result in run.results if reason is None else ():
-            facts = result.facts
-            case = (facts.kernel, facts.variant, facts.size) if facts else result.fullname
+            metadata = result.metadata
+            case = (
+                (metadata.kernel, metadata.variant, metadata.size) if metadata else result.fullname
+            )
             if case in best:
                 reason = reason or other_benchmark(run, result, origin[case], best[case])
             if case not in best or result.minimum < best[case].minimum:
@@ -165,11 +167,11 @@ def other_benchmark(run: Run, here: Result, base: Run, there: Result) -> str | N
 
 def _case(result: Result) -> dict[str, Any] | None:
     """What of the facts says which work was done, and by how many threads."""
-    facts = result.facts
-    if facts is None:
+    metadata = result.metadata
+    if metadata is None:
         return None
     names = ("kernel", "variant", "shape", "threads", "relaxed")
-    return {name: getattr(facts, name) for name in names}
+    return {name: getattr(metadata, name) for name in names}
 
 
 def _canonical(value: Any) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.saved.runs import BadRun, Checker, one_line, read_json, when
-from bench.saved.writing import write_whole
+from bench.saved.writing import write_atomic
 
 FORMAT, VERSION = "baremetal-ml gate", 1
 
@@ -130,7 +130,7 @@ def as_json(gate: Gate) -> dict[str, Any]:
 
 def save(content: dict[str, Any], path: Path) -> None:
     """Write JSON whole or not at all."""
-    write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_atomic(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def load(path: Path) -> Gate:
@@ -156,7 +156,7 @@ def from_json(content: Any, source: str = "this gate") -> Gate:
         ),
         controls=tuple(_judged(check, j) for j in check.sequence(top.get("controls"), "controls")),
         seconds=check.number(top.get("seconds"), "seconds"),
-        seed=None if seed is None else check.whole(seed, "seed"),
+        seed=None if seed is None else check.integer(seed, "seed"),
         machine=check.finite_mapping(top.get("machine"), "machine"),
         note=str(top.get("note") or ""),
         when=when(check, top.get("datetime")),
@@ -176,7 +176,7 @@ def _judged(check: Checker, value: Any) -> Judged:
         verdict=_one_of(check, row.get("verdict"), f"{name}: verdict", VERDICTS),
         change=check.signed(row.get("change"), f"{name}: change"),
         base=check.number(row.get("base"), f"{name}: base"),
-        samples=check.whole(row.get("samples"), f"{name}: samples"),
+        samples=check.integer(row.get("samples"), f"{name}: samples"),
         low=signed("low"),
         high=signed("high"),
         detectable=signed("detectable"),

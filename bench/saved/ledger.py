@@ -89,7 +89,7 @@ def _entry(source: str, line: str) -> Entry:
         kind=row["kind"],
         cpu=check.text(row.get("cpu"), "cpu"),
         design=check.text(row.get("design"), "design"),
-        seed=check.whole(row.get("seed"), "seed"),
+        seed=check.integer(row.get("seed"), "seed"),
         seconds=check.number(row.get("seconds"), "seconds"),
         when=check.text(row.get("when"), "when"),
         outcomes=tuple(_outcome(check, o) for o in check.sequence(row.get("outcomes"), "outcomes")),

@@ -37,12 +37,12 @@ def _operation(check: Checker, result: Result) -> Operation:
         return f"{result.fullname}: extra_info.{name}"
 
     extra = result.extra
-    steps = check.whole(extra.get("steps"), where("steps"), least=1)
+    steps = check.integer(extra.get("steps"), where("steps"), least=1)
     counted, uncertainty = extra.get("instructions"), extra.get("uncertainty")
     return Operation(
         name=check.text(extra.get("operation"), where("operation")),
         what=check.text(extra.get("what"), where("what")),
-        repeats=check.whole(extra.get("repeats"), where("repeats"), least=1),
+        repeats=check.integer(extra.get("repeats"), where("repeats"), least=1),
         seconds=result.minimum / steps,
         bytecodes=check.number(extra.get("bytecodes"), where("bytecodes")),
         instructions=None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bench.saved.runs import BadRun, Checker, Facts, Result, Run
+from bench.saved.runs import BadRun, Checker, Metadata, Result, Run
 
 MOST_ELEMENTS = 10**12
 
@@ -21,7 +21,7 @@ class Crossing:
     element: str | None  # float32, int8; None where they are not copied
     minimum: float
     median: float
-    stable: bool
+    confirmed: bool
     instructions: float | None  # executed in a call; None: not counted
 
     @property
@@ -39,7 +39,7 @@ def crossings(run: Run) -> tuple[Crossing, ...]:
 def _crossing(check: Checker, result: Result) -> Crossing:
     where, extra = f"{result.fullname}: extra_info", result.extra
     element, instructions = extra.get("element"), extra.get("instructions")
-    elements = check.whole(extra.get("elements"), f"{where}.elements")
+    elements = check.integer(extra.get("elements"), f"{where}.elements")
     if elements > MOST_ELEMENTS:
         raise check.bad(f"{where}.elements", elements, f"at most {MOST_ELEMENTS:g}")
     if element is not None and elements == 0:
@@ -53,7 +53,7 @@ def _crossing(check: Checker, result: Result) -> Crossing:
         element=None if element is None else check.text(element, f"{where}.element"),
         minimum=result.minimum,
         median=result.median,
-        stable=extra.get("stable") is True,
+        confirmed=extra.get("confirmed") is True,
         instructions=instructions,
     )
 
@@ -87,26 +87,26 @@ class Growth:
 def growths(run: Run) -> list[Growth]:
     """Of every kernel, in the order of measurement. Raises BadRun."""
     found: dict[str, Growth] = {}
-    for result, facts in run.ours:
-        size = _size(facts)
+    for result, metadata in run.ours:
+        size = _size(metadata)
         if size is None:
             continue
-        counts, power = SIZES[len(facts.shape)]
-        growth = found.setdefault(facts.kernel, Growth(facts.kernel, counts, power, {}))
+        counts, power = SIZES[len(metadata.shape)]
+        growth = found.setdefault(metadata.kernel, Growth(metadata.kernel, counts, power, {}))
         if (growth.counts, growth.power) != (counts, power):
             raise BadRun(
-                f"{run.source}: {result.fullname}: extra_info.shape has {len(facts.shape)} "
-                f"dimensions, needs as many as others of {facts.kernel}"
+                f"{run.source}: {result.fullname}: extra_info.shape has {len(metadata.shape)} "
+                f"dimensions, needs as many as others of {metadata.kernel}"
             )
-        if facts.side == "python" or not facts.relaxed:
-            growth.times.setdefault(facts.variant, {})[size] = result.minimum
+        if metadata.side == "python" or not metadata.relaxed:
+            growth.times.setdefault(metadata.variant, {})[size] = result.minimum
     return list(found.values())
 
 
-def _size(facts: Facts) -> int | None:
+def _size(metadata: Metadata) -> int | None:
     """None for a shape that does not grow in the way that is compared, and for an empty one."""
-    *others, last = facts.shape or (0,)
-    if len(facts.shape) not in SIZES or last < 1:
+    *others, last = metadata.shape or (0,)
+    if len(metadata.shape) not in SIZES or last < 1:
         return None
-    expected = {2: [1], 3: [last, last]}.get(len(facts.shape), [])
+    expected = {2: [1], 3: [last, last]}.get(len(metadata.shape), [])
     return last if others == expected else None

@@ -132,7 +132,7 @@ def _cell(check: Checker, value: Any) -> Cell:
     return Cell(
         kernel=cell["kernel"],
         size=cell["size"],
-        threads=check.whole(cell.get("threads"), f"{name}: threads"),
+        threads=check.integer(cell.get("threads"), f"{name}: threads"),
         tier=check.text(cell.get("tier"), f"{name}: tier"),
         seconds=seconds,
         peers=peers,
@@ -149,7 +149,7 @@ def _peer_time(check: Checker, where: str, info: dict[str, Any]) -> PeerTime:
         ratio=ratio("ratio"),
         low=ratio("low"),
         high=ratio("high"),
-        pairs=check.whole(info.get("pairs"), f"{where}: pairs"),
+        pairs=check.integer(info.get("pairs"), f"{where}: pairs"),
         seconds=check.number(info.get("min_seconds"), f"{where}: min_seconds", _SHORTEST, _LONGEST),
         inexact=None if inexact is None else check.text(inexact, f"{where}: inexact"),
     )

@@ -24,15 +24,25 @@ from bench.saved.checks import (
     read_text,
     when,
 )
-from bench.saved.schema import Evidence, Facts, Limit, Result, Run, Rung, Step, is_ours
+from bench.saved.schema import (
+    Evidence,
+    Limit,
+    Metadata,
+    PairedRatio,
+    Result,
+    Run,
+    Rung,
+    in_todays_names,
+    is_ours,
+)
 
 # Who reads a run needs no other door.
 __all__ = [
     "BadRun",
     "Checker",
     "Evidence",
-    "Facts",
     "Limit",
+    "Metadata",
     "NotComparable",
     "Refusal",
     "Result",
@@ -47,8 +57,8 @@ __all__ = [
     "one_line",
     "read_json",
     "read_text",
+    "undamaged",
     "when",
-    "whole",
 ]  # fmt: skip
 
 
@@ -142,7 +152,7 @@ def from_json(content: Any, source: str = "this run") -> Run:
     )
 
 
-def whole(run: Run) -> Run:
+def undamaged(run: Run) -> Run:
     """The run, of which nothing had to be left out. Raises BadRun: where figures are judged or
     published, what is damaged in a part is not to be trusted."""
     if run.left_out:
@@ -203,7 +213,7 @@ def _caches(check: Checker, value: Any) -> dict[str, int]:
         return {}
     row, where = check.mapping(value, "machine_info.caches"), "machine_info.caches"
     levels = ("L1", "L2", "L3")
-    return {level: check.whole(row.get(level), f"{where}.{level}", least=1) for level in levels}
+    return {level: check.integer(row.get(level), f"{where}.{level}", least=1) for level in levels}
 
 
 def limits_from_json(content: Any, source: str = "this machine") -> tuple[Limit, ...]:
@@ -222,8 +232,8 @@ def _limit(check: Checker, value: Any) -> Limit:
     return Limit(
         name=check.text(row.get("name"), f"{where} name"),
         level=None if level is None else check.text(level, f"{where} level"),
-        cores=check.whole(row.get("cores"), f"{where} cores"),
-        working_set=None if level is None else check.whole(working_set, f"{where} working_set"),
+        cores=check.integer(row.get("cores"), f"{where} cores"),
+        working_set=None if level is None else check.integer(working_set, f"{where} working_set"),
         per_second=check.number(rate, f"{where} per_second", _SMALLEST_RATE),
         unit=check.text(row.get("unit"), f"{where} unit"),
         tier=check.text(row.get("tier", "avx2"), f"{where} tier"),
@@ -236,13 +246,12 @@ def _result(check: Checker, value: Any) -> Result:
     stats = check.mapping(benchmark.get("stats"), f"{fullname}: stats")
 
     extra = check.optional_mapping(benchmark.get("extra_info"), f"{fullname}: extra_info")
-    if not is_ours(extra):
-        extra = {}
+    extra = in_todays_names(extra) if is_ours(extra) else {}
     return Result(
         fullname=fullname,
         group=str(benchmark.get("group") or ""),
         **_times(check, fullname, stats),
-        facts=_facts(check, fullname, extra) if "kernel" in extra else None,
+        metadata=_metadata(check, fullname, extra) if "kernel" in extra else None,
         params=_recorded(check, benchmark, "params"),
         options=_finite(check, fullname, _recorded(check, benchmark, "options")),
         extra=extra,
@@ -263,9 +272,9 @@ def _times(check: Checker, fullname: str, stats: dict[str, Any]) -> dict[str, An
             raise check.bad(f"{fullname}: {name}", value, needs)
     check.number(stats.get("stddev"), f"{fullname}: stddev")
     _finite(check, fullname, stats)
-    rounds = check.whole(stats.get("rounds"), f"{fullname}: rounds", least=1)
+    rounds = check.integer(stats.get("rounds"), f"{fullname}: rounds", least=1)
     if "iterations" in stats:
-        check.whole(stats["iterations"], f"{fullname}: iterations", least=1)
+        check.integer(stats["iterations"], f"{fullname}: iterations", least=1)
     if "data" in stats:  # every round; saved on request only
         where = f"{fullname}: data"
         data = [
@@ -291,7 +300,7 @@ def _recorded(check: Checker, benchmark: dict[str, Any], name: str) -> dict[str,
     return None if value is None else check.mapping(value, f"{benchmark['fullname']}: {name}")
 
 
-def _facts(check: Checker, fullname: str, extra: dict[str, Any]) -> Facts:
+def _metadata(check: Checker, fullname: str, extra: dict[str, Any]) -> Metadata:
     def text(name: str) -> str:
         return check.text(extra.get(name), f"{fullname}: extra_info.{name}")
 
@@ -304,23 +313,23 @@ def _facts(check: Checker, fullname: str, extra: dict[str, Any]) -> Facts:
     shape = check.sequence(extra.get("shape"), f"{fullname}: extra_info.shape")
     threads = extra.get("threads")
     if threads is not None:
-        threads = check.whole(threads, f"{fullname}: extra_info.threads")
-    return Facts(
+        threads = check.integer(threads, f"{fullname}: extra_info.threads")
+    return Metadata(
         kernel=text("kernel"),
         variant=text("variant"),
         side=text("side"),
         size=text("size"),
-        shape=tuple(check.whole(n, f"{fullname}: extra_info.shape") for n in shape),
-        flops=check.whole(extra.get("flops"), f"{fullname}: extra_info.flops"),
-        bytes=check.whole(extra.get("bytes"), f"{fullname}: extra_info.bytes"),
+        shape=tuple(check.integer(n, f"{fullname}: extra_info.shape") for n in shape),
+        flops=check.integer(extra.get("flops"), f"{fullname}: extra_info.flops"),
+        bytes=check.integer(extra.get("bytes"), f"{fullname}: extra_info.bytes"),
         rate=text("rate"),
         relaxed=extra.get("relaxed") is True,
         max_error_ulp=number("max_error_ulp"),
         error_unit=text("error_unit"),
-        stable=extra.get("stable") is True,
+        confirmed=extra.get("confirmed") is True,
         uncertainty=optional("uncertainty"),
-        aside=extra.get("aside") is True,
-        step=_step(check, fullname, extra.get("step")),
+        auxiliary=extra.get("auxiliary") is True,
+        paired_ratio=_paired_ratio(check, fullname, extra.get("paired_ratio")),
         gflops=number("gflops"),
         gbps=number("gbps"),
         speedup=optional("speedup"),
@@ -332,21 +341,21 @@ def _facts(check: Checker, fullname: str, extra: dict[str, Any]) -> Facts:
     )
 
 
-def _step(check: Checker, fullname: str, value: Any) -> Step | None:
+def _paired_ratio(check: Checker, fullname: str, value: Any) -> PairedRatio | None:
     if value is None:
         return None
-    where = f"{fullname}: extra_info.step"
+    where = f"{fullname}: extra_info.paired_ratio"
     row = check.mapping(value, where)
 
     def ratio(name: str) -> float:
         return check.number(row.get(name), f"{where}.{name}", _SMALLEST_RATIO)
 
-    return Step(
+    return PairedRatio(
         over=check.text(row.get("over"), f"{where}.over"),
         ratio=ratio("ratio"),
         low=ratio("low"),
         high=ratio("high"),
-        pairs=check.whole(row.get("pairs"), f"{where}.pairs", least=1),
+        pairs=check.integer(row.get("pairs"), f"{where}.pairs", least=1),
     )
 
 

@@ -27,6 +27,15 @@ def is_ours(info: Any) -> TypeGuard[dict[str, Any]]:
     return MARK.items() <= info.items() or any(names <= info.keys() for names in _UNMARKED)
 
 
+# What fields of extra_info were called in runs from before November 2026, and are called now.
+_RENAMED = {"stable": "confirmed", "aside": "auxiliary", "step": "paired_ratio"}
+
+
+def in_todays_names(extra: dict[str, Any]) -> dict[str, Any]:
+    """The same extra_info, of this suite, its fields called as they are today."""
+    return {_RENAMED.get(name, name): value for name, value in extra.items()}
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What tools have seen of a benchmark's code; None where they could not look.
@@ -51,7 +60,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Step:
+class PairedRatio:
     """How many times as fast a benchmark is as the variant `over`, on the same data: the ratio of
     their minima over `pairs` of alternating rounds, and the least and the largest such ratio of a
     quarter of them."""
@@ -74,7 +83,7 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Metadata:
     """What extra_info says of a benchmark of this suite; see the registry for kernel and units."""
 
     kernel: str
@@ -88,10 +97,10 @@ class Facts:
     relaxed: bool  # built with relaxed IEEE rules: shown, never the headline
     max_error_ulp: float
     error_unit: str
-    stable: bool
+    confirmed: bool
     uncertainty: float | None  # of the minimum, as a share of it; None: a single round
-    aside: bool  # explains something, and stands in no matrix
-    step: Step | None  # None: not measured, or not a rung of the ladder
+    auxiliary: bool  # explains something, and stands in no matrix
+    paired_ratio: PairedRatio | None  # None: not measured, or not a rung of the ladder
     gflops: float
     gbps: float
     speedup: float | None  # None: no Python variant of this case in the run
@@ -117,7 +126,7 @@ class Result:
     median: float
     iqr: float
     rounds: int
-    facts: Facts | None
+    metadata: Metadata | None
     params: dict[str, Any] | None = None
     options: dict[str, Any] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
@@ -170,16 +179,16 @@ class Run:
         return f"{when} {commit}".strip()
 
     @cached_property
-    def ours(self) -> list[tuple[Result, Facts]]:
+    def ours(self) -> list[tuple[Result, Metadata]]:
         """The results that carry this suite's facts."""
-        return [(result, result.facts) for result in self.results if result.facts is not None]
+        return [(result, result.metadata) for result in self.results if result.metadata is not None]
 
     @cached_property
-    def by_kernel(self) -> dict[str, list[tuple[Result, Facts]]]:
+    def by_kernel(self) -> dict[str, list[tuple[Result, Metadata]]]:
         """The same for each kernel, in the order of measurement."""
-        found: dict[str, list[tuple[Result, Facts]]] = {}
-        for result, facts in self.ours:
-            found.setdefault(facts.kernel, []).append((result, facts))
+        found: dict[str, list[tuple[Result, Metadata]]] = {}
+        for result, metadata in self.ours:
+            found.setdefault(metadata.kernel, []).append((result, metadata))
         return found
 
     def by_fullname(self) -> dict[str, Result]:

@@ -34,7 +34,7 @@ def make_folder(path: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, "is no folder, needs one", str(there)) from None
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_atomic(path: Path, text: str) -> None:
     """Write a file whole or not at all. Raises OSError, which names it."""
     make_folder(path.parent)
     with naming(path), draft_of(path) as file:
@@ -90,11 +90,11 @@ def require_writable(path: Path) -> None:
 
 
 def write_or_keep(path: Path, text: str) -> tuple[Path, str | None]:
-    """write_whole(), for what took minutes to measure: where that fails, some other file gets it.
+    """write_atomic(), for what took minutes to measure: where that fails, some other file gets it.
     Returns where the text is and, if that is another file, why. Raises OSError where no folder
     takes it."""
     try:
-        write_whole(path, text)
+        write_atomic(path, text)
         return path, None
     except OSError as error:
         for folder in (None, ".", "/dev/shm"):  # None: the one for temporary files

@@ -51,7 +51,7 @@ ON_ONE_THREAD = ("avx512", "avx2")
 ON_SEVERAL_THREADS = ("avx512_omp", "avx2_omp")
 
 
-class Layout(Enum):
+class Signature(Enum):
     """What goes in and out. bench/measure/cases/case.py has one class for each."""
 
     UNARY = "float32 [n] -> float32 [n]"
@@ -108,14 +108,14 @@ class Kernel:
     tolerated   what a library may miss its bound by and still be timed, where some are known to
     between     further shapes, measured with --explain: how time grows, and where native code
                 begins to win
-    steps       native variants that this kernel alone has, each one idea away from another variant,
+    ablations   native variants that this kernel alone has, each one idea away from another variant,
                 in the order of the ladder: (the variant that it comes before, its own name, what
                 it is)
     """
 
     name: str
     module: str
-    layout: Layout
+    layout: Signature
     sizes: tuple[tuple[bool, Shape], ...]
     flops: Callable[[Shape], int]
     peak: str
@@ -125,19 +125,19 @@ class Kernel:
     rate: str
     tolerated: Bound | None = None
     between: tuple[Shape, ...] = ()
-    steps: tuple[tuple[str, str, Native], ...] = ()
+    ablations: tuple[tuple[str, str, Native], ...] = ()
 
     @property
     def variants(self) -> tuple[str, ...]:
         """Python's and the native ones, in the order of the ladder."""
         names = list(VARIANTS)
-        for before, name, _ in self.steps:
+        for before, name, _ in self.ablations:
             names.insert(names.index(before), name)
         return tuple(names)
 
     def native(self, variant: str) -> Native:
         """What the native variant of that name is. Raises ValueError."""
-        for _, name, step in self.steps:
+        for _, name, step in self.ablations:
             if variant == name:
                 return step
         tier, _, way = side_and_name(variant)[1].rpartition("_")
@@ -187,7 +187,7 @@ class Kernel:
 
     def shape_named(self, size: str) -> Shape:
         """The shape of that name; any shape of the right rank can be written, listed or not."""
-        rank = {Layout.UNARY: 1, Layout.QUANTIZE: 1, Layout.ROWS: 2}.get(self.layout, 3)
+        rank = {Signature.UNARY: 1, Signature.QUANTIZE: 1, Signature.ROWS: 2}.get(self.layout, 3)
         parts = size.split("x")
         if not all(part.isdecimal() for part in parts):
             raise ValueError(f"{self.name}: got size {size!r}, needs numbers joined by x")
@@ -250,7 +250,7 @@ _VECTORS = ((True, (100,)), (True, (10_000,)), (True, (1_000_000,)))
 _SQUARES = ((True, (16, 16, 16)), (True, (64, 64, 64)), (False, (256,) * 3), (False, (500,) * 3))
 
 
-def _steps(function: str, name: str, *tiers: str) -> tuple[tuple[str, str, Native], ...]:
+def _ablations(function: str, name: str, *tiers: str) -> tuple[tuple[str, str, Native], ...]:
     """One function of these tiers, each before the kernel's own of the same tier."""
     return tuple((f"c-{t}", f"c-{t}_{name}", Native(t, function)) for t in tiers)
 
@@ -261,7 +261,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="relu_f32",
             module="relu",
-            layout=Layout.UNARY,
+            layout=Signature.UNARY,
             sizes=(*_VECTORS, (False, (10_000_000,))),
             flops=_per_element(1),
             peak="fma",
@@ -274,7 +274,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="softmax_f32",
             module="softmax",
-            layout=Layout.ROWS,
+            layout=Signature.ROWS,
             sizes=(
                 (True, (1, 100)),
                 (True, (1, 10_000)),
@@ -294,7 +294,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="gelu_tanh_f32",
             module="gelu_tanh",
-            layout=Layout.UNARY,
+            layout=Signature.UNARY,
             sizes=_VECTORS,
             flops=_per_element(_GELU_TANH),
             peak="fma",
@@ -307,7 +307,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="gelu_erf_f32",
             module="gelu_erf",
-            layout=Layout.UNARY,
+            layout=Signature.UNARY,
             sizes=_VECTORS,
             flops=_per_element(_GELU_ERF),
             peak="fma",
@@ -321,7 +321,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="matmul_f32",
             module="matmul",
-            layout=Layout.PRODUCT,
+            layout=Signature.PRODUCT,
             sizes=_SQUARES,
             flops=lambda shape: 2 * _multiply_adds(shape),
             peak="fma",
@@ -330,15 +330,15 @@ KERNELS: dict[str, Kernel] = {
             bounds={"python": _GAMMA_K, "portable": _GAMMA_K, "simd": _GAMMA_K},
             rate="GFLOP/s",
             between=_MORE_SQUARES,
-            steps=(
-                *_steps("matmul_ijk_f32", "ijk", "debug", "scalar", "autovec", "fastmath"),
-                *_steps("matmul_tiled_f32", "tiled", "avx2"),
+            ablations=(
+                *_ablations("matmul_ijk_f32", "ijk", "debug", "scalar", "autovec", "fastmath"),
+                *_ablations("matmul_tiled_f32", "tiled", "avx2"),
             ),
         ),
         Kernel(
             name="quantize_f32_i8",
             module="quantize",
-            layout=Layout.QUANTIZE,
+            layout=Signature.QUANTIZE,
             sizes=((True, (10_000,)), (True, (1_000_000,))),
             flops=_per_element(3),  # product, clip, rounding
             peak="fma",
@@ -357,7 +357,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="matmul_i8_i32",
             module="matmul_i8",
-            layout=Layout.PRODUCT_I8,
+            layout=Signature.PRODUCT_I8,
             sizes=_SQUARES[1:],
             flops=lambda shape: 2 * _multiply_adds(shape),
             peak="int8",
@@ -366,12 +366,12 @@ KERNELS: dict[str, Kernel] = {
             bounds={"python": _EXACT, "portable": _EXACT, "simd": _EXACT},
             rate="GOP/s",
             between=_MORE_SQUARES,
-            steps=_steps("matmul_i8_ijk_i32", "ijk", "debug", "scalar", "autovec"),
+            ablations=_ablations("matmul_i8_ijk_i32", "ijk", "debug", "scalar", "autovec"),
         ),
         Kernel(
             name="quantized_matmul_f32",
             module="quantized_matmul",
-            layout=Layout.QUANTIZED_PRODUCT,
+            layout=Signature.QUANTIZED_PRODUCT,
             sizes=_SQUARES[1:],
             flops=lambda shape: 2 * _multiply_adds(shape),
             peak="int8",
@@ -406,10 +406,10 @@ def cases(
     return found
 
 
-def aside(kernel: Kernel) -> frozenset[str]:
+def auxiliary(kernel: Kernel) -> frozenset[str]:
     """Variants that explain something and stand in no matrix: steps of this kernel alone, and ways
     to reach native code."""
-    return frozenset({name for _, name, _ in kernel.steps} | {*WAY_VARIANTS})
+    return frozenset({name for _, name, _ in kernel.ablations} | {*WAY_VARIANTS})
 
 
 def side_and_name(variant: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.saved.runs import Facts, Result, Run
+from bench.saved.runs import Metadata, Result, Run
 from bench.views import matrix, units
 
 
@@ -35,7 +35,7 @@ HEADER = """\
 | hand-written AVX2 against the fastest Python |
 | --- | ---: | ---: | ---: | ---: |"""
 
-Cell = tuple[Result, Facts] | None
+Cell = tuple[Result, Metadata] | None
 
 
 def as_markdown(run: Run) -> str:

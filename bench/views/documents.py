@@ -24,18 +24,18 @@ from bench.saved import ledger, runs
 from bench.saved import peers as peer_runs
 from bench.saved.peers import PeerRun
 from bench.saved.runs import BadRun, Refusal, Run, read_text
-from bench.saved.writing import write_whole
+from bench.saved.writing import write_atomic
 from bench.views import claims, figures, interpreters, limits, matrix, peers, selfcheck, units
 from bench.views.explain import cost, cost_by, ladder, overhead, scaling
 
 
 def _run(path: Path) -> Run:
     """What is published is of whole runs."""
-    return runs.whole(runs.load(path))
+    return runs.undamaged(runs.load(path))
 
 
 def _runs(folder: Path) -> list[Run]:
-    return [runs.whole(run) for run in interpreters.load(folder)]
+    return [runs.undamaged(run) for run in interpreters.load(folder)]
 
 
 def _of_run(view: Callable[[Run], str]) -> Callable[[Path], str]:
@@ -97,7 +97,7 @@ def render(path: Path, check: bool = False) -> bool:
     if fresh == text:
         return False
     if not check:
-        write_whole(path, fresh)
+        write_atomic(path, fresh)
     return True
 
 

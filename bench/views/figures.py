@@ -19,7 +19,7 @@ from collections.abc import Callable
 from inspect import signature
 
 from bench.analysis.ladder import ladder
-from bench.saved.runs import BadRun, Facts, Result, Run
+from bench.saved.runs import BadRun, Metadata, Result, Run
 from bench.views import units
 from bench.views.explain import cost
 
@@ -36,10 +36,10 @@ def figure(run: Run, words: str) -> str:
     return form(run, *arguments)
 
 
-def _found(run: Run, kernel: str, size: str, variant: str) -> tuple[Result, Facts]:
-    for result, facts in run.by_kernel.get(kernel, ()):
-        if (facts.size, facts.variant) == (size, variant):
-            return result, facts
+def _found(run: Run, kernel: str, size: str, variant: str) -> tuple[Result, Metadata]:
+    for result, metadata in run.by_kernel.get(kernel, ()):
+        if (metadata.size, metadata.variant) == (size, variant):
+            return result, metadata
     raise BadRun(f"{run.source}: has no {kernel} of size {size} by {variant}")
 
 
@@ -99,9 +99,9 @@ def _part(run: Run, kernel: str, unit: str) -> str:
     raise BadRun(f"{run.source}: the loop of {kernel} has no part {unit!r}")
 
 
-def _residue(run: Run, kernel: str) -> str:
+def _residual(run: Run, kernel: str) -> str:
     found = _account(run, kernel)
-    return units.change(found.residue.ns / found.whole.ns)
+    return units.change(found.residual.ns / found.whole.ns)
 
 
 def _unit(run: Run, name: str) -> str:
@@ -121,6 +121,6 @@ _FORMS: dict[str, Callable[..., str]] = {
     "instructions": _instructions,
     "element": _element,
     "part": _part,
-    "residue": _residue,
+    "residual": _residual,
     "unit": _unit,
 }

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.saved import runs
-from bench.saved.runs import BadRun, Facts, Result, Run, interpreter_label, one_line
+from bench.saved.runs import BadRun, Metadata, Result, Run, interpreter_label, one_line
 from bench.views import matrix, units
 
 LOOP, CONTROL = "py-loop", "c-scalar"
 # By how much the control may differ before a factor is called in question. Minima repeat within a
 # few percent on a machine that is left alone.
 _LIKE, _OTHER_MACHINE = 1.1, "!"
-Pair = tuple[Result, Facts]
+Pair = tuple[Result, Metadata]
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Row:
     def confirmed(self) -> list[bool]:
         """For each interpreter whether the loops that its factor is of both are."""
         loops = [column.loop for column in self.columns]
-        stable = [loop is not None and loop[1].stable for loop in loops]
-        return [stable[0] and own for own in stable]
+        confirmed = [loop is not None and loop[1].confirmed for loop in loops]
+        return [confirmed[0] and own for own in confirmed]
 
     @property
     def alike(self) -> list[bool]:
@@ -78,7 +78,7 @@ def of_each(saved: Sequence[Run]) -> list[Run]:
     differ are different interpreters. Raises BadRun for a run that has no place in the table."""
     newest: dict[tuple[str, str], Run] = {}
     for run in saved:
-        if not any(facts.side == "python" for _, facts in run.ours):
+        if not any(metadata.side == "python" for _, metadata in run.ours):
             raise BadRun(f"{run.source}: holds no Python variant, which interpreters differ by")
         key = (interpreter_label(run), _build(run))
         known = newest.get(key)
@@ -149,9 +149,9 @@ def _cells(row: Row) -> list[str]:
 def _factors(row: Row) -> list[str]:
     """Of every interpreter but the first, which is 1.00x, with what calls them in question."""
     cells = []
-    facts = (row.times_as_fast("loop"), row.times_as_fast("control"), row.confirmed, row.alike)
-    for factor, machine, confirmed, alike in list(zip(*facts, strict=True))[1:]:
-        before = "" if confirmed else matrix.UNSTABLE
+    metadata = (row.times_as_fast("loop"), row.times_as_fast("control"), row.confirmed, row.alike)
+    for factor, machine, confirmed, alike in list(zip(*metadata, strict=True))[1:]:
+        before = "" if confirmed else matrix.UNCONFIRMED
         after = "" if alike else _OTHER_MACHINE
         cells.append(f"{before}{units.factor(factor)}{after}" if factor else "")
         cells.append(units.factor(machine) if machine else "")
@@ -176,9 +176,9 @@ def notes(saved: Sequence[Run]) -> list[str]:
         ]
     else:
         lines.append(f"Only {names[0]} was measured: there is nothing to hold it against.")
-    if any(not facts.stable for run in each for _, facts in run.ours):
+    if any(not metadata.confirmed for run in each for _, metadata in run.ours):
         lines.append(
-            f"{matrix.UNSTABLE} not confirmed: a single call took too long to repeat, or the "
+            f"{matrix.UNCONFIRMED} not confirmed: a single call took too long to repeat, or the "
             "machine was never quiet for long enough; short calls, as of the control, may then "
             "have met a quiet moment all the same."
         )

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from bench.saved.runs import Facts, Limit, Run
+from bench.saved.runs import Limit, Metadata, Run
 from bench.views import units
 from bench.views.matrix import markdown_table, text_table
 
@@ -62,10 +62,10 @@ def as_markdown(limits: Sequence[Limit]) -> str:
 
 def shares_as_markdown(run: Run) -> str:
     """How much of its limit each hand-written tier reaches: a row for each kernel and size."""
-    native = [facts for _, facts in run.ours if facts.side == "native"]
-    tiers = [t for t in HAND_WRITTEN if any(facts.variant == f"c-{t}" for facts in native)]
-    found = {(facts.kernel, facts.size, facts.variant): facts for facts in native}
-    cases = list(dict.fromkeys((facts.kernel, facts.size) for facts in native))
+    native = [metadata for _, metadata in run.ours if metadata.side == "native"]
+    tiers = [t for t in HAND_WRITTEN if any(metadata.variant == f"c-{t}" for metadata in native)]
+    found = {(metadata.kernel, metadata.size, metadata.variant): metadata for metadata in native}
+    cases = list(dict.fromkeys((metadata.kernel, metadata.size) for metadata in native))
     cells = [
         [kernel, size, *(_share(found.get((kernel, size, f"c-{tier}"))) for tier in tiers)]
         for kernel, size in cases
@@ -73,10 +73,10 @@ def shares_as_markdown(run: Run) -> str:
     return markdown_table(["kernel", "size", *tiers], cells, [])
 
 
-def _share(facts: Facts | None) -> str:
-    if facts is None or facts.percent_of_limit is None:
+def _share(metadata: Metadata | None) -> str:
+    if metadata is None or metadata.percent_of_limit is None:
         return ""
-    return f"{facts.percent_of_limit:.0f} % {facts.bound}"
+    return f"{metadata.percent_of_limit:.0f} % {metadata.bound}"
 
 
 def as_json(limits: Sequence[Limit]) -> str:

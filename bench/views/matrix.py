@@ -12,10 +12,10 @@ from itertools import zip_longest
 
 from rich.cells import cell_len
 
-from bench.saved.runs import Facts, Result, Run, interpreter_label, one_line
+from bench.saved.runs import Metadata, Result, Run, interpreter_label, one_line
 from bench.views import units
 
-UNSTABLE = "~"
+UNCONFIRMED = "~"
 MOST_VARIANTS = 40  # columns of one table
 _WIDEST = 200  # characters
 
@@ -26,9 +26,9 @@ class Row:
 
     kernel: str
     size: str
-    results: dict[str, tuple[Result, Facts]]
+    results: dict[str, tuple[Result, Metadata]]
 
-    def fastest(self, side: str) -> tuple[Result, Facts] | None:
+    def fastest(self, side: str) -> tuple[Result, Metadata] | None:
         """The fastest variant of a side ("python", "native", "peer"), by minimum; of those that
         keep IEEE rules: fastmath is shown, but not what the others are measured by."""
         of_side = [p for p in self.results.values() if p[1].side == side and not p[1].relaxed]
@@ -43,8 +43,10 @@ class Row:
             return None
         times = [
             result.minimum
-            for result, facts in self.results.values()
-            if facts.side == "native" and not facts.relaxed and facts.threads == peer[1].threads
+            for result, metadata in self.results.values()
+            if metadata.side == "native"
+            and not metadata.relaxed
+            and metadata.threads == peer[1].threads
         ]
         return peer[0].minimum / min(times) if times else None
 
@@ -58,12 +60,12 @@ class Row:
 def rows(run: Run, kernel: str | None = None) -> list[Row]:
     """In the order of measurement; of one kernel, or of all."""
     by_case: dict[tuple[str, str], Row] = {}
-    for result, facts in run.ours if kernel is None else run.by_kernel.get(kernel, ()):
-        if facts.aside:
+    for result, metadata in run.ours if kernel is None else run.by_kernel.get(kernel, ()):
+        if metadata.auxiliary:
             continue
-        case = (facts.kernel, facts.size)
+        case = (metadata.kernel, metadata.size)
         row = by_case.setdefault(case, Row(*case, results={}))
-        row.results[facts.variant] = (result, facts)
+        row.results[metadata.variant] = (result, metadata)
     return list(by_case.values())
 
 
@@ -90,7 +92,7 @@ def notes(run: Run) -> list[str]:
         "Errors are in ULP of the true value; for products in ULP of |a| |b|; quantize and int8 "
         "products count integer steps.",
     ]
-    losses = [facts.loss for _, facts in run.ours if facts.loss is not None]
+    losses = [metadata.loss for _, metadata in run.ours if metadata.loss is not None]
     if losses:
         lines.append(
             f"Going through int8 loses up to {100 * max(losses):.2f} % of the float32 product "
@@ -102,10 +104,10 @@ def notes(run: Run) -> list[str]:
             "arithmetic (compute) or the bandwidth of the memory level that holds the data, each "
             "measured in the same run."
         )
-    if any(not facts.stable for _, facts in run.ours):
+    if any(not metadata.confirmed for _, metadata in run.ours):
         lines.append(
-            f"{UNSTABLE} not confirmed: a single call took too long to repeat, or the machine was "
-            "never quiet for long enough."
+            f"{UNCONFIRMED} not confirmed: a single call took too long to repeat, or the machine "
+            "was never quiet for long enough."
         )
     beyond = len(_variants(run)) - MOST_VARIANTS
     if beyond > 0:
@@ -118,7 +120,7 @@ def notes(run: Run) -> list[str]:
 
 
 def _has_peers(run: Run) -> bool:
-    return any(facts.side == "peer" for _, facts in run.ours)
+    return any(metadata.side == "peer" for _, metadata in run.ours)
 
 
 def _peer_notes(run: Run) -> list[str]:
@@ -167,7 +169,7 @@ def _cpu(run: Run) -> str:
 
 def _variants(run: Run) -> list[str]:
     """Every variant that is not Python, in the order in which the run first met it."""
-    shown = (f for _, f in run.ours if f.side != "python" and not f.aside)
+    shown = (f for _, f in run.ours if f.side != "python" and not f.auxiliary)
     return list(dict.fromkeys(f.variant for f in shown))
 
 
@@ -176,7 +178,7 @@ def _heading(variant: str) -> str:
 
 
 def _has_limits(run: Run) -> bool:
-    return any(facts.percent_of_limit is not None for _, facts in run.ours)
+    return any(metadata.percent_of_limit is not None for _, metadata in run.ours)
 
 
 def _cells(row: Row, variants: list[str], limited: bool) -> list[str]:
@@ -191,27 +193,27 @@ def _cells(row: Row, variants: list[str], limited: bool) -> list[str]:
     return cells
 
 
-def time(pair: tuple[Result, Facts] | None) -> str:
+def time(pair: tuple[Result, Metadata] | None) -> str:
     """A minimum, marked where it is not confirmed; "" where there is none."""
     if pair is None:
         return ""
-    result, facts = pair
-    return ("" if facts.stable else UNSTABLE) + units.seconds(result.minimum)
+    result, metadata = pair
+    return ("" if metadata.confirmed else UNCONFIRMED) + units.seconds(result.minimum)
 
 
-def _rate(facts: Facts) -> str:
-    value = facts.gbps if facts.rate == "GB/s" else facts.gflops
-    return f"{units.three_digits(value)} {facts.rate}"
+def _rate(metadata: Metadata) -> str:
+    value = metadata.gbps if metadata.rate == "GB/s" else metadata.gflops
+    return f"{units.three_digits(value)} {metadata.rate}"
 
 
-def _limit(facts: Facts) -> str:
-    if facts.percent_of_limit is None:
+def _limit(metadata: Metadata) -> str:
+    if metadata.percent_of_limit is None:
         return ""
-    return f"{units.percent(facts.percent_of_limit)} {facts.bound or ''}".strip()
+    return f"{units.percent(metadata.percent_of_limit)} {metadata.bound or ''}".strip()
 
 
-def _error(facts: Facts) -> str:
-    return units.error(facts.max_error_ulp)
+def _error(metadata: Metadata) -> str:
+    return units.error(metadata.max_error_ulp)
 
 
 # --- The three formats ---------------------------------------------------------------------------
@@ -273,22 +275,22 @@ def as_json(run: Run) -> str:
                 "times_best_peer": row.times_best_peer,
                 "variants": {
                     variant: {
-                        "side": facts.side,
-                        "threads": facts.threads,
+                        "side": metadata.side,
+                        "threads": metadata.threads,
                         "min_seconds": result.minimum,
                         "median_seconds": result.median,
                         "spread": result.spread,
-                        "stable": facts.stable,
-                        "gflops": facts.gflops,
-                        "gbps": facts.gbps,
-                        "bound": facts.bound,
-                        "percent_of_limit": facts.percent_of_limit,
-                        "speedup": facts.speedup,
-                        "max_error_ulp": facts.max_error_ulp,
-                        "error_unit": facts.error_unit,
-                        "relative_frobenius_error": facts.loss,
+                        "confirmed": metadata.confirmed,
+                        "gflops": metadata.gflops,
+                        "gbps": metadata.gbps,
+                        "bound": metadata.bound,
+                        "percent_of_limit": metadata.percent_of_limit,
+                        "speedup": metadata.speedup,
+                        "max_error_ulp": metadata.max_error_ulp,
+                        "error_unit": metadata.error_unit,
+                        "relative_frobenius_error": metadata.loss,
                     }
-                    for variant, (result, facts) in row.results.items()
+                    for variant, (result, metadata) in row.results.items()
                 },
             }
             for row in rows(run)

@@ -1,6 +1,6 @@
 // Both matrix products with the loops of Python's `loop`, line by line: what compiling alone gives, before
 // anyone thinks of memory. matmul.cpp and matmul_i8.cpp change the order of the loops and nothing else.
-#include "steps.h"
+#include "ablations.h"
 
 /* matmul_ijk_f32
  *   formula    out[m, n] = a[m, k] b[k, n], row-major

@@ -2,7 +2,7 @@
 // over all of k, and a and b are read where they lie, however far apart that is. What gemm.h adds to it
 // (packing, blocks for the caches, ways for thin matrices, threads) is the difference to matmul_f32.
 #include "micro_kernel.h"
-#include "steps.h"
+#include "ablations.h"
 
 namespace {
 

@@ -157,7 +157,7 @@ def _is_copied(root: Path, name: str, ours: Path) -> bool:
 # --- Building ------------------------------------------------------------------------------------
 
 
-def lend_modules(root: Path, sides: Sequence[Side]) -> None:
+def reuse_modules(root: Path, sides: Sequence[Side]) -> None:
     """Give each side the native modules that are already built in the checkout: each carries a hash
     of all that shaped it, and the build replaces those whose hash is not the side's. Not a damaged
     one, which a base's older build_ffi.py would take by its hash."""

@@ -15,7 +15,7 @@ from typing import Any
 import kernels_c
 from bench.gate.checkouts.loading import load_python_copy, load_tier_copy
 from bench.measure.cases.case import Case
-from bench.measure.evidence.counted_child import Called, Cases, NotHere, answer
+from bench.measure.evidence.counted_child import Called, Cases, Unsupported, answer
 from bench.suite import registry
 
 
@@ -28,10 +28,10 @@ class Side:
         self._modules: dict[str, Any] = {}
 
     def call(self, case: Case, variant: str) -> Called:
-        """The callable and its arguments. Raises NotHere."""
+        """The callable and its arguments. Raises Unsupported."""
         side, name = registry.side_and_name(variant)
         if side == "peer":
-            raise NotHere("other people's libraries are not counted")
+            raise Unsupported("other people's libraries are not counted")
         try:
             if side == "native":
                 native = case.kernel.native(variant)
@@ -39,19 +39,19 @@ class Side:
                 return call.function, call.args
             return getattr(self.module(case.kernel.module), name), case.python_args()
         except (AttributeError, ImportError, ValueError) as missing:
-            raise NotHere(f"not in this checkout: {missing}") from None
+            raise Unsupported(f"not in this checkout: {missing}") from None
 
     def tier(self, name: str) -> kernels_c.Tier:
         if name not in self._tiers:
             if name != "scalar":  # it says what the processor has, and every machine can run it
                 cpu = self.tier("scalar").lib
                 if name.startswith("avx512") and not cpu.cpu_has_avx512_vnni():
-                    raise NotHere("valgrind's processor has no AVX-512")
+                    raise Unsupported("valgrind's processor has no AVX-512")
                 if name != "debug" and not cpu.cpu_has_avx2_fma():
-                    raise NotHere("this processor, or valgrind's, has no AVX2 and FMA")
+                    raise Unsupported("this processor, or valgrind's, has no AVX2 and FMA")
             built = sorted((self.root / "kernels_c").glob(f"_{name}.*so"))
             if not built:
-                raise NotHere(f"tier {name} is not built")
+                raise Unsupported(f"tier {name} is not built")
             self._tiers[name] = load_tier_copy(built[0], name, self.scratch, self.draw)
         return self._tiers[name]
 

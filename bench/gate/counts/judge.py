@@ -26,7 +26,7 @@ from bench.saved.gates import (
     Unjudged,
 )
 from bench.suite import registry
-from bench.suite.registry import Kernel, Layout, Shape
+from bench.suite.registry import Kernel, Shape, Signature
 
 Case = tuple[str, str, str]  # kernel, variant, size
 Counts = dict[Case, "Count | str"]  # or why there is none
@@ -83,7 +83,7 @@ def counted_shape(kernel: Kernel, variant: str, shape: Shape) -> Shape:
         return shape
     if len(shape) == 1:
         return (most,)
-    if kernel.layout is Layout.ROWS:
+    if kernel.layout is Signature.ROWS:
         cols = shape[1]
         return max(1, most // cols), min(cols, most)
     # A product keeps its proportions, in whole registers.

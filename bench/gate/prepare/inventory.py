@@ -79,7 +79,7 @@ def match(
     base, head = listed
     counterparts = _counterparts(base.found, head.found)
     inventory = Inventory()
-    for name, facts in head.found.items():
+    for name, metadata in head.found.items():
         base_name = counterparts.get(name)
         if base_name is None and name in base.skipped:  # listed as such below
             continue
@@ -88,12 +88,12 @@ def match(
             continue
         if base_name != name:
             inventory.unjudged.append(Unjudged(name, RENAMED, f"was {base_name}"))
-        verdict = _why_not(facts, base.found[base_name], unavailable, longest_call)
-        verdict = verdict or _missing_step(facts, sides)
+        verdict = _why_not(metadata, base.found[base_name], unavailable, longest_call)
+        verdict = verdict or _missing_step(metadata, sides)
         if verdict is not None:
             inventory.unjudged.append(Unjudged(name, *verdict))
             continue
-        kernel = {key: facts[key] for key in ("kernel", "variant", "size") if key in facts}
+        kernel = {key: metadata[key] for key in ("kernel", "variant", "size") if key in metadata}
         seconds = base.found[base_name].get("seconds", 0.0)
         inventory.pairs.append(Pair(name, base_name, **kernel, seconds=seconds))
     inventory.unjudged += _skipped(sides, listed)
@@ -107,19 +107,19 @@ def match(
 
 
 def _why_not(
-    facts: Mapping[str, Any],
-    base_facts: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    base_metadata: Mapping[str, Any],
     unavailable: Sequence[Mapping[str, str]],
     longest_call: float,
 ) -> tuple[str, str] | None:
     """Why a benchmark that both sides have is not measured; None if it is."""
-    if "kernel" in facts:
-        native = native_of(facts["kernel"], facts["variant"])
+    if "kernel" in metadata:
+        native = native_of(metadata["kernel"], metadata["variant"])
         reasons = [side[native.tier] for side in unavailable if native and native.tier in side]
         return (SKIPPED, reasons[0]) if reasons else None
-    if facts["code"] != base_facts["code"]:
+    if metadata["code"] != base_metadata["code"]:
         return UNCOMPARABLE, "the test itself differs between the sides"
-    seconds = base_facts["seconds"]
+    seconds = base_metadata["seconds"]
     if seconds > longest_call:
         return (
             UNCOMPARABLE,
@@ -128,11 +128,11 @@ def _why_not(
     return None
 
 
-def _missing_step(facts: Mapping[str, Any], sides: Sequence[Side]) -> tuple[str, str] | None:
+def _missing_step(metadata: Mapping[str, Any], sides: Sequence[Side]) -> tuple[str, str] | None:
     """Of a kernel's step whose function a side's module does not hold, which of its name it may:
     one process calls both sides, by what this registry says."""
-    native = native_of(facts.get("kernel", ""), facts.get("variant", ""))
-    if native is None or native.function == facts["kernel"]:
+    native = native_of(metadata.get("kernel", ""), metadata.get("variant", ""))
+    if native is None or native.function == metadata["kernel"]:
         return None
     for side in sides:
         module = side.module(native.tier)
@@ -150,9 +150,9 @@ def _skipped(sides: Sequence[Side], listed: Sequence[Listed]) -> list[Unjudged]:
     return [Unjudged(name, SKIPPED, reason) for name, reason in reasons.items()]
 
 
-def _identity(name: str, facts: Mapping[str, Any]) -> tuple[str, ...]:
-    if "kernel" in facts:
-        return facts["kernel"], facts["variant"], facts["size"]
+def _identity(name: str, metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    if "kernel" in metadata:
+        return metadata["kernel"], metadata["variant"], metadata["size"]
     return (name,)
 
 
@@ -161,14 +161,14 @@ def _counterparts(
 ) -> dict[str, str]:
     """For each benchmark of the head that has one, the base's."""
     by_identity: dict[tuple[str, ...], str] = {}
-    for name, facts in base.items():
-        by_identity.setdefault(_identity(name, facts), name)
+    for name, metadata in base.items():
+        by_identity.setdefault(_identity(name, metadata), name)
     found: dict[str, str] = {}
-    for name, facts in head.items():
-        if name in base and _identity(name, base[name]) == _identity(name, facts):
+    for name, metadata in head.items():
+        if name in base and _identity(name, base[name]) == _identity(name, metadata):
             found[name] = name
-        elif _identity(name, facts) in by_identity:
-            found[name] = by_identity[_identity(name, facts)]
+        elif _identity(name, metadata) in by_identity:
+            found[name] = by_identity[_identity(name, metadata)]
     # Renamed: of what is left, does exactly one on each side do the same?
     matched = set(found.values())
     left_in_base = {

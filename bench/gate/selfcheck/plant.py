@@ -36,8 +36,8 @@ _CALLS = {
     ),
 }
 # Rows of the register tiles: one row of a tile costs as much as all.
-_TILE_ROWS = {"avx2": 16, "portable": 1}
-_TILE_COLUMNS = {"avx2": 32, "portable": 1}
+_TILE_ROWS = {"simd": 16, "portable": 1}
+_TILE_COLUMNS = {"simd": 32, "portable": 1}
 
 _DEFINITION = re.compile(r"^(void|int) (\w+_(?:f32|i8|i32))\(([^)]*)\) \{$", re.MULTILINE)
 

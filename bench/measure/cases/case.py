@@ -85,7 +85,7 @@ class Case(ABC):
     def check(self, what: str, implementation: str, result: Numbers) -> float:
         """The largest error in the kernel's unit of max_error_ulp; WrongResult beyond the bound."""
 
-    def extra_facts(self, result: Numbers) -> dict[str, float]:
+    def extra_metadata(self, result: Numbers) -> dict[str, float]:
         """More about a verified result that belongs in extra_info."""
         return {}
 
@@ -148,7 +148,7 @@ class Case(ABC):
         if len(result) != self.out_length:
             raise WrongResult(f"{what}: got {len(result)} elements, needs {self.out_length}")
         error = self.check(what, call.implementation, result)
-        return {"max_error_ulp": error, **self.extra_facts(result)}
+        return {"max_error_ulp": error, **self.extra_metadata(result)}
 
     def _in_kernel_type(self, what: str, returned: Any) -> Numbers:
         """What a Python result is worth as float32, int8 or int32."""

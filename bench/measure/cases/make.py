@@ -12,15 +12,15 @@ from typing import Any
 from bench.measure.cases.buffers import values
 from bench.measure.cases.case import Case, QuantizeCase, RowsCase, UnaryCase
 from bench.measure.cases.products import IntegerProductCase, ProductCase, QuantizedProductCase
-from bench.suite.registry import Kernel, Layout, Shape
+from bench.suite.registry import Kernel, Shape, Signature
 
-CASES: dict[Layout, type[Case]] = {
-    Layout.UNARY: UnaryCase,
-    Layout.ROWS: RowsCase,
-    Layout.PRODUCT: ProductCase,
-    Layout.QUANTIZE: QuantizeCase,
-    Layout.PRODUCT_I8: IntegerProductCase,
-    Layout.QUANTIZED_PRODUCT: QuantizedProductCase,
+CASES: dict[Signature, type[Case]] = {
+    Signature.UNARY: UnaryCase,
+    Signature.ROWS: RowsCase,
+    Signature.PRODUCT: ProductCase,
+    Signature.QUANTIZE: QuantizeCase,
+    Signature.PRODUCT_I8: IntegerProductCase,
+    Signature.QUANTIZED_PRODUCT: QuantizedProductCase,
 }
 
 
@@ -82,19 +82,19 @@ _PRODUCT_PROBES = (
     *((1, 1, 1), (7, 17, 5), (13, 35, 300), (25, 18, 520), (300, 18, 5), (3, 4097, 3)),
     *((7, 13, 5), (9, 61, 40), (5, 1, 100), (6, 4, 9), (9, 2, 30), (2, 300, 70), (7, 261, 1024)),
 )
-_PROBES: dict[Layout, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] = {
-    Layout.UNARY: ((SweepCase, ((1,), (7,), (67,), (4095,))),),
-    Layout.ROWS: (
+_PROBES: dict[Signature, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] = {
+    Signature.UNARY: ((SweepCase, ((1,), (7,), (67,), (4095,))),),
+    Signature.ROWS: (
         (WideRowsCase, ((3, 1), (5, 67), (2, 1003), (1, 32781))),
         (SpikeRowsCase, ((67, 67), (40, 7))),
     ),
-    Layout.PRODUCT: ((ProductCase, _PRODUCT_PROBES),),
-    Layout.QUANTIZE: (
+    Signature.PRODUCT: ((ProductCase, _PRODUCT_PROBES),),
+    Signature.QUANTIZE: (
         (ClippingCase, ((1,), (7,), (67,), (1003,))),
         (NotANumberCase, ((39,),)),
     ),
-    Layout.PRODUCT_I8: ((IntegerProductCase, _PRODUCT_PROBES),),
-    Layout.QUANTIZED_PRODUCT: ((QuantizedProductCase, _PRODUCT_PROBES),),
+    Signature.PRODUCT_I8: ((IntegerProductCase, _PRODUCT_PROBES),),
+    Signature.QUANTIZED_PRODUCT: ((QuantizedProductCase, _PRODUCT_PROBES),),
 }
 
 

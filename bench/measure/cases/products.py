@@ -207,7 +207,7 @@ class QuantizedProductCase(ProductCase):
             self._rows_of_a, self.lists[1], len(self.checked_rows), *self.shape[1:]
         )
 
-    def extra_facts(self, result: Numbers) -> dict[str, float]:
+    def extra_metadata(self, result: Numbers) -> dict[str, float]:
         """What quantising lost: |result - a b| / |a b| in the Frobenius norm, over checked rows."""
         lost = list(map(sub, self.checked_part(result), self._float_truth))
         norm = math.sqrt(sum(map(mul, self._float_truth, self._float_truth)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import kernels_c
 from bench.measure.cases.errors_in_ulp import WrongResult
-from bench.suite.registry import WAYS, Layout
+from bench.suite.registry import WAYS, Signature
 
 if TYPE_CHECKING:  # cases.py imports this file
     from bench.measure.cases.case import Case
@@ -38,10 +38,10 @@ def method_of(case: Case, tier: kernels_c.Tier, with_scratch: bool = False) -> M
     """The method of kernels_c.Tier, which has the name of the kernel's Python module, or what a
     program writes that needs several; with `with_scratch` what lies between those is made now."""
     kernel = case.kernel
-    if kernel.layout is Layout.QUANTIZED_PRODUCT:
+    if kernel.layout is Signature.QUANTIZED_PRODUCT:
         return partial(quantized_matmul, tier, scratch(*case.shape) if with_scratch else None)
     own: Method | None = getattr(tier, kernel.module, None)
-    if own is None and kernel.layout is Layout.UNARY:
+    if own is None and kernel.layout is Signature.UNARY:
         return partial(tier.unary, kernel.name)
     assert own is not None, f"kernels_c.Tier has no method {kernel.module}"
     return own

@@ -195,7 +195,7 @@ def saved_content(measured: Sequence[dict[str, Any]], seconds: float) -> dict[st
             "usable_cores": metadata.usable_cores(),
             "tiers": metadata.tiers(),
         },
-        "libraries": peers.facts(),
+        "libraries": peers.metadata(),
         "thread_pools": blas,
         "environment": {name: os.environ[name] for name in _HOLDING_BACK if name in os.environ},
         "warnings": warnings(blas),

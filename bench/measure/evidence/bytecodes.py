@@ -20,7 +20,7 @@ from typing import Any
 
 import kernels_py
 from bench.measure.cases.make import make_case
-from bench.suite.registry import Kernel, Layout, Shape
+from bench.suite.registry import Kernel, Shape, Signature
 
 # Kind by the beginning of the name; what is not here is "simple": a name, a constant, the stack.
 _KINDS = {
@@ -58,9 +58,9 @@ def of_loop(kernel: Kernel) -> dict[str, float]:
 
 
 def _shapes(kernel: Kernel) -> tuple[Shape, Shape]:
-    if kernel.layout is Layout.ROWS:
+    if kernel.layout is Signature.ROWS:
         return (1, _SMALL), (1, 2 * _SMALL)
-    if kernel.layout in (Layout.UNARY, Layout.QUANTIZE):
+    if kernel.layout in (Signature.UNARY, Signature.QUANTIZE):
         return (_SMALL,), (2 * _SMALL,)
     return (4, 4, _SMALL // 8), (4, 4, _SMALL // 4)
 

@@ -24,7 +24,7 @@ from bench.measure.evidence.counted_calls import count_in_child
 from bench.measure.evidence.disassembly import DisassemblyFailed, Seen, look
 from bench.saved.schema import is_ours
 from bench.suite import registry
-from bench.suite.registry import Kernel, Layout
+from bench.suite.registry import Kernel, Signature
 
 Case = tuple[str, str, str]  # kernel, variant, size
 Row = dict[str, Any]  # see bench/saved/runs.py, Evidence
@@ -34,9 +34,9 @@ Row = dict[str, Any]  # see bench/saved/runs.py, Evidence
 # `b` is read again and again: 36 KiB of float32. As much of int8 would take it minutes.
 _SIZES = {"python": "10000", "native": "10000"}
 _PRODUCTS = {
-    Layout.PRODUCT: {"python": "24", "native": "96"},
-    Layout.PRODUCT_I8: {"python": "24", "native": "64"},
-    Layout.QUANTIZED_PRODUCT: {"python": "24", "native": "64"},
+    Signature.PRODUCT: {"python": "24", "native": "96"},
+    Signature.PRODUCT_I8: {"python": "24", "native": "64"},
+    Signature.QUANTIZED_PRODUCT: {"python": "24", "native": "64"},
 }
 # What a kernel of several functions calls, where that is not one function of its own name.
 _CHAINS = {"quantized_matmul_f32": ("quantize_f32_i8", "matmul_i8_i32", "dequantize_i32_f32")}

@@ -29,7 +29,7 @@ _NATIVE_WARM_CALLS = 2
 Called = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
-class NotHere(Exception):
+class Unsupported(Exception):
     """The project, or valgrind's processor, lacks what is called; the message is the reason."""
 
 
@@ -51,12 +51,12 @@ class Cases:
 
 def answer(wanted: str, answers: str, called: Callable[[Any], tuple[Called, bool]]) -> None:
     """Have every item of the file `wanted` counted. `called` gives, for an item, the call and
-    whether it is native; or raises NotHere."""
+    whether it is native; or raises Unsupported."""
     why_not: list[str | None] = []
     for number, item in enumerate(json.loads(Path(wanted).read_text(encoding="utf-8"))):
         try:
             (function, args), native = called(item)
-        except NotHere as reason:
+        except Unsupported as reason:
             why_not.append(str(reason))
             continue
         counted(function, args, str(number), _NATIVE_WARM_CALLS if native else WARM_CALLS)
@@ -76,7 +76,7 @@ def main(wanted: str, answers: str) -> None:
         try:
             call = cases.at(kernel, size).call(variant)
         except kernels_c.TierUnavailable as reason:
-            raise NotHere(str(reason)) from None
+            raise Unsupported(str(reason)) from None
         return (call.function, call.args), call.implementation != "python"
 
     answer(wanted, answers, called)

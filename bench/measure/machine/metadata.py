@@ -20,15 +20,15 @@ _DROPPED = ("node", "cpu.hz_actual", "cpu.hz_actual_friendly", "cpu.hz_advertise
 
 def tiers() -> dict[str, dict[str, Any]]:
     """For each tier why it is unavailable, or what it was built from and with."""
-    facts: dict[str, dict[str, Any]] = {}
+    metadata: dict[str, dict[str, Any]] = {}
     for name in kernels_c.TIERS:
         reason = kernels_c.why_unavailable(name)
         if reason is not None:
-            facts[name] = {"unavailable": reason}
+            metadata[name] = {"unavailable": reason}
             continue
         info = kernels_c.load_tier(name).build_info()
-        facts[name] = {what: info[what] for what in ("compiler", "flags", "key")}
-    return facts
+        metadata[name] = {what: info[what] for what in ("compiler", "flags", "key")}
+    return metadata
 
 
 def complete(machine_info: dict[str, Any]) -> None:

@@ -95,7 +95,7 @@ def limited_threads(threads: int, *names: str) -> Iterator[None]:
             yield
 
 
-def facts() -> dict[str, dict[str, Any]]:
+def metadata() -> dict[str, dict[str, Any]]:
     """For each peer its version, or why it is unavailable."""
     found: dict[str, dict[str, Any]] = {}
     for name in registry.PEERS:

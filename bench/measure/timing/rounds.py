@@ -156,7 +156,7 @@ def record(benchmark: Any, rounds: Rounds) -> Any:
     if benchmark.stats is not None:
         for seconds in rounds:
             benchmark.stats.update(seconds)
-        benchmark.extra_info.update(stable=rounds.confirmed, uncertainty=rounds.uncertainty)
+        benchmark.extra_info.update(confirmed=rounds.confirmed, uncertainty=rounds.uncertainty)
     return returned
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bench.saved.operations import Operation, executed, operations
-from bench.saved.runs import BadRun, Facts, Result, Run
+from bench.saved.runs import BadRun, Metadata, Result, Run
 from bench.views import matrix, units
 
 # What is measured by itself and needed for an account.
@@ -66,7 +66,7 @@ class Account:
         return _sum([part.cost for part in self.parts])
 
     @property
-    def residue(self) -> Cost:
+    def residual(self) -> Cost:
         """What the whole takes beyond its parts; below zero where they overlap."""
         return _minus(self.whole, self.explained)
 
@@ -164,37 +164,37 @@ def _units(
 def accounts(run: Run, kernel: str | None = None) -> list[Account]:
     """Of every kernel whose loop the run has counted, or of one. Raises BadRun."""
     units_of = unit_costs(measured(run))
-    loops: dict[str, tuple[Result, Facts, dict[str, float]]] = {}
-    for result, facts in run.ours:
+    loops: dict[str, tuple[Result, Metadata, dict[str, float]]] = {}
+    for result, metadata in run.ours:
         counts = executed(run, result)
-        if not counts or not facts.shape or (kernel is not None and facts.kernel != kernel):
+        if not counts or not metadata.shape or (kernel is not None and metadata.kernel != kernel):
             continue
         # The smallest size beyond the overhead of a call.
-        best = loops.get(facts.kernel)
-        if best is None or _preferred(facts) < _preferred(best[1]):
-            loops[facts.kernel] = result, facts, counts
+        best = loops.get(metadata.kernel)
+        if best is None or _preferred(metadata) < _preferred(best[1]):
+            loops[metadata.kernel] = result, metadata, counts
     if not loops:
         wanted = f"of {kernel!r}" if kernel else "of any kernel"
         raise BadRun(f"{run.source}: has no Python loop {wanted} whose bytecodes were counted")
     return [_account(run.source, *found, units_of) for found in loops.values()]
 
 
-def _preferred(facts: Facts) -> tuple[bool, int]:
+def _preferred(metadata: Metadata) -> tuple[bool, int]:
     """The least comes first: enough elements, but no more."""
-    shape = facts.shape
+    shape = metadata.shape
     elements = shape[0] * shape[2] if len(shape) == 3 else math.prod(shape)
     return elements < _ENOUGH, elements if elements >= _ENOUGH else -elements
 
 
-def _per_element(result: Result, facts: Facts) -> float:
+def _per_element(result: Result, metadata: Metadata) -> float:
     """Seconds."""
-    return result.minimum / max(1, math.prod(facts.shape))
+    return result.minimum / max(1, math.prod(metadata.shape))
 
 
 def _account(
     source: str,
     result: Result,
-    facts: Facts,
+    metadata: Metadata,
     counts: Mapping[str, float],
     cost_of: Mapping[str, Cost],
 ) -> Account:
@@ -202,9 +202,9 @@ def _account(
     unknown = [name for name in calls if name.partition(".")[2] not in cost_of]
     if unknown:
         raise BadRun(
-            f"{source}: {facts.kernel} calls {unknown[0]}, which was not measured by itself"
+            f"{source}: {metadata.kernel} calls {unknown[0]}, which was not measured by itself"
         )
-    known = min(1.0, _SMALL_INTS / max(1, facts.shape[-1]))
+    known = min(1.0, _SMALL_INTS / max(1, metadata.shape[-1]))
     ints = counts.get("ints", 0.0)
     floats = max(0.0, counts.get("arithmetic", 0.0) - ints)
     rows = [
@@ -221,18 +221,18 @@ def _account(
         ("calls", counts.get("call", 0.0), "call"),
         *((f"{name} itself", n, name.partition(".")[2]) for name, n in calls.items()),
     ]
-    seen = facts.evidence.instructions if facts.evidence else None
+    seen = metadata.evidence.instructions if metadata.evidence else None
     return Account(
-        kernel=facts.kernel,
-        size=facts.size,
-        per="multiply-add" if facts.kernel in _PRODUCTS else "element",
+        kernel=metadata.kernel,
+        size=metadata.size,
+        per="multiply-add" if metadata.kernel in _PRODUCTS else "element",
         parts=tuple(
             Part(what, unit, count, cost_of[unit].times(count))
             for what, count, unit in rows
             if count
         ),
-        whole=Cost(_per_element(result, facts) * 1e9, seen),
-        uncertainty=facts.uncertainty,
+        whole=Cost(_per_element(result, metadata) * 1e9, seen),
+        uncertainty=metadata.uncertainty,
     )
 
 
@@ -248,8 +248,8 @@ def cells(found: list[Account]) -> list[list[str]]:
         for part in account.parts:
             share = part.cost.ns / account.whole.ns
             lines.append([name, part.what, _count(part.count), *_figures(part.cost, share)])
-        explained, residue = account.explained, account.residue
-        for what, cost in (("sum of the parts", explained), ("residue", residue)):
+        explained, residual = account.explained, account.residual
+        for what, cost in (("sum of the parts", explained), ("residual", residual)):
             lines.append([name, what, "", *_figures(cost, cost.ns / account.whole.ns)])
         lines.append([name, f"the loop, for one {account.per}", "", *_figures(account.whole, 1.0)])
     return lines
@@ -267,17 +267,17 @@ def _count(value: float) -> str:
 def notes(run: Run, found: list[Account]) -> list[str]:
     cost_of = unit_costs(measured(run))
     one = ", ".join(f"{name} {cost.ns:.1f}" for name, cost in cost_of.items() if cost.ns >= 0.05)
-    worst = max(found, key=lambda a: abs(a.residue.ns / a.whole.ns))
+    worst = max(found, key=lambda a: abs(a.residual.ns / a.whole.ns))
     lines = [
         f"One of each, in ns: {one}.",
         "The residue is what a loop takes beyond the sum of operations measured by themselves: "
         "overlap, mispredicted branches, data beyond the first-level cache. Largest here: "
-        f"{100 * worst.residue.ns / worst.whole.ns:+.0f}% ({worst.kernel}).",
+        f"{100 * worst.residual.ns / worst.whole.ns:+.0f}% ({worst.kernel}).",
     ]
     shares = {
-        account.kernel: (account.residue.instructions or 0.0) / account.whole.instructions
+        account.kernel: (account.residual.instructions or 0.0) / account.whole.instructions
         for account in found
-        if account.whole.instructions and account.residue.instructions is not None
+        if account.whole.instructions and account.residual.instructions is not None
     }
     if shares:
         most = max(shares, key=lambda kernel: abs(shares[kernel]))
@@ -327,7 +327,7 @@ def as_json(run: Run, found: list[Account]) -> str:
                         {"what": p.what, "count": p.count, **cost(p.cost)} for p in account.parts
                     ],
                     "explained": cost(account.explained),
-                    "residue": cost(account.residue),
+                    "residual": cost(account.residual),
                     "whole": cost(account.whole),
                     "uncertainty": account.uncertainty,
                 }

@@ -29,7 +29,7 @@ def table(saved: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
         found = [of_run.get(kernel) for of_run in loops]
         lines.append(["loop", kernel, *(f"{a.whole.ns:.1f}" if a else "" for a in found)])
         lines.append(
-            ["residue", kernel, *(_share(a.residue.ns / a.whole.ns) if a else "" for a in found)]
+            ["residual", kernel, *(_share(a.residual.ns / a.whole.ns) if a else "" for a in found)]
         )
         if any(a.whole.instructions for a in found if a):
             lines.append(["instructions", kernel, *map(_instructions, found)])
@@ -41,7 +41,7 @@ def _instructions(found: cost.Account | None) -> str:
     if found is None or not found.whole.instructions:
         return ""
     counted = f"{found.whole.instructions:.0f}"
-    rest = found.residue.instructions
+    rest = found.residual.instructions
     return counted if rest is None else f"{counted} ({_share(rest / found.whole.instructions)})"
 
 

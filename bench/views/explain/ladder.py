@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from bench.analysis.ladder import Climbed, Ladder, kernels, ladder, sizes
-from bench.saved.runs import BadRun, Facts, Run, one_line
+from bench.analysis.ladder import Ladder, MeasuredRung, kernels, ladder, sizes
+from bench.saved.runs import BadRun, Metadata, Run, one_line
 from bench.views import matrix, units
 from bench.views.explain import evidence
 
@@ -42,45 +42,45 @@ def cells(found: Ladder, run: Run) -> tuple[list[str], list[list[str]]]:
     float32 = _times(run, other, found.size) if other else {}
     header = [*_HEADER, *([f"x {other}"] if float32 else []), "why", "seen"]
     lines = []
-    for climbed in found.rungs:
-        line = _figures(climbed)
+    for measured in found.rungs:
+        line = _figures(measured)
         if float32:
-            seconds = float32.get(climbed.rung.variant)
-            line.append(units.factor(seconds / climbed.result.minimum) if seconds else "")
-        lines.append([*line, reason(climbed), seen(climbed.facts)])
+            seconds = float32.get(measured.rung.variant)
+            line.append(units.factor(seconds / measured.result.minimum) if seconds else "")
+        lines.append([*line, reason(measured), seen(measured.metadata)])
     return header, lines
 
 
-def idea(climbed: Climbed) -> str:
+def idea(measured: MeasuredRung) -> str:
     """What changed since the rung below: what the rung changes, and what was to come before it."""
-    if climbed.factor is None or not climbed.skipped:
-        return climbed.rung.idea
-    missing = ", ".join(rung.variant for rung in climbed.skipped)
-    return f"{climbed.rung.idea}, and what {missing} would change"
+    if measured.factor is None or not measured.skipped:
+        return measured.rung.idea
+    missing = ", ".join(rung.variant for rung in measured.skipped)
+    return f"{measured.rung.idea}, and what {missing} would change"
 
 
-def reason(climbed: Climbed) -> str:
+def reason(measured: MeasuredRung) -> str:
     """Why that matters; nothing where several changes are in one factor."""
-    return "" if climbed.factor is not None and climbed.skipped else climbed.rung.reason
+    return "" if measured.factor is not None and measured.skipped else measured.rung.reason
 
 
-def _figures(climbed: Climbed) -> list[str]:
-    facts = climbed.facts
+def _figures(measured: MeasuredRung) -> list[str]:
+    metadata = measured.metadata
     return [
-        climbed.rung.variant,
-        idea(climbed),
-        ("" if facts.stable else matrix.UNSTABLE) + units.seconds(climbed.result.minimum),
-        "" if climbed.factor is None else units.factor(climbed.factor),
+        measured.rung.variant,
+        idea(measured),
+        ("" if metadata.confirmed else matrix.UNCONFIRMED) + units.seconds(measured.result.minimum),
+        "" if measured.factor is None else units.factor(measured.factor),
         ""
-        if climbed.factor is None
-        else _share(climbed.uncertainty).removeprefix("+-") + "?" * climbed.single,
-        units.factor(climbed.so_far),
+        if measured.factor is None
+        else _share(measured.uncertainty).removeprefix("+-") + "?" * measured.single,
+        units.factor(measured.cumulative),
     ]
 
 
 def _times(run: Run, kernel: str, size: str) -> dict[str, float]:
     found = run.by_kernel.get(kernel, ())
-    return {facts.variant: result.minimum for result, facts in found if facts.size == size}
+    return {metadata.variant: result.minimum for result, metadata in found if metadata.size == size}
 
 
 def _share(uncertainty: float | None) -> str:
@@ -89,16 +89,16 @@ def _share(uncertainty: float | None) -> str:
     return f"+-{units.percent(100 * uncertainty) if uncertainty else '0%'}"
 
 
-def seen(facts: Facts) -> str:
+def seen(metadata: Metadata) -> str:
     """What tools and the clock can tell of a rung: rate, instructions, registers, calls."""
     parts = []
-    if facts.side == "native":
-        rate = facts.gbps if facts.rate == "GB/s" else facts.gflops
-        parts.append(f"{units.three_digits(rate)} {facts.rate}")
-        if facts.percent_of_limit is not None:
-            parts.append(f"{units.percent(facts.percent_of_limit)} of {facts.bound}")
-    if facts.evidence is not None:
-        parts.append(evidence.short(facts.evidence))
+    if metadata.side == "native":
+        rate = metadata.gbps if metadata.rate == "GB/s" else metadata.gflops
+        parts.append(f"{units.three_digits(rate)} {metadata.rate}")
+        if metadata.percent_of_limit is not None:
+            parts.append(f"{units.percent(metadata.percent_of_limit)} of {metadata.bound}")
+    if metadata.evidence is not None:
+        parts.append(evidence.short(metadata.evidence))
     return ", ".join(part for part in parts if part)
 
 
@@ -116,16 +116,16 @@ def notes(found: Ladder, run: Run) -> list[str]:
             f"measured once more, {found.alternated} of {len(found.rungs) - 1} factors in "
             f"alternating rounds, the product is {units.factor(found.product)} ({apart})."
         )
-    if found.once_more:
+    if found.remeasured:
         lines.append(
-            f"not measured once more: {found.once_more}; their factors are in both products."
+            f"not measured once more: {found.remeasured}; their factors are in both products."
         )
     if any(rung.single for rung in found.rungs):
         lines.append(
             "?: a single call does not say how it repeats; taken is the most that this variant's "
             "other sizes say."
         )
-    losses = [c.facts.loss for c in found.rungs if c.facts.loss is not None]
+    losses = [c.metadata.loss for c in found.rungs if c.metadata.loss is not None]
     if losses:
         lines.append(
             f"int8 loses {100 * max(losses):.2g} % of the float32 product (relative Frobenius "
@@ -140,7 +140,7 @@ def how_to_read(found: Found) -> list[str]:
         "two minima repeat, and how far their ratio differs from that of alternating rounds; of "
         "the total: how far its ends repeat, or the two products differ, whichever is more."
     ]
-    if any(rung.facts.evidence for _, one in found for rung in one.rungs):
+    if any(rung.metadata.evidence for _, one in found for rung in one.rungs):
         lines.append(
             "instr, B beyond L1: executed, and fetched into a simulated first-level cache, for one "
             "element (products: one multiply-add), at one size of each kernel: "
@@ -156,8 +156,8 @@ def _counted_at(found: Found) -> str:
     for _, one in found:
         at = sizes_of.setdefault(one.kernel, {})
         for rung in one.rungs:
-            if rung.facts.evidence is not None and rung.facts.evidence.size is not None:
-                at[rung.facts.side] = rung.facts.evidence.size
+            if rung.metadata.evidence is not None and rung.metadata.evidence.size is not None:
+                at[rung.metadata.side] = rung.metadata.evidence.size
     for kernel, at in sizes_of.items():
         python, native = at.get("python"), at.get("native")
         if native is not None or python is not None:
@@ -219,25 +219,25 @@ def _as_object(run: Run, found: Ladder) -> dict[str, object]:
         "apart": found.apart,
         "rungs": [
             {
-                "variant": climbed.rung.variant,
-                "changes": climbed.rung.idea,
-                "reason": climbed.rung.reason,
-                "skipped": [rung.variant for rung in climbed.skipped],
-                "min_seconds": climbed.result.minimum,
-                "stable": climbed.facts.stable,
-                "factor": climbed.factor,
-                "so_far": climbed.so_far,
-                "uncertainty": climbed.uncertainty,
-                "alternated_factor": climbed.alternated,
-                "gflops": climbed.facts.gflops,
-                "gbps": climbed.facts.gbps,
-                "bytes": climbed.facts.bytes,
-                "bound": climbed.facts.bound,
-                "percent_of_limit": climbed.facts.percent_of_limit,
-                "relative_frobenius_error": climbed.facts.loss,
-                "evidence": evidence.as_object(climbed.facts.evidence),
+                "variant": measured.rung.variant,
+                "changes": measured.rung.idea,
+                "reason": measured.rung.reason,
+                "skipped": [rung.variant for rung in measured.skipped],
+                "min_seconds": measured.result.minimum,
+                "confirmed": measured.metadata.confirmed,
+                "factor": measured.factor,
+                "cumulative": measured.cumulative,
+                "uncertainty": measured.uncertainty,
+                "alternated_factor": measured.alternated,
+                "gflops": measured.metadata.gflops,
+                "gbps": measured.metadata.gbps,
+                "bytes": measured.metadata.bytes,
+                "bound": measured.metadata.bound,
+                "percent_of_limit": measured.metadata.percent_of_limit,
+                "relative_frobenius_error": measured.metadata.loss,
+                "evidence": evidence.as_object(measured.metadata.evidence),
             }
-            for climbed in found.rungs
+            for measured in found.rungs
         ],
         "missing": [rung.variant for rung in found.missing],
     }

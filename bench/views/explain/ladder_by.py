@@ -38,13 +38,13 @@ def cells(sides: Sequence[_Side]) -> tuple[list[str], list[list[str]]]:
     by_rung: dict[str, dict[int, list[str]]] = {}
     ideas: dict[str, str] = {}
     for number, (_, found) in enumerate(sides):
-        for climbed in found.rungs:
-            factor = "" if climbed.factor is None else units.factor(climbed.factor)
-            if climbed.uncertainty is not None:
-                factor += f" +-{units.percent(100 * climbed.uncertainty)}"
-            shown = [factor, units.factor(climbed.so_far)]
-            by_rung.setdefault(climbed.rung.variant, {})[number] = shown
-            ideas[climbed.rung.variant] = idea(climbed)
+        for measured in found.rungs:
+            factor = "" if measured.factor is None else units.factor(measured.factor)
+            if measured.uncertainty is not None:
+                factor += f" +-{units.percent(100 * measured.uncertainty)}"
+            shown = [factor, units.factor(measured.cumulative)]
+            by_rung.setdefault(measured.rung.variant, {})[number] = shown
+            ideas[measured.rung.variant] = idea(measured)
     order = [rung.rung.variant for rung in max((f.rungs for _, f in sides), key=len)]
     names = list(dict.fromkeys([*order, *by_rung]))
     header = ["rung", "changes"]
@@ -84,7 +84,7 @@ def as_json(found: Sequence[Sequence[_Side]]) -> str:
                 "size": sides[0][1].size,
                 "interpreters": {
                     label: [
-                        {"variant": c.rung.variant, "factor": c.factor, "so_far": c.so_far,
+                        {"variant": c.rung.variant, "factor": c.factor, "cumulative": c.cumulative,
                          "min_seconds": c.result.minimum, "uncertainty": c.uncertainty}
                         for c in one.rungs
                     ]

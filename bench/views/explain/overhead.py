@@ -12,7 +12,7 @@ from itertools import pairwise
 from bench.saved.overhead import Crossing, Growth, crossings, growths
 from bench.saved.runs import BadRun, Run
 from bench.views import units
-from bench.views.matrix import UNSTABLE, markdown_table, text_table
+from bench.views.matrix import UNCONFIRMED, markdown_table, text_table
 
 # Two times that differ by no more than this share of either could change places in another run.
 NEAR = 0.10
@@ -109,7 +109,7 @@ def _crossing_cells(row: Crossing, counted: bool) -> list[str]:
     elements = f"{row.elements:,} {row.element or ''}".strip() if row.elements else ""
     each = row.seconds_per_element
     cells = [row.name, row.binding, elements]
-    cells.append(("" if row.stable else UNSTABLE) + units.seconds(row.minimum))
+    cells.append(("" if row.confirmed else UNCONFIRMED) + units.seconds(row.minimum))
     cells.append(units.seconds(each) if each is not None else "")
     if counted:
         cells.append("" if row.instructions is None else f"{row.instructions:,.0f}")

@@ -1,5 +1,5 @@
 """How time grows with size, as a table: the exponent of each variant, what an element costs in each
-level of memory, and the largest step between levels. scaling.py says what the figures are."""
+level of memory, and the largest jump between levels. scaling.py says what the figures are."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable, Sequence
 
 from bench.analysis.levels import LEVELS, cache_sizes
-from bench.analysis.scaling import BEYOND_OVERHEAD, Growth, InLevel, Step, growths
+from bench.analysis.scaling import BEYOND_OVERHEAD, Growth, InLevel, LevelJump, growths
 from bench.saved.runs import Run
 from bench.stats.fits import Fit
 from bench.views import units
-from bench.views.matrix import UNSTABLE, markdown_table, text_table
+from bench.views.matrix import UNCONFIRMED, markdown_table, text_table
 
 BEYOND = "*"
 _FEW_SIZES = 5
@@ -21,7 +21,7 @@ def table(found: Sequence[Growth]) -> tuple[list[str], list[list[str]]]:
     """Header and cells, as text."""
     levels = [level for level in LEVELS if any(level in growth.levels for growth in found)]
     header = ["kernel", "variant", "sizes", "overhead", "exponent", "within levels"]
-    header += [f"ns in {level}" for level in levels] + ["largest step"]
+    header += [f"ns in {level}" for level in levels] + ["largest jump"]
     return header, [_cells(growth, levels) for growth in found]
 
 
@@ -42,7 +42,7 @@ def notes(run: Run, found: Sequence[Growth]) -> list[str]:
             "float32."
         )
         lines.append(
-            f"largest step: between neighbouring levels; {BEYOND} larger than the scatter of both "
+            f"largest jump: between neighbouring levels; {BEYOND} larger than the scatter of both "
             "sides together. What rises inside a level already has another cause as well, such as "
             "branches that can no longer be predicted."
         )
@@ -52,9 +52,9 @@ def notes(run: Run, found: Sequence[Growth]) -> list[str]:
         lines.append(
             "Few sizes were measured; pytest --benchmark-only --explain measures those between."
         )
-    if any(not point.stable for growth in found for point in growth.points):
+    if any(not point.confirmed for growth in found for point in growth.points):
         lines.append(
-            f"{UNSTABLE} from a time that was not confirmed; an exponent: from more such times "
+            f"{UNCONFIRMED} from a time that was not confirmed; an exponent: from more such times "
             "than others."
         )
     return lines
@@ -64,7 +64,7 @@ def _cells(growth: Growth, levels: list[str]) -> list[str]:
     cells = [growth.kernel, growth.variant, str(len(growth.points)), _overhead(growth)]
     cells += [_exponent(growth), _within(growth)]
     cells += [_nanoseconds(growth.levels[v]) if v in growth.levels else "" for v in levels]
-    return [*cells, _step(growth.largest_step)]
+    return [*cells, _step(growth.largest_jump)]
 
 
 def _overhead(growth: Growth) -> str:
@@ -76,9 +76,9 @@ def _overhead(growth: Growth) -> str:
 def _exponent(growth: Growth) -> str:
     if growth.fit is None or growth.fit.error is None:
         return ""
-    unstable = 2 * sum(not point.stable for point in growth.fitted) > len(growth.fitted)
+    unstable = 2 * sum(not point.confirmed for point in growth.fitted) > len(growth.fitted)
     shown = f"{growth.fit.exponent:.3f} +- {growth.fit.error:.3f}"
-    return UNSTABLE * unstable + shown
+    return UNCONFIRMED * unstable + shown
 
 
 def _within(growth: Growth) -> str:
@@ -89,19 +89,19 @@ def _within(growth: Growth) -> str:
 def _nanoseconds(inside: InLevel) -> str:
     value = inside.seconds * 1e9
     shown = f"{value:.3g}" if value < 0.01 else units.three_digits(value)
-    return UNSTABLE * (not inside.stable) + shown
+    return UNCONFIRMED * (not inside.confirmed) + shown
 
 
-def _step(step: Step | None) -> str:
-    if step is None:
+def _step(jump: LevelJump | None) -> str:
+    if jump is None:
         return ""
-    unstable, beyond = UNSTABLE * (not step.stable), BEYOND * step.beyond_scatter
+    unstable, beyond = UNCONFIRMED * (not jump.confirmed), BEYOND * jump.beyond_scatter
     shown = (
-        f"{unstable}{units.factor(step.factor)}{beyond} {step.before.level} to {step.after.level}"
+        f"{unstable}{units.factor(jump.factor)}{beyond} {jump.before.level} to {jump.after.level}"
     )
-    if step.inside is None:
+    if jump.inside is None:
         return shown
-    return f"{shown}, {units.factor(step.inside)} of it inside {step.before.level}"
+    return f"{shown}, {units.factor(jump.inside)} of it inside {jump.before.level}"
 
 
 # --- The three formats ---------------------------------------------------------------------------
@@ -139,20 +139,20 @@ def _as_object(growth: Growth) -> dict[str, object]:
             name: {
                 "seconds_per_unit": inside.seconds,
                 "scatter": inside.scatter,
-                "stable": inside.stable,
+                "confirmed": inside.confirmed,
                 "fit": _fit(inside.fit),
             }
             for name, inside in growth.levels.items()
         },
-        "steps": [
+        "jumps": [
             {
-                "from": step.before.level,
-                "to": step.after.level,
-                "factor": step.factor,
-                "inside": step.inside,
-                "beyond_scatter": step.beyond_scatter,
+                "from": jump.before.level,
+                "to": jump.after.level,
+                "factor": jump.factor,
+                "inside": jump.inside,
+                "beyond_scatter": jump.beyond_scatter,
             }
-            for step in growth.steps
+            for jump in growth.jumps
         ],
         "points": [vars(point) for point in growth.points],
     }

@@ -14,7 +14,7 @@ from itertools import pairwise
 from bench.analysis import scaling
 from bench.analysis.levels import cache_sizes
 from bench.analysis.scaling import Growth
-from bench.saved.runs import Facts, Result, Run, one_line
+from bench.saved.runs import Metadata, Result, Run, one_line
 from bench.views import units
 from bench.views.matrix import Row, rows
 from bench.views.report import drawing
@@ -139,7 +139,7 @@ def _with_exponent(growth: Growth) -> str:
 def _level_marks(run: Run, kernel: str) -> list[tuple[str, float]]:
     """(label, work) where the buffers of one core fill a cache, as far as sizes were measured on
     both sides of it; between two sizes along the straight line on a logarithmic scale."""
-    measured = [facts for _, facts in run.by_kernel[kernel]]
+    measured = [metadata for _, metadata in run.by_kernel[kernel]]
     nbytes = {scaling.work(f): f.bytes for f in measured if scaling.has_work(f) and f.bytes}
     marks = []
     for level, size in cache_sizes(run).items():
@@ -181,7 +181,7 @@ def trend(runs: Sequence[Run], kernel: str) -> Chart | None:
 
 def other_trends(runs: Sequence[Run]) -> list[Chart]:
     """The same for benchmarks that are not of this suite, in as many charts as their lines need."""
-    found = [{r.fullname: r for r in run.results if r.facts is None} for run in runs]
+    found = [{r.fullname: r for r in run.results if r.metadata is None} for run in runs]
     earlier = {name for results in found[:-1] for name in results}
     names = [name for name in (found[-1] if found else {}) if name in earlier]
     total, room = len(names), MOST * _MOST_LINES
@@ -234,7 +234,7 @@ def _relative(values: list[float | None]) -> list[float | None]:
     return [None if value is None else value / first for value in values]
 
 
-def _minimum(pair: tuple[Result, Facts] | None) -> float | None:
+def _minimum(pair: tuple[Result, Metadata] | None) -> float | None:
     return pair[0].minimum if pair else None
 
 
@@ -250,8 +250,10 @@ def _every_variant(runs: Iterable[Run]) -> list[str]:
     """Those of the newest run first: its order decides the colours. Not those that are beside the
     main ladder: there are more of them than a chart has room for."""
     newest_first = reversed(list(runs))
-    shown = (pair for run in newest_first for pair in run.ours if not pair[0].extra.get("aside"))
-    return list(dict.fromkeys(facts.variant for _, facts in shown))
+    shown = (
+        pair for run in newest_first for pair in run.ours if not pair[0].extra.get("auxiliary")
+    )
+    return list(dict.fromkeys(metadata.variant for _, metadata in shown))
 
 
 def left_out(runs: Sequence[Run]) -> str:
@@ -270,4 +272,4 @@ def left_out(runs: Sequence[Run]) -> str:
 
 
 def _work(row: Row) -> int:
-    return max(facts.flops for _, facts in row.results.values())
+    return max(metadata.flops for _, metadata in row.results.values())

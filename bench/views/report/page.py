@@ -80,13 +80,13 @@ def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
     header, cells = matrix.table(newest) if newest.ours else ([], [])
     return environment.get_template("report.html.j2").render(
         label=newest.label,
-        facts=measured_on(newest),
+        metadata=measured_on(newest),
         header=header,
         cells=cells,
         notes=matrix.notes(newest) if newest.ours else [],
         sections=_by_section(drawn),
         left_out=charts.left_out(runs),
-        other=[_other_cells(result) for result in newest.results if result.facts is None],
+        other=[_other_cells(result) for result in newest.results if result.metadata is None],
         before=f"{before.label} ({before.source})" if before else None,
         difference=other_machine(newest, before) if before else None,
         unused=unused(runs),
@@ -106,7 +106,7 @@ def measured_on(run: Run) -> list[tuple[str, str]]:
     cpu = _mapping(machine.get("cpu"))
     tiers = [_mapping(tier) for tier in _mapping(machine.get("tiers")).values()]
     compilers = dict.fromkeys(str(tier["compiler"]) for tier in tiers if tier.get("compiler"))
-    facts = [
+    metadata = [
         ("Run", run.source),
         ("CPU", cpu.get("brand_raw")),
         ("Cores used", machine.get("usable_cores") or cpu.get("count")),
@@ -116,7 +116,7 @@ def measured_on(run: Run) -> list[tuple[str, str]]:
         ("Commit", run.commit + (" with uncommitted changes" if run.dirty else "")),
         ("Benchmarks", len(run.results)),
     ]
-    return [(what, str(value)) for what, value in facts if value]
+    return [(what, str(value)) for what, value in metadata if value]
 
 
 def _mapping(value: Any) -> dict[str, Any]:
