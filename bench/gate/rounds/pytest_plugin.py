@@ -174,9 +174,9 @@ class Lister(Brief):
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        exclusive_lock = [item for item in items if item.get_closest_marker(INTERPRETER)]
-        config.hook.pytest_deselected(items=exclusive_lock)
-        items[:] = [item for item in items if item not in exclusive_lock]
+        alone = [item for item in items if item.get_closest_marker(INTERPRETER)]
+        config.hook.pytest_deselected(items=alone)
+        items[:] = [item for item in items if item not in alone]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

@@ -144,13 +144,13 @@ def _calibrate(
     two points are enough: no share, which is what the planting itself costs, and a larger one.
     Where it does not, as a part of the work is dearer or cheaper than the whole, or where two
     points are too uncertain, the benchmark is left out."""
-    exclusive_lock = _slowdowns(
+    alone = _slowdowns(
         sampler, pairs, dict.fromkeys((p.name for p in pairs), 0.0), progress
     )
-    share = dict.fromkeys(exclusive_lock, _CALIBRATION_SHARE)
+    share = dict.fromkeys(alone, _CALIBRATION_SHARE)
     with_share = _slowdowns(sampler, pairs, share, progress)
     shares: dict[str, dict[float, float]] = {}
-    for name, cost in exclusive_lock.items():
+    for name, cost in alone.items():
         per_share = (with_share[name] - cost) / _CALIBRATION_SHARE
         if per_share > 0:
             shares[name] = {
