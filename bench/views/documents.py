@@ -25,7 +25,17 @@ from bench.saved import peers as peer_runs
 from bench.saved.peers import PeerRun
 from bench.saved.runs import BadRun, Refusal, Run, read_text
 from bench.saved.writing import write_atomic
-from bench.views import claims, figures, interpreters, limits, matrix, peers, selfcheck, units
+from bench.views import (
+    claims,
+    figures,
+    interpreters,
+    limits,
+    matrix,
+    peers,
+    selfcheck,
+    summary,
+    units,
+)
 from bench.views.explain import cost, cost_by, ladder, overhead, scaling
 
 
@@ -67,6 +77,7 @@ def _ledger(path: Path) -> str:
 # By name: what is made of a file, and of the words after it.
 RENDERERS: dict[str, Callable[..., str]] = {
     "matrix": _of_run(matrix.as_markdown),
+    "summary": _of_run(summary.as_markdown),
     "claims": _of_run(claims.as_markdown),
     "ladder": _ladder,
     "account": _account,

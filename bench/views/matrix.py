@@ -188,7 +188,7 @@ def _cells(row: Row, variants: list[str], limited: bool) -> list[str]:
     cells.append(units.factor(row.speedup) if row.speedup else "")
     cells.append(_rate(native[1]) if native else "")
     if limited:
-        cells.append(_limit(native[1]) if native else "")
+        cells.append(limit(native[1]) if native else "")
     cells.append(_error(native[1]) if native else "")
     return cells
 
@@ -206,7 +206,7 @@ def _rate(metadata: Metadata) -> str:
     return f"{units.three_digits(value)} {metadata.rate}"
 
 
-def _limit(metadata: Metadata) -> str:
+def limit(metadata: Metadata) -> str:
     if metadata.percent_of_limit is None:
         return ""
     return f"{units.percent(metadata.percent_of_limit)} {metadata.bound or ''}".strip()

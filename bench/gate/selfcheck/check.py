@@ -144,9 +144,7 @@ def _calibrate(
     two points are enough: no share, which is what the planting itself costs, and a larger one.
     Where it does not, as a part of the work is dearer or cheaper than the whole, or where two
     points are too uncertain, the benchmark is left out."""
-    alone = _slowdowns(
-        sampler, pairs, dict.fromkeys((p.name for p in pairs), 0.0), progress
-    )
+    alone = _slowdowns(sampler, pairs, dict.fromkeys((p.name for p in pairs), 0.0), progress)
     share = dict.fromkeys(alone, _CALIBRATION_SHARE)
     with_share = _slowdowns(sampler, pairs, share, progress)
     shares: dict[str, dict[float, float]] = {}

@@ -23,7 +23,7 @@ Chart = Any
 
 TEMPLATES = Path(__file__).parent / "templates"
 _DARK_STYLESHEET = TEMPLATES / "chart.css"
-_FONTS = 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
+FONTS = 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
 
 # Every colour has a contrast of at least 3:1 (WCAG 2.1, 1.4.11) on both backgrounds, light and
 # dark: so a variant keeps its colour in both. tests/test_report.py recomputes the contrasts.
@@ -112,7 +112,7 @@ def _chart(
     missing_rows = rows - (len(names) + marks) // columns
     row_height = round(1.5 * _LEGEND_FONT)
     style = Style(
-        font_family=_FONTS,
+        font_family=FONTS,
         background=BACKGROUNDS[0],
         plot_background=BACKGROUNDS[0],
         foreground="#3d444d",

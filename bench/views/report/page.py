@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from bench.saved.comparable import other_machine
@@ -65,9 +65,8 @@ def unique_names(wanted: Iterable[str]) -> list[str]:
     return names
 
 
-def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
-    newest = runs[-1]
-    before = runs[-2] if len(runs) > 1 else None
+def template(name: str) -> Template:
+    """One of templates/. What it is given is text: on one line, and no markup."""
     environment = Environment(
         loader=FileSystemLoader(drawing.TEMPLATES),
         autoescape=True,
@@ -77,8 +76,14 @@ def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    return environment.get_template(name)
+
+
+def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
+    newest = runs[-1]
+    before = runs[-2] if len(runs) > 1 else None
     header, cells = matrix.table(newest) if newest.ours else ([], [])
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         label=newest.label,
         metadata=measured_on(newest),
         header=header,

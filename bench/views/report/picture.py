@@ -1,0 +1,96 @@
+"""Every kernel's ladder in one picture: how many times as fast as Python's loop, rung by rung."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from bench.analysis.ladder import Ladder, MeasuredRung, kernels, ladder
+from bench.saved.runs import BadRun, Run
+from bench.views import matrix, units
+from bench.views.report import drawing, page
+from bench.views.report.drawing import BACKGROUNDS, PALETTE, decades
+
+WIDTH = 700  # legible at this width: no text is smaller than 11 px
+_MARGIN, _TOP, _GAP = 16, 102, 24
+_PANEL = (WIDTH - 2 * _MARGIN - _GAP) // 2  # two side by side
+_LABEL, _VALUE = 84, 52  # to the left of the bars, and to the right of the longest
+_ROW, _TITLE = 15, 22
+
+LIGHT = {"background": BACKGROUNDS[0], "text": "#1f2328", "faint": "#59636e", "guide": "#d1d9e0"}
+DARK = {"background": BACKGROUNDS[1], "text": "#e6e9ed", "faint": "#9aa4af", "guide": "#30363d"}
+_KINDS = {
+    "Python": PALETTE[1],
+    "C++, compiled": PALETTE[5],
+    "C++ by hand, one core": PALETTE[7],
+    "C++ by hand, all cores": PALETTE[3],
+}
+
+
+def ladders_svg(run: Run, dark: bool = False) -> str:
+    """Of each kernel at its largest size. Raises BadRun."""
+    found = [ladder(run, name) for name in kernels(run)] if run.ladders else []
+    if not found:
+        raise BadRun(f"{run.source}: holds no ladder, so there is nothing to draw")
+    ticks = decades(1.0, max(one.total for one in found))
+    per_decade = (_PANEL - _LABEL - _VALUE) / math.log10(ticks[-1])
+    panels = [_panel(one, per_decade) for one in found]
+    y = _TOP
+    for row in (panels[i : i + 2] for i in range(0, len(panels), 2)):
+        for column, panel in enumerate(row):
+            panel.update(x=_MARGIN + column * (_PANEL + _GAP), y=y)
+        y += max(panel["bottom"] for panel in row) + _MARGIN
+    return page.template("ladders.svg.j2").render(
+        width=WIDTH,
+        height=y,
+        margin=_MARGIN,
+        panel_width=_PANEL,
+        label_width=_LABEL,
+        fonts=drawing.FONTS,
+        colors=DARK if dark else LIGHT,
+        title="How many times as fast as Python's loop",
+        subtitle=["Logarithmic: each line is ten times the one before.", matrix.machine_line(run)],
+        description="; ".join(_in_words(one) for one in found),
+        legend=_legend(),
+        ticks=[round(_LABEL + per_decade * math.log10(tick), 1) for tick in ticks],
+        panels=panels,
+    )
+
+
+def _legend() -> list[dict[str, Any]]:
+    letters = [len(kind) for kind in _KINDS]
+    return [
+        {"name": kind, "color": color, "x": _MARGIN + sum(letters[:i]) * 6.5 + i * 30}
+        for i, (kind, color) in enumerate(_KINDS.items())
+    ]
+
+
+def _panel(found: Ladder, per_decade: float) -> dict[str, Any]:
+    bars = [
+        {
+            "name": measured.rung.variant.removeprefix("c-"),
+            "value": units.factor(measured.cumulative),
+            "color": _KINDS[_kind(measured)],
+            "width": round(max(per_decade * math.log10(measured.cumulative), 1.0), 1),
+            "y": _TITLE + i * _ROW,
+        }
+        for i, measured in enumerate(found.rungs)
+    ]
+    bottom = _TITLE + len(bars) * _ROW
+    name = f"{found.kernel}, {found.size}"
+    return {"name": name, "total": units.factor(found.total), "bars": bars, "bottom": bottom}
+
+
+def _kind(measured: MeasuredRung) -> str:
+    python, compiled, by_hand, all_cores = _KINDS
+    if measured.metadata.side == "python":
+        return python
+    if not measured.rung.variant.startswith("c-avx"):
+        return compiled
+    return all_cores if (measured.metadata.threads or 1) > 1 else by_hand
+
+
+def _in_words(found: Ladder) -> str:
+    """For those who hear the picture."""
+    rungs = (f"{m.rung.variant} {units.factor(m.cumulative)}" for m in found.rungs)
+    return f"{found.kernel} at {found.size}: {', '.join(rungs)}"

@@ -1,0 +1,62 @@
+"""The matrix for a reader with a minute: each kernel at its largest size, in six columns."""
+
+from __future__ import annotations
+
+from bench.saved.runs import Metadata, Result, Run
+from bench.views import matrix, units
+from bench.views.matrix import Row
+
+_HEADER = [
+    "kernel and size",
+    "fastest Python",
+    "the compiler's best",
+    "by hand",
+    "speedup",
+    "share of the limit",
+]
+_NOTES = [
+    "Times are minima of a call; all of these keep IEEE rules. By hand: on all cores. speedup: by "
+    "hand against the fastest Python. share of the limit: of what this machine can do at most, in "
+    "arithmetic (compute) or in bandwidth of the cache or memory that holds the data.",
+]
+
+
+def table(run: Run) -> tuple[list[str], list[list[str]]]:
+    """Header and cells, as text."""
+    largest: dict[str, Row] = {}
+    for row in matrix.rows(run):
+        if row.kernel not in largest or _work(row) > _work(largest[row.kernel]):
+            largest[row.kernel] = row
+    return _HEADER, [_cells(row) for row in largest.values()]
+
+
+def _work(row: Row) -> int:
+    _, metadata = next(iter(row.results.values()))
+    return metadata.flops + metadata.bytes
+
+
+def _cells(row: Row) -> list[str]:
+    python, by_hand = row.fastest("python"), _fastest(row, by_hand=True)
+    times = [matrix.time(pair) for pair in (python, _fastest(row, by_hand=False), by_hand)]
+    faster = python and by_hand and units.factor(python[0].minimum / by_hand[0].minimum)
+    return [
+        f"{row.kernel}, {row.size}",
+        *times,
+        faster or "",
+        matrix.limit(by_hand[1]) if by_hand else "",
+    ]
+
+
+def _fastest(row: Row, by_hand: bool) -> tuple[Result, Metadata] | None:
+    """Of the native variants that keep IEEE rules: of those by hand, or of the compiler's."""
+    found = [
+        pair
+        for variant, pair in row.results.items()
+        if pair[1].side == "native" and not pair[1].relaxed
+        if variant.startswith("c-avx") is by_hand
+    ]
+    return min(found, key=lambda pair: pair[0].minimum, default=None)
+
+
+def as_markdown(run: Run) -> str:
+    return matrix.markdown_table(*table(run), _NOTES)
