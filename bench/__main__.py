@@ -24,7 +24,7 @@ except BaseException as error:
     print(f"bench: cannot start: {error!r}", file=sys.stderr)
     sys.exit(2)
 try:
-    from bench.cli import explain, gate_arguments
+    from bench.cli import explain, gate_arguments, picture
     from bench.cli import gate as gate_command
     from bench.cli import interpreters as interpreters_command
     from bench.cli.explain import chosen, of_interpreters, show
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_matrix)
 
     explain.add_commands(commands)
+    picture.add_commands(commands)
 
     command = commands.add_parser("limits", help="what this machine can do at most, measured now")
     command.add_argument("--format", choices=sorted(limits.FORMATS), default="text")
