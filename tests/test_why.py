@@ -103,8 +103,10 @@ def test_the_committed_ladders_are_whole_and_add_up(run: Run, kernel: str) -> No
 
 
 def test_the_charts_are_those_of_the_run(run: Run) -> None:
-    for name in set(re.findall(r"\(growth-(\w+)\.svg\)", TEXT)):
-        drawn = (ROOT / f"docs/growth-{name}.svg").read_text(encoding="utf-8")
+    names = set(re.findall(r"\(scaling-(\w+)\.svg\)", TEXT))
+    assert names
+    for name in names:
+        drawn = (ROOT / f"docs/scaling-{name}.svg").read_text(encoding="utf-8")
         assert drawn == growth_chart(run, name), "draw it again: CONTRIBUTING.md"
 
 
@@ -125,6 +127,11 @@ def test_the_work_is_the_least_of_an_element_and_boxes_the_most_of_its_arithmeti
     (relu,) = cost.accounts(run, "relu_f32")
     parts = {part.unit: part.cost.ns for part in relu.parts}
     assert parts["compare"] == min(parts[unit] for unit in parts if unit != "step_known")
+    for kernel in ("relu_f32", "matmul_f32"):
+        (account,) = cost.accounts(run, kernel)
+        books = {"dispatch", "step", "step_known", "float", "int"}
+        kept = sum(part.cost.ns for part in account.parts if part.unit in books)
+        assert kept > account.whole.ns / 2
     units = cost.unit_costs(cost.measured(run))
     assert units["object"].ns > 0.7 * units["float"].ns
     assert all(abs(a.residual.ns / a.whole.ns) < 0.35 for a in cost.accounts(run))
@@ -179,3 +186,18 @@ def test_the_trap_holds_in_the_plain_loop_and_nowhere_else(run: Run) -> None:
     for kernel in ("matmul_i8_i32", "quantized_matmul_f32"):
         assert against_float32(run, kernel, "500", "c-avx2") > 1.4
         assert against_float32(run, kernel, "500", "c-avx512_omp") > 2
+
+
+@pytest.mark.parametrize("kernel", kernels(runs.load(REFERENCE)))
+def test_with_pointers_at_hand_native_code_wins_from_one_element_on(run: Run, kernel: str) -> None:
+    times = {f.variant: r.minimum for r, f in run.ours if (f.kernel, f.size) == (kernel, "1")}
+    python = min(time for variant, time in times.items() if variant.startswith("py-"))
+    assert max(times["c-scalar"], times["c-avx2"]) < python
+
+
+def test_checking_is_earned_back_by_tens_of_elements_and_lists_by_relu_hardly(run: Run) -> None:
+    assert ratio(run, "gelu_tanh_f32", "8", "py-idiomatic", "c-avx2_checked") < 1
+    assert ratio(run, "gelu_tanh_f32", "100", "py-idiomatic", "c-avx2_checked") > 1
+    assert ratio(run, "relu_f32", "100", "py-idiomatic", "c-avx2_checked") < 1
+    assert ratio(run, "relu_f32", "512", "py-idiomatic", "c-avx2_checked") > 1
+    assert ratio(run, "relu_f32", "32768", "py-idiomatic", "c-avx2_lists") < 1.5
