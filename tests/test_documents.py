@@ -125,6 +125,24 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert "://" in target or (document.parent / target).exists(), target
 
 
+def anchors(document: Path) -> set[str]:
+    """Of its headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", prose(document), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
+def test_links_into_pages_lead_to_a_heading(document: Path) -> None:
+    for page, anchor in re.findall(r"\]\(([\w./-]*)#([^)]+)\)", prose(document)):
+        assert anchor in anchors(document.parent / page if page else document), f"{page}#{anchor}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
+def test_no_line_begins_with_a_figure(document: Path) -> None:
+    """A comment at the start of a line would end the paragraph there."""
+    assert not re.search(r"^\s*<!-- figure", document.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
 def test_files_named_in_code_spans_exist(document: Path) -> None:
     for span in set(re.findall(r"`([\w./-]+\.(?:py|md|json|h|cpp|toml))`", prose(document))):
