@@ -29,7 +29,7 @@ test: build
 	$(BIN)/python -m pytest --benchmark-disable --baremetal-quick -n 2 --dist loadfile
 
 gate: build
-	$(BIN)/python -m bench gate --base $(or $(BASE),HEAD) $(if $(QUICK),--quick)
+	$(BIN)/python -m bench gate run --base $(or $(BASE),HEAD) $(if $(QUICK),--quick)
 
 interpreters: build
 	INTERPRETERS="$(PYTHON) $(INTERPRETERS)" $(BIN)/python -m bench interpreters \

@@ -141,7 +141,7 @@ class Running:
         }  # fmt: skip
         self._said: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bench", "gate", *arguments],
+            [sys.executable, "-m", "bench", "gate", "run", *arguments],
             cwd=project.folder,
             env=env,
             stdin=subprocess.DEVNULL,

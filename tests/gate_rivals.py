@@ -1,6 +1,6 @@
 """Other gates' rules on the rounds that a self-check recorded.
 
-    python -m bench gate --selfcheck --gates 30 --record rounds.jsonl
+    python -m bench gate selfcheck --gates 30 --record rounds.jsonl
     python -m tests.gate_rivals rounds.jsonl
 
 Each rule sees what the gate's first look saw, all rounds of both sides, which alternated in fresh

@@ -83,7 +83,7 @@ def git(checkout: Checkout, *arguments: str) -> None:
 def gate(checkout: Checkout) -> tuple[int, dict[str, str], str]:
     """Exit code, verdict by benchmark, and what was printed."""
     answer = checkout.python(
-        "-m", "bench", "gate", "--base", "HEAD", "-k", CHOSEN, "-o", "gate.json"
+        "-m", "bench", "gate", "run", "--base", "HEAD", "-k", CHOSEN, "-o", "gate.json"
     )
     judged = checkout.json("gate.json")["judged"] if answer.returncode in (0, 1, 3) else []
     return (

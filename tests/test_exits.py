@@ -82,7 +82,7 @@ def test_a_fault_of_ours_ends_no_command_with_1(
     monkeypatch.chdir(tmp_path)
     for module in ("saved.runs", "gate.saved_runs"):
         monkeypatch.setattr(f"bench.{module}.load", lambda *_: 1 / 0)
-    given = [REFERENCE, str(tmp_path)] if command == "gate" else [REFERENCE]
+    given = ["compare", REFERENCE, str(tmp_path)] if command == "gate" else [REFERENCE]
     assert command_line.main([command, *given]) == 2
 
 

@@ -162,7 +162,7 @@ def test_instructions_are_counted_and_saved_runs_have_no_interval() -> None:
     saved = view.as_text(gate(replace(row, base=1e-6, verdict=REGRESSED), kind=SAVED))
     assert "1.00us" in saved
     assert "interval" not in saved
-    assert "python -m bench gate --base REF decides" in " ".join(saved.split())
+    assert "gate run --base REF decides" in " ".join(saved.split())
 
 
 def test_what_could_be_seen_is_said_as_a_span() -> None:

@@ -296,10 +296,10 @@ def test_names_of_files_leave_in_one_plain_line(
         (0, ["growth", str(path), "--kernel", "relu_f32", "--svg", str(path) + ".svg"]),
         *((2, [v, missing]) for v in ("matrix", "report", "ladder", "growth", "boundary")),
         (2, ["matrix", missing, "--by", "interpreter"]),
-        (2, ["gate", str(path), missing]),
-        (2, ["gate", str(path), str(path)]),
-        (2, ["gate", "--from", missing]),
-        (2, ["gate", "--from", str(path)]),
+        (2, ["gate", "compare", str(path), missing]),
+        (2, ["gate", "compare", str(path), str(path)]),
+        (2, ["gate", "show", missing]),
+        (2, ["gate", "show", str(path)]),
         (2, ["peers", "--from", missing]),
         (2, ["peers", "--from", str(path)]),
         (2, ["render", str(document)]),
@@ -321,7 +321,7 @@ def test_what_gates_refuse_is_said_in_one_plain_line(
     for hostile in (CONTROL, MARKUP):
         for place in dict.fromkeys(places(content)):
             other.write_text(json.dumps(replaced(content, place, hostile)))
-            code = command_line.main(["gate", str(good), str(other)])
+            code = command_line.main(["gate", "compare", str(good), str(other)])
             out, error = capsys.readouterr()
             assert_plain(out)
             assert_plain(error)

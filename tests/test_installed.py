@@ -98,17 +98,17 @@ def test_saved_runs_are_compared_and_shown_again(installed: Installed) -> None:
     content = json.loads(SAVED.read_text(encoding="utf-8"))
     content["datetime"] = "2100-01-01T00:00:00+00:00"  # the same run would be refused
     (installed.folder / "later.json").write_text(json.dumps(content))
-    compared = installed.bench("gate", str(SAVED), "later.json", "-o", "gate.json")
+    compared = installed.bench("gate", "compare", str(SAVED), "later.json", "-o", "gate.json")
     assert (compared.returncode, compared.stderr) == (0, "")
-    assert installed.bench("gate", "--from", "gate.json").stdout == compared.stdout
+    assert installed.bench("gate", "show", "gate.json").stdout == compared.stdout
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        ["gate", "--base", "main"],
-        ["gate", "--base", "main", "--instructions"],
-        ["gate", "--selfcheck"],
+        ["gate", "run", "--base", "main"],
+        ["gate", "run", "--base", "main", "--instructions"],
+        ["gate", "selfcheck"],
         ["interpreters"],
     ],
     ids=" ".join,
@@ -131,7 +131,7 @@ def test_a_checkout_is_found_from_any_folder(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "path", [p for p in sys.path if Path(p).resolve() != ROOT])
     monkeypatch.setattr(kernels_c, "checkout", lambda: ROOT)
     monkeypatch.delitem(sys.modules, "build_ffi", raising=False)
-    checkout.needed_by("gate --base")
+    checkout.needed_by("gate run")
     assert find_spec("build_ffi") is not None
 
 

@@ -11,25 +11,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from bench.cli import checkout, gate_arguments
+from bench.cli import checkout
 from bench.cli.exits import say
+from bench.cli.gate_arguments import NEEDED
 from bench.saved import gates
-from bench.saved.checks import NOT_COMPARABLE, one_line, read_text
+from bench.saved.checks import NOT_COMPARABLE, Refusal, one_line, read_text
 from bench.saved.gates import Gate
-from bench.saved.writing import draft_of, naming, write_atomic
+from bench.saved.writing import (
+    draft_of,
+    is_special,
+    make_folder,
+    naming,
+    require_writable,
+    write_atomic,
+)
 
 
 def run(options: argparse.Namespace) -> int:
     """The exit code: 0 pass, 1 regressed, 3 inconclusive. Raises Refusal."""
+    if options.way is None:
+        raise Refusal(f"gate: needs one of {NEEDED}")
+    ways = {"run": _run, "compare": _compare, "selfcheck": _self_check, "show": _show_saved}
     with _interruptible():
-        gate_arguments.check(options)
-        if options.selfcheck:
-            return _self_check(options)
-        gate = _gate(options)
-        _publish(gate, options)
-        if options.baseline is not None:
-            _keep_as_baseline(gate, options)
-        return gate.exit_code
+        return ways[options.way](options)
 
 
 @contextmanager
@@ -54,12 +58,16 @@ def _interruptible() -> Iterator[None]:
             signal.signal(name, before[name])
 
 
-def _gate(options: argparse.Namespace) -> Gate:
-    if options.saved:
-        return gates.load(options.saved)
-    if options.runs:
-        return _saved_gate(options)
-    root = checkout.needed_by("gate --base")
+def _run(options: argparse.Namespace) -> int:
+    """Base and head are built and measured, or counted, now."""
+    if options.instructions:
+        for name in ("record", "core"):
+            if getattr(options, name) is not None:
+                raise Refusal(f"gate run: --{name} is for times, and --instructions takes none")
+    else:
+        _require_least_threshold(options)
+    _require_writable(options.output, options.record, summary=options.summary)
+    root = checkout.needed_by("gate run")
     from bench.gate import timed
     from bench.gate.checkouts.sides import left_alone, workspace
     from bench.gate.counts import gate as counts
@@ -75,9 +83,48 @@ def _gate(options: argparse.Namespace) -> Gate:
     ):
         sides = timed.build_sides(root, options.base, folder, settings.progress)
         with _recorded(options.record) as settings.record, left_alone(sides):
-            if options.instructions:
-                return counts.gate_on_instructions(sides, settings, folder)
-            return timed.gate_on_times(sides, settings, folder)
+            judged = counts.gate_on_instructions if options.instructions else timed.gate_on_times
+            gate = judged(sides, settings, folder)
+    return _publish(gate, options)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    """Saved runs, of which the last is the head."""
+    from bench.gate import saved_runs
+
+    _require_writable(options.output, options.baseline, summary=options.summary)
+    chosen = {"threshold": options.threshold, "floor": options.floor}
+    gate = saved_runs.compare(
+        options.runs,
+        allow_missing=options.allow_removed,
+        **{name: value for name, value in chosen.items() if value is not None},
+    )
+    code = _publish(gate, options)
+    if options.baseline is not None:
+        _keep_as_baseline(gate, options)
+    return code
+
+
+def _show_saved(options: argparse.Namespace) -> int:
+    _require_writable(options.output, summary=options.summary)
+    return _publish(gates.load(options.saved), options)
+
+
+def _require_least_threshold(options: argparse.Namespace) -> None:
+    from bench.gate.verdict import LEAST_THRESHOLD
+
+    if options.threshold is not None and options.threshold < LEAST_THRESHOLD:
+        raise Refusal(
+            f"--threshold: got {100 * options.threshold:g} %, needs at least "
+            f"{100 * LEAST_THRESHOLD:g} %: where code lies can move a benchmark by less"
+        )
+
+
+def _require_writable(*replaced: Path | None, summary: Path | None = None) -> None:
+    """Found out now, not after minutes. A summary is added to what is there, a pipe included."""
+    for path in (*replaced, None if summary is None or is_special(summary) else summary):
+        if path is not None:
+            require_writable(path)
 
 
 @contextmanager
@@ -86,19 +133,9 @@ def _recorded(path: Path | None) -> Iterator[IO[str] | None]:
     if path is None:
         yield None
         return
+    make_folder(path.parent)
     with draft_of(path) as file:
         yield file
-
-
-def _saved_gate(options: argparse.Namespace) -> Gate:
-    from bench.gate import saved_runs
-
-    chosen = {"threshold": options.threshold, "floor": options.floor}
-    return saved_runs.compare(
-        options.runs,
-        allow_missing=options.allow_removed,
-        **{name: value for name, value in chosen.items() if value is not None},
-    )
 
 
 def _keep_as_baseline(gate: Gate, options: argparse.Namespace) -> None:
@@ -112,7 +149,9 @@ def _keep_as_baseline(gate: Gate, options: argparse.Namespace) -> None:
 
 def _self_check(options: argparse.Namespace) -> int:
     """Adds gates to the ledger and shows all that it holds of this machine and this design."""
-    root = checkout.needed_by("gate --selfcheck")
+    _require_least_threshold(options)
+    _require_writable(options.record)
+    root = checkout.needed_by("gate selfcheck")
     from bench.gate import timed
     from bench.gate.checkouts.sides import workspace
     from bench.gate.selfcheck import check as selfcheck
@@ -134,7 +173,7 @@ def _self_check(options: argparse.Namespace) -> int:
             ledger.append(options.ledger, entry)
             earlier.append(entry)
             alarms += bool(entry.alarms)
-    _show(view.FORMATS[options.format](ledger.of_this(earlier, entry.cpu, entry.design)))
+    _print(view.FORMATS[options.format](ledger.of_this(earlier, entry.cpu, entry.design)))
     return NOT_COMPARABLE if alarms else 0
 
 
@@ -195,22 +234,24 @@ def _progress() -> Iterator[Any]:
         yield Bar()
 
 
-def _publish(gate: Gate, options: argparse.Namespace) -> None:
-    """Save first: what was measured is not lost to a closed terminal; nor to a full disk, as it is
-    shown all the same."""
+def _publish(gate: Gate, options: argparse.Namespace) -> int:
+    """The exit code. Saves first: what was measured is not lost to a closed terminal; nor to a full
+    disk, as it is shown all the same."""
     from bench.views import gate as view
 
     try:
         if options.output is not None:
             gates.save(gates.as_json(gate), options.output)
         if options.summary is not None:
+            make_folder(options.summary.parent)
             with naming(options.summary), options.summary.open("a", encoding="utf-8") as file:
                 file.write(view.as_markdown(gate) + "\n")
     finally:
-        _show(view.FORMATS[options.format](gate, options.all))
+        _print(view.FORMATS[options.format](gate, options.all))
+    return gate.exit_code
 
 
-def _show(text: str) -> None:
+def _print(text: str) -> None:
     """Print; who reads only the first lines, as head(1) does, does not change the exit code."""
     try:
         print(text, flush=True)

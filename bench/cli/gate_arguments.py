@@ -1,78 +1,122 @@
-"""The arguments of python -m bench gate, and which of them go together."""
+"""The arguments of python -m bench gate: a command for each way to compare."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.cli.exits import say
+
+NEEDED = "run --base REF, compare BASE.json... HEAD.json, selfcheck, or show FILE"
 _MOST_DIGITS = 19  # of a number of 64 bits
 
 
-def add_arguments(command: Any) -> None:
-    """The arguments of `python -m bench gate`."""
-    command.add_argument(
-        "runs", nargs="*", type=Path, metavar="RUN", help="saved runs: BASE.json... HEAD.json"
+def add_arguments(gate: argparse.ArgumentParser) -> None:
+    """The commands of `python -m bench gate`; `way` is the one that was chosen, or None."""
+    gate.description = (
+        "Has anything become slower? Exit codes: 0 no, 1 yes, 2 bad input or a broken measurement, "
+        "3 it cannot be said. docs/gate.md says what a verdict means."
     )
-    command.add_argument(
-        "--base", metavar="REF", help="the commit that the working tree is held to"
-    )
+    commands = gate.add_subparsers(dest="way", title="commands", metavar="COMMAND")
+
+    def add(name: str, help_: str, *parents: argparse.ArgumentParser) -> Any:
+        return commands.add_parser(
+            name, help=help_, description=f"{help_.capitalize()}.", parents=parents
+        )
+
+    measured, shown, saved = _measured(), _shown(), _saved()
+    command = add(
+        "run", "the working tree against a commit, both built and measured now",
+        measured, shown, saved,
+    )  # fmt: skip
+    command.add_argument("--base", required=True, metavar="REF", help="the commit")
     command.add_argument(
         "--instructions", action="store_true", help="count instructions instead (needs valgrind)"
     )
-    command.add_argument("--selfcheck", action="store_true", help="what this gate is worth here")
+    _add_threshold(command, "1, and no less; with --instructions 0.3")
+
+    command = add("compare", "saved runs: a tripwire for large slowdowns", shown, saved)
     command.add_argument(
-        "--gates", type=_whole, default=6, metavar="N", help="of a self-check (default: 6)"
+        "runs", nargs="+", type=Path, metavar="RUN", help="BASE.json... HEAD.json; the head is last"
+    )
+    _add_threshold(command, "1")
+    command.add_argument(
+        "--floor",
+        type=percentage,
+        metavar="PERCENT",
+        help="what moments apart may differ by (default: 10)",
+    )
+    command.add_argument(
+        "--allow-removed",
+        action="store_true",
+        help="list a benchmark that the head lacks instead of refusing",
+    )
+    command.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="keep a head that passes as FILE"
+    )
+
+    command = add("selfcheck", "how often the gate errs on this machine", measured, shown)
+    command.add_argument(
+        "--gates", type=partial(_integer, least=1), default=6, metavar="N", help="default: 6"
     )
     command.add_argument(
         "--ledger",
         type=Path,
         default=Path(".gate/ledger.jsonl"),
         metavar="FILE",
-        help="where self-checks add what they found (default: .gate/ledger.jsonl)",
+        help="where the results are added (default: .gate/ledger.jsonl)",
     )
-    command.add_argument("-k", dest="expression", metavar="EXPR", help="benchmarks, as for pytest")
-    command.add_argument("--quick", action="store_true", help="the smaller sizes only")
-    command.add_argument(
-        "--threshold",
-        type=percentage,
-        metavar="PERCENT",
-        help="the least slowdown that counts; default and least for times: 1",
-    )
-    command.add_argument(
-        "--floor",
-        type=percentage,
-        metavar="PERCENT",
-        help="saved runs: what moments apart may differ by (default: 10)",
-    )
-    command.add_argument(
-        "--allow-removed",
-        action="store_true",
-        help="saved runs: list a benchmark that the head lacks instead of refusing",
-    )
-    command.add_argument(
-        "--baseline", type=Path, metavar="FILE", help="saved runs: keep a head that passes as FILE"
-    )
-    command.add_argument("--seed", type=_whole, metavar="N", help="repeats the order of a gate")
-    command.add_argument("--core", type=_whole, metavar="N", help="default: the last usable one")
-    command.add_argument(
+    _add_threshold(command, "1, and no less")
+
+    command = add("show", "the saved result of a gate", shown, saved)
+    command.add_argument("saved", type=Path, metavar="FILE", help="what -o has saved")
+
+
+def _measured() -> argparse.ArgumentParser:
+    """For what builds and measures both sides."""
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument("-k", dest="expression", metavar="EXPR", help="benchmarks, as for pytest")
+    parent.add_argument("--quick", action="store_true", help="the smaller sizes only")
+    parent.add_argument("--seed", type=_integer, metavar="N", help="repeats the order of a gate")
+    parent.add_argument("--core", type=_core, metavar="N", help="default: the last usable one")
+    parent.add_argument(
         "--longest-call",
         type=seconds,
         default=0.5,
         metavar="SECONDS",
         help="of a benchmark that is no kernel; longer ones are not judged (default: 0.5)",
     )
-    command.add_argument("--format", choices=("text", "md", "json"), default="text")
-    command.add_argument("--all", action="store_true", help="text: every pass on a line of its own")
-    command.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="save the result as JSON"
-    )
-    command.add_argument(
+    parent.add_argument("--record", type=Path, metavar="FILE", help="save the times of all rounds")
+    return parent
+
+
+def _shown() -> argparse.ArgumentParser:
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument("--format", choices=("text", "md", "json"), default="text")
+    return parent
+
+
+def _saved() -> argparse.ArgumentParser:
+    """For what ends in one gate's result."""
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument("--all", action="store_true", help="text: every pass on a line of its own")
+    parent.add_argument("-o", "--output", type=Path, metavar="FILE", help="save the result as JSON")
+    parent.add_argument(
         "--summary", type=Path, metavar="FILE", help="append the result as Markdown to a file"
     )
-    command.add_argument("--record", type=Path, metavar="FILE", help="save the times of all rounds")
-    command.add_argument("--from", dest="saved", type=Path, metavar="FILE", help="show a saved one")
+    return parent
+
+
+def _add_threshold(command: Any, default: str) -> None:
+    command.add_argument(
+        "--threshold",
+        type=percentage,
+        metavar="PERCENT",
+        help=f"the least slowdown that counts (default: {default})",
+    )
 
 
 def percentage(text: str) -> float:
@@ -85,13 +129,20 @@ def percentage(text: str) -> float:
     return value
 
 
-def _whole(text: str) -> int:
-    if not text.isdecimal() or len(text) > _MOST_DIGITS:
+def _integer(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < least:
         raise argparse.ArgumentTypeError(
-            f"got {text[:_MOST_DIGITS]!r}, needs a whole number from 0 on, of at most "
+            f"got {text[:_MOST_DIGITS]!r}, needs a whole number from {least} on, of at most "
             f"{_MOST_DIGITS} digits"
         )
     return int(text)
+
+
+def _core(text: str) -> int:
+    core, usable = _integer(text), sorted(os.sched_getaffinity(0))
+    if core not in usable:
+        raise argparse.ArgumentTypeError(f"got {core}, needs one of {', '.join(map(str, usable))}")
+    return core
 
 
 def seconds(text: str) -> float:
@@ -106,61 +157,27 @@ def seconds(text: str) -> float:
     return value
 
 
-def check(options: argparse.Namespace) -> None:
-    """Refuse what could not work before anything takes time."""
-    from bench.gate.errors import GateError
+# --- The forms before there were commands; they go with the next version --------------------------
 
-    ways = [bool(options.runs), options.base is not None, options.selfcheck, bool(options.saved)]
-    if sum(ways) != 1:
-        raise GateError(
-            "gate: needs one of --base REF, two or more saved runs, --selfcheck, or --from FILE"
-        )
-    if options.instructions and options.base is None:
-        raise GateError("gate: --instructions needs --base REF")
-    takes_times = not options.instructions and (options.base is not None or options.selfcheck)
-    _refuse_what_has_no_use(options, takes_times)
-    if options.threshold is not None and takes_times:
-        from bench.gate.verdict import LEAST_THRESHOLD
-
-        if options.threshold < LEAST_THRESHOLD:
-            raise GateError(
-                f"--threshold: got {100 * options.threshold:g} %, needs at least "
-                f"{100 * LEAST_THRESHOLD:g} %: where code lies can move a benchmark by less"
-            )
-    if options.core is not None and options.core not in os.sched_getaffinity(0):
-        usable = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
-        raise GateError(f"--core: got {options.core}, needs one of {usable}")
-    if options.selfcheck and options.gates == 0:
-        raise GateError("--gates: got 0, needs at least 1")
-    if options.selfcheck and options.output is not None:
-        raise GateError("--selfcheck: adds to its --ledger, and has no use for -o")
-    for path in (options.output, options.summary, options.record, options.baseline):
-        if path is None:
-            continue
-        if path.is_dir():
-            raise GateError(f"{path}: is a folder, needs the name of a file")
-        if path.exists() and not path.is_file() and path is not options.summary:
-            # It would be replaced, as files are written whole or not at all.
-            raise GateError(f"{path}: is no regular file, needs the name of a file")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise GateError(f"{path}: cannot be written")
+_OLD_FORMS = {  # by the option that tells it from the others
+    "": ("BASE.json... HEAD.json", "compare BASE.json... HEAD.json"),
+    "--base": ("--base REF", "run --base REF"),
+    "--selfcheck": ("--selfcheck", "selfcheck"),
+    "--from": ("--from FILE", "show FILE"),
+}
 
 
-def _refuse_what_has_no_use(options: argparse.Namespace, takes_times: bool) -> None:
-    """An option that would change nothing is a misunderstanding; better said than passed over."""
-    from bench.gate.errors import GateError
-
-    saved_runs, both_sides = bool(options.runs), options.base is not None or options.selfcheck
-    given = {
-        "--floor": (options.floor, saved_runs, "saved runs: BASE.json... HEAD.json"),
-        "--allow-removed": (options.allow_removed, saved_runs, "saved runs"),
-        "--baseline": (options.baseline, saved_runs, "saved runs: BASE.json... HEAD.json"),
-        "--record": (options.record, takes_times, "--base REF or --selfcheck, which take times"),
-        "--core": (options.core, takes_times, "--base REF or --selfcheck, which take times"),
-        "-k": (options.expression, both_sides, "--base REF or --selfcheck"),
-        "--quick": (options.quick, both_sides, "--base REF or --selfcheck"),
-    }
-    for name, (value, has_use, use) in given.items():
-        if value is not None and value is not False and not has_use:  # core 0 is a core
-            raise GateError(f"gate: {name} is for {use}")
+def in_new_form(arguments: list[str]) -> list[str]:
+    """All arguments of `python -m bench`, with a gate's command where it was left out. Says so."""
+    if arguments[:1] != ["gate"] or {*arguments[1:2]} & {"run", "compare", "selfcheck", "show"}:
+        return arguments
+    rest = arguments[1:]
+    names = {argument.partition("=")[0] for argument in rest}
+    option = next((option for option in _OLD_FORMS if option in names), "")
+    if not option and all(argument.startswith("-") for argument in rest):  # --help, or nothing
+        return arguments
+    old, new = _OLD_FORMS[option]
+    say(f"gate {old} is now gate {new}")
+    if option in ("--selfcheck", "--from"):  # which the command says now
+        rest = [a.removeprefix(f"{option}=") for a in rest if a != option]
+    return ["gate", new.split()[0], *rest]

@@ -1,8 +1,8 @@
 """The tripwire: one or more saved runs as the baseline, the last one as the head.
 
 Saved runs are from different moments, and on shared machines the same code then differs by several
-percent: this sees large slowdowns only. `python -m bench gate --base REF`, which alternates both
-sides on one machine, sees small ones.
+percent: this sees large slowdowns only. `python -m bench gate run`, which alternates both sides on
+one machine, sees small ones.
 
 A benchmark is judged by its minimum, the figure that a busy neighbour disturbs least. The base is
 the median over the baseline runs of their minima: one run that was disturbed as a whole moves it

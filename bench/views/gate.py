@@ -90,7 +90,7 @@ def meaning(gate: Gate) -> str:
     if unclear and gate.verdict == REGRESSED:
         lines.append(f"Not clear, and so no pass: {_count(unclear)}.")
     if gate.kind == SAVED and gate.verdict != PASS:
-        lines.append("The sides are of different moments: python -m bench gate --base REF decides.")
+        lines.append("The sides are of different moments; a gate run --base REF decides.")
     known = [j.detectable for j in gate.judged if j.detectable is not None]
     if known:
         least, most = (units.change(edge).lstrip("+") for edge in (min(known), max(known)))
