@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.gate import timed, verdict
 from bench.gate.checkouts.sides import workspace
+from bench.gate.prepare import setup
 from bench.gate.selfcheck import check as selfcheck
+from bench.gate.verdicts import verdict
 from bench.saved.gates import INCONCLUSIVE, REGRESSED
 from bench.stats.rank import hodges_lehmann
 
@@ -28,7 +29,7 @@ GATES = 200  # drawn from them
 FAMILY = 20  # benchmarks that a later look has to judge together
 
 
-class Lines(timed.Progress):
+class Lines(setup.Progress):
     def stage(self, title: str, steps: int = 0) -> None:
         print(title, file=sys.stderr, flush=True)
 
@@ -50,9 +51,9 @@ def is_caught(blocks: Sequence[float], draw: random.Random, threshold: float) ->
 
 
 def main(seed: int) -> int:
-    settings = timed.Settings(seed=seed, progress=Lines())
+    settings = setup.Settings(seed=seed, progress=Lines())
     draw = random.Random(seed)
-    with timed.alone() as private, workspace(private) as folder:
+    with setup.exclusive_lock() as private, workspace(private) as folder:
         check = selfcheck.prepare(ROOT, folder, settings)
         pairs = [p for p in check.pairs if p.name in check.shares]
         for slowdown in SLOWDOWNS:

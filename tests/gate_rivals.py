@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
 
-from bench.gate.verdict import FIRST_LOOK
+from bench.gate.verdicts.verdict import FIRST_LOOK
 
 Rounds = Sequence[float]
 

@@ -14,7 +14,7 @@ import pytest
 
 from bench import __main__ as command_line
 from bench.cli.exits import exit_code
-from bench.gate.errors import GateError
+from bench.gate.verdicts.errors import GateError
 from bench.saved import runs
 from bench.saved.checks import BadRun, NotComparable, Refusal
 from bench.views.documents import BadDocument

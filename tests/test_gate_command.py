@@ -110,7 +110,7 @@ def test_bad_arguments_are_named_in_one_line(
         raise AssertionError("something was begun")
 
     monkeypatch.setattr("bench.gate.checkouts.sides.workspace", forbidden)
-    monkeypatch.setattr("bench.gate.timed.exclusive_lock", forbidden)
+    monkeypatch.setattr("bench.gate.prepare.setup.exclusive_lock", forbidden)
     (tmp_path / "file").write_text("x\n")
     (tmp_path / "folder").mkdir()
     written(tmp_path, usual(1), usual(2))

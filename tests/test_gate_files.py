@@ -13,9 +13,9 @@ import pytest
 
 from bench.gate.checkouts.sides import Side, left_alone, prepare_base
 from bench.gate.checkouts.unchanged import unchanged
-from bench.gate.errors import GateError
-from bench.gate.pairs import Pair
 from bench.gate.rounds.sampling import Sampler
+from bench.gate.verdicts.errors import GateError
+from bench.gate.verdicts.pairs import Pair
 from tests.test_gate_sides import base_of, commit, git, head_of, repository, state
 
 __all__ = ["repository"]

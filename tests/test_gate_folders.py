@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.gate import timed
 from bench.gate.checkouts import sides
 from bench.gate.checkouts.sides import prepare_base, prepare_head, workspace
-from bench.gate.errors import GateError
-from bench.gate.timed import exclusive_lock
+from bench.gate.prepare import setup
+from bench.gate.prepare.setup import exclusive_lock
+from bench.gate.verdicts.errors import GateError
 from tests.test_gate_sides import content, repository
 
 __all__ = ["repository"]
@@ -32,8 +32,8 @@ HOLDER = """
 import sys, tempfile
 tempfile.tempdir = sys.argv[1]
 from bench.gate.checkouts.sides import workspace
-from bench.gate.timed import alone
-with alone() as private, workspace(private) as folder:
+from bench.gate.prepare.setup import exclusive_lock
+with exclusive_lock() as private, workspace(private) as folder:
     print(folder, flush=True)
     sys.stdin.read()
 """
@@ -111,13 +111,13 @@ def test_however_many_start_at_once_one_measures(temporary: Path, tmp_path: Path
     script = """
 import os, sys, tempfile
 tempfile.tempdir, mark = sys.argv[1:]
-from bench.gate.errors import GateError
+from bench.gate.verdicts.errors import GateError
 from bench.gate.checkouts.sides import workspace
-from bench.gate.timed import alone
+from bench.gate.prepare.setup import exclusive_lock
 done = 0
 while done < 60:
     try:
-        with alone() as private, workspace(private) as folder:
+        with exclusive_lock() as private, workspace(private) as folder:
             os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
             assert folder.is_dir()
             os.unlink(mark)
@@ -212,7 +212,7 @@ def test_what_others_have_put_there_is_left_alone(
 def test_where_every_name_is_taken_one_line_says_what_helps(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timed, "_PRIVATE_NAMES", 2)
+    monkeypatch.setattr(setup, "_PRIVATE_NAMES", 2)
     (temporary / NAME).write_text("x")
     (temporary / f"{NAME}.1").symlink_to(temporary)
     with pytest.raises(GateError) as error, working():
@@ -239,8 +239,8 @@ def test_a_file_system_without_permissions_is_not_littered(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There every folder is everybody's; a hundred were left."""
-    monkeypatch.setattr(timed.stat, "S_IMODE", lambda mode: 0o777)
-    with pytest.raises(GateError, match="is not this user's alone"), timed.exclusive_lock():
+    monkeypatch.setattr(setup.stat, "S_IMODE", lambda mode: 0o777)
+    with pytest.raises(GateError, match="is not this user's alone"), setup.exclusive_lock():
         raise AssertionError
     assert list(temporary.iterdir()) == []
 

@@ -29,7 +29,7 @@ from bench.gate.counts.judge import (
     judge,
     judge_counts,
 )
-from bench.gate.pairs import Pair
+from bench.gate.verdicts.pairs import Pair
 from bench.measure.cases.make import make_case
 from bench.measure.evidence import callgrind, counting
 from bench.measure.evidence.counted_calls import count_in_child

@@ -10,11 +10,11 @@ import pytest
 
 from bench.gate.checkouts.identity import same_code
 from bench.gate.checkouts.sides import Side
-from bench.gate.errors import GateError
-from bench.gate.pairs import Pair
 from bench.gate.prepare import inventory
 from bench.gate.prepare.inventory import Inventory, match
 from bench.gate.rounds.pytest_process import Listed
+from bench.gate.verdicts.errors import GateError
+from bench.gate.verdicts.pairs import Pair
 from bench.saved.gates import NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE
 
 SIDES = [Side("base", "main (1a2b3c4)", Path("b")), Side("head", "working tree", Path("h"))]

@@ -15,9 +15,9 @@ import pytest
 from bench.gate.checkouts.loading import load_tier_copy
 from bench.gate.checkouts.relinking import Layouts, Module, keep_objects
 from bench.gate.checkouts.sides import Side
-from bench.gate.errors import GateError
-from bench.gate.pairs import Pair
 from bench.gate.selfcheck.plant import shift
+from bench.gate.verdicts.errors import GateError
+from bench.gate.verdicts.pairs import Pair
 from tests.checkout import Checkout
 
 PAIR = Pair("x", "x", "relu_f32", "c-scalar", "100", "100")

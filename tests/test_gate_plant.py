@@ -14,8 +14,8 @@ import pytest
 
 import kernels_c
 from bench.gate.checkouts.loading import load_python_copy, load_tier_copy
-from bench.gate.errors import GateError
 from bench.gate.selfcheck import plant
+from bench.gate.verdicts.errors import GateError
 from bench.measure.cases.case import Call
 from bench.measure.cases.make import make_case
 from bench.suite import registry

@@ -11,7 +11,7 @@ import pytest
 
 from bench.gate.checkouts import sides
 from bench.gate.checkouts.sides import Side, build, prepare_base, prepare_head, reuse_modules
-from bench.gate.errors import GateError
+from bench.gate.verdicts.errors import GateError
 
 IDENTITY = {
     f"GIT_{who}_{what}": value

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.gate import verdict
-from bench.gate.verdict import (
+from bench.gate.verdicts import verdict
+from bench.gate.verdicts.verdict import (
     ALPHA,
     CONFIDENCE,
     FIRST_LOOK,

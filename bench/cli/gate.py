@@ -72,16 +72,17 @@ def _run(options: argparse.Namespace) -> int:
     from bench.gate.checkouts.sides import left_alone, workspace
     from bench.gate.counts import gate as counts
     from bench.gate.counts import judge
+    from bench.gate.prepare.setup import build_sides, exclusive_lock
 
     settings = _settings(options)
     if options.instructions and options.threshold is None:
         settings.threshold = judge.THRESHOLD
     with (
         _progress() as settings.progress,
-        timed.exclusive_lock() as private,
+        exclusive_lock() as private,
         workspace(private) as folder,
     ):
-        sides = timed.build_sides(root, options.base, folder, settings.progress)
+        sides = build_sides(root, options.base, folder, settings.progress)
         with _recorded(options.record) as settings.record, left_alone(sides):
             judged = counts.gate_on_instructions if options.instructions else timed.gate_on_times
             gate = judged(sides, settings, folder)
@@ -111,7 +112,7 @@ def _show_saved(options: argparse.Namespace) -> int:
 
 
 def _require_least_threshold(options: argparse.Namespace) -> None:
-    from bench.gate.verdict import LEAST_THRESHOLD
+    from bench.gate.verdicts.verdict import LEAST_THRESHOLD
 
     if options.threshold is not None and options.threshold < LEAST_THRESHOLD:
         raise Refusal(
@@ -152,8 +153,8 @@ def _self_check(options: argparse.Namespace) -> int:
     _require_least_threshold(options)
     _require_writable(options.record)
     root = checkout.needed_by("gate selfcheck")
-    from bench.gate import timed
     from bench.gate.checkouts.sides import workspace
+    from bench.gate.prepare.setup import exclusive_lock
     from bench.gate.selfcheck import check as selfcheck
     from bench.saved import ledger
     from bench.views import selfcheck as view
@@ -163,7 +164,7 @@ def _self_check(options: argparse.Namespace) -> int:
     alarms = 0
     with (
         _progress() as settings.progress,
-        timed.exclusive_lock() as private,
+        exclusive_lock() as private,
         workspace(private) as folder,
         _recorded(options.record) as settings.record,
     ):
@@ -178,7 +179,7 @@ def _self_check(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace) -> Any:
-    from bench.gate.timed import Settings
+    from bench.gate.prepare.setup import Settings
 
     chosen = {
         "threshold": options.threshold,
@@ -200,20 +201,21 @@ def _settings(options: argparse.Namespace) -> Any:
 def _progress() -> Iterator[Any]:
     """A bar on a terminal; elsewhere a line for each stage."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Columns
 
-    from bench.gate import timed
+    from bench.gate.prepare.setup import Progress
 
     if not sys.stderr.isatty():
 
-        class Lines(timed.Progress):
+        class Lines(Progress):
             def stage(self, title: str, steps: int = 0) -> None:
                 say(f"gate: {title}")
 
         yield Lines()
         return
 
-    bar = Progress(
+    bar = Columns(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TimeRemainingColumn(),
@@ -221,7 +223,7 @@ def _progress() -> Iterator[Any]:
         transient=True,
     )
 
-    class Bar(timed.Progress):
+    class Bar(Progress):
         task = bar.add_task("")
 
         def stage(self, title: str, steps: int = 0) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import build_ffi
 from bench.gate.checkouts.sides import Side
-from bench.gate.pairs import Pair
+from bench.gate.verdicts.pairs import Pair
 
 
 def same_code(pair: Pair, sides: Sequence[Side]) -> bool:

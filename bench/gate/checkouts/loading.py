@@ -22,7 +22,7 @@ from typing import Any
 
 import bench
 import kernels_c
-from bench.gate.errors import GateError
+from bench.gate.verdicts.errors import GateError
 from kernels_c.module_file import why_damaged
 
 _HARNESS = Path(bench.__file__).resolve().parent.parent

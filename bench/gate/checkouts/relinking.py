@@ -23,8 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.gate.checkouts.sides import Side, build
-from bench.gate.errors import GateError
-from bench.gate.pairs import Pair
+from bench.gate.verdicts.errors import GateError
+from bench.gate.verdicts.pairs import Pair
 
 _LINKER_TAKES_SCRIPTS = sys.platform.startswith("linux")
 _ALIGNMENT, _PAGE = 64, 4096  # of functions, see build_ffi.py; of memory

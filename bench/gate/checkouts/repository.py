@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
-from bench.gate.errors import GateError
+from bench.gate.verdicts.errors import GateError
 from bench.saved.runs import one_line
 
 # Reading must not write: `git status` would refresh the index, a split index would be written to

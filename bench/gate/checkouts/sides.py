@@ -31,7 +31,7 @@ from bench.gate.checkouts.repository import (
     write_blobs,
 )
 from bench.gate.checkouts.unchanged import unchanged
-from bench.gate.errors import GateError
+from bench.gate.verdicts.errors import GateError
 from bench.saved.runs import one_line
 from kernels_c.module_file import why_damaged
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.gate.errors import GateError
+from bench.gate.verdicts.errors import GateError
 from bench.saved.runs import one_line
 
 # A test may leave a file beside it. One that Python, pytest, the compiler or the linker would take

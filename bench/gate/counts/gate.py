@@ -14,10 +14,10 @@ from time import monotonic
 from bench.gate.checkouts.sides import Side
 from bench.gate.counts import judge
 from bench.gate.counts.judge import Count, Counts
-from bench.gate.errors import GateError
-from bench.gate.pairs import Pair
+from bench.gate.prepare.setup import Settings, inventory_of, sampler_for
 from bench.gate.rounds.pytest_process import command_of
-from bench.gate.timed import Settings, inventory_of, sampler_for
+from bench.gate.verdicts.errors import GateError
+from bench.gate.verdicts.pairs import Pair
 from bench.measure.evidence import callgrind, counting
 from bench.measure.machine.metadata import cpu_name, usable_cores
 from bench.saved.gates import INCONCLUSIVE, INSTRUCTIONS, UNCOMPARABLE, Gate, Judged, Unjudged

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.gate.checkouts.sides import Side, end_of, run_group
-from bench.gate.errors import GateError
-from bench.gate.pairs import Pair, native_of
 from bench.gate.rounds.pytest_process import Listed, list_benchmarks
+from bench.gate.verdicts.errors import GateError
+from bench.gate.verdicts.pairs import Pair, native_of
 from bench.saved.gates import NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE, Unjudged
 from bench.saved.runs import one_line
 

@@ -17,9 +17,9 @@ import kernels_c
 from bench.gate.checkouts.loading import load_python_copy, load_tier_copy, no_late_imports
 from bench.gate.checkouts.relinking import Module
 from bench.gate.checkouts.sides import Side
-from bench.gate.errors import GateError
-from bench.gate.pairs import Pair
 from bench.gate.rounds.blocks import ROUND_SECONDS, Block, take_block, timed
+from bench.gate.verdicts.errors import GateError
+from bench.gate.verdicts.pairs import Pair
 from bench.measure.cases.case import Call, Case
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.cases.make import make_case, probes

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.gate.checkouts.sides import Side, end_of, run_group, side_environment
-from bench.gate.errors import GateError
+from bench.gate.verdicts.errors import GateError
 from bench.saved.runs import one_line
 
 _SCRIPT = Path(__file__).with_name("pytest_plugin.py")

@@ -23,9 +23,9 @@ from typing import IO, Any
 from bench.gate.checkouts.relinking import Layouts, Module
 from bench.gate.checkouts.sides import Side, end_of, side_environment
 from bench.gate.checkouts.unchanged import unchanged
-from bench.gate.errors import GateError
-from bench.gate.pairs import Pair
 from bench.gate.rounds.blocks import BLOCK_SECONDS
+from bench.gate.verdicts.errors import GateError
+from bench.gate.verdicts.pairs import Pair
 from bench.saved.runs import one_line
 
 _LONGEST_REASON = 300

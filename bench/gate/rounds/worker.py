@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench.gate.checkouts.sides import Side, die_with_parent, stop_randomising_addresses
-from bench.gate.errors import GateError
-from bench.gate.pairs import Pair
 from bench.gate.rounds.blocks import Block, take_block
 from bench.gate.rounds.one_process import BothSides
 from bench.gate.rounds.pytest_process import Serving
+from bench.gate.verdicts.errors import GateError
+from bench.gate.verdicts.pairs import Pair
 
 # Two processes in turns: the one that comes back finds its caches cold, and a longer round
 # outweighs that.

@@ -18,13 +18,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
 
-from bench.gate import verdict
 from bench.gate.checkouts.sides import Side, build, prepare_head
-from bench.gate.pairs import Pair
+from bench.gate.prepare.setup import Progress, Settings, inventory_of, sampler_for
 from bench.gate.rounds.blocks import BLOCK_SECONDS, ROUND_SECONDS
 from bench.gate.rounds.sampling import Sampler
 from bench.gate.selfcheck import plant
-from bench.gate.timed import Progress, Settings, inventory_of, look, sampler_for
+from bench.gate.timed import look
+from bench.gate.verdicts import verdict
+from bench.gate.verdicts.pairs import Pair
 from bench.measure.machine.metadata import cpu_name
 from bench.saved.gates import IMPROVED
 from bench.saved.ledger import PLANTED, SAME, SHIFTED, Entry, Outcome

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bench.gate.errors import GateError
+from bench.gate.verdicts.errors import GateError
 
 SHARE = "planted_share"
 
