@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SLOWDOWNS = (0.02, 0.03)
 BLOCKS = 48  # measured of each benchmark and slowdown
 GATES = 200  # drawn from them
-FAMILY = 20  # benchmarks that a later look has to judge together
+FAMILY = 20  # benchmarks that a later stage has to judge together
 
 
 class Lines(setup.Progress):
@@ -37,12 +37,12 @@ class Lines(setup.Progress):
 def is_caught(blocks: Sequence[float], draw: random.Random, threshold: float) -> bool:
     """One gate whose blocks are drawn from those measured. The other members of the family are as
     hard to tell from chance as can be: they cost this one the whole of Holm's correction."""
-    first = draw.choices(blocks, k=verdict.FIRST_LOOK)
+    first = draw.choices(blocks, k=verdict.FIRST_STAGE)
     if verdict.is_settled(first, threshold, FAMILY):
         return False
     later: list[float] = []
-    for look in verdict.LATER_LOOKS:
-        later += draw.choices(blocks, k=look - len(later))
+    for stage in verdict.LATER_STAGES:
+        later += draw.choices(blocks, k=stage - len(later))
         others = {str(n): [-1.0] * 6 for n in range(FAMILY - 1)}
         found = verdict.judge({"this": later, **others}, threshold)["this"].verdict
         if found != INCONCLUSIVE:

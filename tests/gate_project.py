@@ -43,8 +43,10 @@ class Project:
         replace = self.checkout.replace
         replace("build_ffi.py", '    "debug": Tier("portable", Flags("-O0", "-O0")),\n', "")
         replace("bench/gate/rounds/blocks.py", "BLOCK_SECONDS = 0.06", "BLOCK_SECONDS = 0.002")
-        replace("bench/gate/verdicts/verdict.py", "FIRST_LOOK = 12", "FIRST_LOOK = 5")
-        replace("bench/gate/verdicts/verdict.py", "LATER_LOOKS = (32, 64)", "LATER_LOOKS = (5, 6)")
+        replace("bench/gate/verdicts/verdict.py", "FIRST_STAGE = 12", "FIRST_STAGE = 5")
+        replace(
+            "bench/gate/verdicts/verdict.py", "LATER_STAGES = (32, 64)", "LATER_STAGES = (5, 6)"
+        )
         replace("bench/gate/verdicts/verdict.py", "MARGIN = 0.02", "MARGIN = 5.0")
         replace("bench/gate/timed.py", "FEWEST_CONTROLS = 3", "FEWEST_CONTROLS = 1")
         built = self.checkout.build(CXX=str(compiler))

@@ -3,7 +3,7 @@
     python -m bench gate selfcheck --gates 30 --record rounds.jsonl
     python -m tests.gate_rivals rounds.jsonl
 
-Each rule sees what the gate's first look saw, all rounds of both sides, which alternated in fresh
+Each rule sees what the gate's first stage saw, all rounds of both sides, which alternated in fresh
 processes: more than the tools that use these rules give them.
 """
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
 
-from bench.gate.verdicts.verdict import FIRST_LOOK
+from bench.gate.verdicts.verdict import FIRST_STAGE
 
 Rounds = Sequence[float]
 
@@ -62,7 +62,7 @@ RULES: dict[str, Callable[[Rounds, Rounds], bool]] = {
 
 @dataclass
 class Recorded:
-    """One gate's rounds: by benchmark, a list for each block of the first look."""
+    """One gate's rounds: by benchmark, a list for each block of the first stage."""
 
     kind: str
     planted: dict[str, float]
@@ -84,7 +84,7 @@ def read(paths: Sequence[Path]) -> Iterator[Recorded]:
                     if gate is not None:
                         yield gate
                     gate = Recorded(line["gate"], line["planted"])
-                elif gate is not None and len(gate.blocks[line["name"]]) < FIRST_LOOK:
+                elif gate is not None and len(gate.blocks[line["name"]]) < FIRST_STAGE:
                     rounds = (line["base_rounds"], line["head_rounds"])
                     gate.blocks[line["name"]].append(rounds)
     if gate is not None:

@@ -22,7 +22,7 @@ CHOSEN = (
     "(relu and (c-scalar-10000] or c-avx2-1000000])) or (softmax and c-avx2-10000])"
     " or (gelu_tanh and py-idiomatic-100]) or word"
 )
-FOREIGN = """
+THIRD_PARTY = """
 from collections import Counter
 
 TEXT = "the quick brown fox jumps over the lazy dog " * 40
@@ -113,7 +113,7 @@ def failures(checkout: Checkout) -> list[str]:
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         checkout = Checkout(Path(folder))
-        (checkout.folder / "test_bench_words.py").write_text(FOREIGN, encoding="utf-8")
+        (checkout.folder / "test_bench_words.py").write_text(THIRD_PARTY, encoding="utf-8")
         (checkout.folder / ".gitignore").write_text("*.so\n__pycache__/\ngate.json\n")
         git(checkout, "init", "--quiet")
         git(checkout, "add", "--all")

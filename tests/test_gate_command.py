@@ -27,7 +27,7 @@ from tests.test_gate_saved import OTHER, SLOW, benchmark, run, usual, written
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 VERDICT = (0, 1, 3)  # which of them it is, times decide
-SOON = ("--threshold", "900")  # so that the first look settles everything
+SOON = ("--threshold", "900")  # so that the first stage settles everything
 ONE = ("-k", "relu and c-scalar-100 and not 1000")
 
 
@@ -255,7 +255,7 @@ def test_what_is_beside_the_judged_does_not_change_the_verdict() -> None:
 
 RELU = "kernels_c/portable/relu.cpp"
 LOOP = "    for (size_t i = 0; i < n; ++i) out"
-FOREIGN = "def test_it(benchmark):\n    "
+THEIRS = "def test_it(benchmark):\n    "
 Change = Callable[[Project], Any]
 
 
@@ -310,7 +310,7 @@ BAD_PROJECTS: dict[str, tuple[Change, str, tuple[str, ...], str]] = {
         "test_bench_relu.py::test_relu[c-scalar-10000]: the process that measures ended with signal",
     ),
     "test that fails": (
-        added("test_bench_x.py", FOREIGN + "benchmark(int, 'x')\n"), "base", ("-k", "test_it"),
+        added("test_bench_x.py", THEIRS + "benchmark(int, 'x')\n"), "base", ("-k", "test_it"),
         "{side}: test_bench_x.py::test_it fails: ValueError: invalid literal for int()",
     ),
     "test file that does not import": (
@@ -322,11 +322,11 @@ BAD_PROJECTS: dict[str, tuple[Change, str, tuple[str, ...], str]] = {
         "{side}: pytest says: ",
     ),
     "fixture used twice": (
-        added("test_bench_x.py", FOREIGN + "benchmark(int)\n    benchmark(int)\n"), "head",
+        added("test_bench_x.py", THEIRS + "benchmark(int)\n    benchmark(int)\n"), "head",
         ("-k", "test_it"), "{side}: test_bench_x.py::test_it fails: RuntimeError: the benchmark fix",
     ),
     "test that ends the process": (
-        added("test_bench_x.py", "import os\n" + FOREIGN + "benchmark(os._exit, 0)\n"), "head",
+        added("test_bench_x.py", "import os\n" + THEIRS + "benchmark(os._exit, 0)\n"), "head",
         ("-k", "test_it"), "{side}: pytest ended with exit code 0 in test_bench_x.py::test_it",
     ),
     "test that ends pytest": (
@@ -340,7 +340,7 @@ BAD_PROJECTS: dict[str, tuple[Change, str, tuple[str, ...], str]] = {
         added(
             "test_bench_x.py",
             "import os\ncalls = []\ndef f():\n    calls.append(1)\n"
-            "    if len(calls) > 9:\n        os._exit(5)\n" + FOREIGN + "benchmark(f)\n",
+            "    if len(calls) > 9:\n        os._exit(5)\n" + THEIRS + "benchmark(f)\n",
         ), "base and head", ("-k", "test_it"),
         "test_bench_x.py::test_it: pytest ended with exit code 5, saying ",
     ),
@@ -348,7 +348,7 @@ BAD_PROJECTS: dict[str, tuple[Change, str, tuple[str, ...], str]] = {
         added(
             "test_bench_x.py",
             "calls = []\ndef f():\n    calls.append(1)\n    assert len(calls) < 9, 'too many'\n"
-            + FOREIGN + "benchmark(f)\n",
+            + THEIRS + "benchmark(f)\n",
         ), "base and head", ("-k", "test_it"), "test_bench_x.py::test_it fails: AssertionError: too many",
     ),
     "module that writes over the base": (
@@ -557,7 +557,7 @@ def test_instructions_of_any_benchmark_are_judged(project: Project) -> None:
 
 
 def test_a_base_without_any_of_the_benchmarks_is_inconclusive(project: Project) -> None:
-    project.write("test_bench_new.py", FOREIGN.replace("it", "brand_new", 1) + "benchmark(int)\n")
+    project.write("test_bench_new.py", THEIRS.replace("it", "brand_new", 1) + "benchmark(int)\n")
     finished = project.gate("--base", "HEAD", "-k", "brand_new")
     assert finished.code == 3, finished.errors
     assert finished.output.startswith("INCONCLUSIVE: no benchmark was compared with HEAD (")

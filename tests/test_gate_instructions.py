@@ -341,7 +341,7 @@ def test_what_a_tests_call_takes_more_in_one_process_is_no_change(
     result = judge_counts("x", base, other, whim=WHIM_OF_TESTS)
     assert isinstance(result, Judged)
     assert (result.verdict, result.improved) == (verdict, improved)
-    assert result.detectable == WHIM_OF_TESTS / 41_000
+    assert result.minimum_detectable_slowdown == WHIM_OF_TESTS / 41_000
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ def test_a_count_of_zero_is_none(
 
 
 @pytest.mark.parametrize(
-    ("heads", "looks", "last"),
+    ("heads", "counted", "last"),
     [
         ({0: [10_000, 10_001]}, [["a", "b"]], PASS),
         ({0: [10_000, 10_060], 2: [10_002, 10_070]}, [["a", "b"], ["b"]], PASS),
@@ -377,22 +377,22 @@ def test_a_count_of_zero_is_none(
     ],
 )
 def test_what_disagrees_is_counted_once_more(
-    heads: dict[int, list[int]], looks: list[list[str]], last: str
+    heads: dict[int, list[int]], counted: list[list[str]], last: str
 ) -> None:
     """`b` on the head; `a` agrees at once."""
-    looked: list[list[str]] = []
+    were_counted: list[list[str]] = []
     cumulative: list[Count] = []
 
-    def look(pairs: Sequence[Pair], turn: int) -> dict[str, Judged | Unjudged]:
-        looked.append([p.name for p in pairs])
+    def recount(pairs: Sequence[Pair], turn: int) -> dict[str, Judged | Unjudged]:
+        were_counted.append([p.name for p in pairs])
         cumulative.extend(Count(float(n), "") for n in heads[turn])
         base = [Count(10_000.0, "")] * len(cumulative)
         return {
             p.name: judge_counts(p.name, base, cumulative if p.name == "b" else base) for p in pairs
         }
 
-    a, b = counts._settled([Pair("a", "a"), Pair("b", "b")], look)
-    assert looked == looks
+    a, b = counts._settled([Pair("a", "a"), Pair("b", "b")], recount)
+    assert were_counted == counted
     assert isinstance(a, Judged) and isinstance(b, Judged)
     assert (a.verdict, b.verdict) == (PASS, last)
 

@@ -25,7 +25,7 @@ def kernel(variant: str = "c-scalar", size: str = "100", name: str = "relu_f32")
     return {"kernel": name, "variant": variant, "size": size}
 
 
-def foreign(code: str = "code", seconds: float = 1e-3) -> dict[str, Any]:
+def third_party(code: str = "code", seconds: float = 1e-3) -> dict[str, Any]:
     return {"code": code, "seconds": seconds}
 
 
@@ -54,7 +54,7 @@ def beside(found: Inventory) -> dict[str, str]:
 
 
 def test_the_same_on_both_sides() -> None:
-    both = {"t.py::a[c-scalar-100]": kernel(), "t.py::b": foreign()}
+    both = {"t.py::a[c-scalar-100]": kernel(), "t.py::b": third_party()}
     found = matched(both, both)
     assert pairs(found) == {name: name for name in both}
     assert beside(found) == {}
@@ -65,8 +65,8 @@ def test_the_same_on_both_sides() -> None:
 
 def test_new_and_removed() -> None:
     found = matched(
-        {"t.py::old": foreign("o"), "t.py::k[1]": kernel(size="1")},
-        {"t.py::young": foreign("y"), "t.py::k[2]": kernel(size="2")},
+        {"t.py::old": third_party("o"), "t.py::k[1]": kernel(size="1")},
+        {"t.py::young": third_party("y"), "t.py::k[2]": kernel(size="2")},
     )
     assert pairs(found) == {}
     assert beside(found) == {
@@ -77,7 +77,7 @@ def test_new_and_removed() -> None:
     assert notes["t.py::old"] == "working tree does not have it"
 
 
-@pytest.mark.parametrize("metadata", [kernel(), foreign()], ids=["kernel", "foreign"])
+@pytest.mark.parametrize("metadata", [kernel(), third_party()], ids=["kernel", "third_party"])
 @pytest.mark.parametrize("name", ["t.py::b", "u.py::a", "u/t.py::C::a[x::y]"])
 def test_a_renamed_test_or_file_is_still_the_same(name: str, metadata: dict[str, Any]) -> None:
     found = matched({"t.py::a": metadata}, {name: metadata})
@@ -88,27 +88,33 @@ def test_a_renamed_test_or_file_is_still_the_same(name: str, metadata: dict[str,
 
 def test_two_tests_that_do_the_same_are_not_told_apart_when_renamed() -> None:
     found = matched(
-        {"t.py::a": foreign(), "t.py::b": foreign()}, {"t.py::c": foreign(), "t.py::d": foreign()}
+        {"t.py::a": third_party(), "t.py::b": third_party()},
+        {"t.py::c": third_party(), "t.py::d": third_party()},
     )
     assert pairs(found) == {}
     assert set(beside(found).values()) == {NEW, REMOVED}
-    found = matched({"t.py::a": foreign()}, {"t.py::c": foreign(), "t.py::d": foreign()})
+    found = matched(
+        {"t.py::a": third_party()}, {"t.py::c": third_party(), "t.py::d": third_party()}
+    )
     assert pairs(found) == {}
-    found = matched({"t.py::a": foreign(), "t.py::b": foreign()}, {"t.py::d": foreign()})
+    found = matched(
+        {"t.py::a": third_party(), "t.py::b": third_party()}, {"t.py::d": third_party()}
+    )
     assert pairs(found) == {}
 
 
 def test_of_two_alike_the_one_that_kept_its_name_is_known() -> None:
     found = matched(
-        {"t.py::a": foreign(), "t.py::b": foreign()}, {"t.py::a": foreign(), "t.py::d": foreign()}
+        {"t.py::a": third_party(), "t.py::b": third_party()},
+        {"t.py::a": third_party(), "t.py::d": third_party()},
     )
     assert pairs(found) == {"t.py::a": "t.py::a", "t.py::d": "t.py::b"}
 
 
 def test_names_that_are_swapped_go_by_name() -> None:
     found = matched(
-        {"t.py::a": foreign("1"), "t.py::b": foreign("2")},
-        {"t.py::a": foreign("2"), "t.py::b": foreign("1")},
+        {"t.py::a": third_party("1"), "t.py::b": third_party("2")},
+        {"t.py::a": third_party("2"), "t.py::b": third_party("1")},
     )
     assert pairs(found) == {}
     assert set(beside(found).values()) == {UNCOMPARABLE}
@@ -123,14 +129,14 @@ def test_swapped_kernels_go_by_what_they_are() -> None:
 
 
 def test_a_test_whose_body_changed_is_not_comparable() -> None:
-    found = matched({"t.py::a": foreign("1")}, {"t.py::a": foreign("2")})
+    found = matched({"t.py::a": third_party("1")}, {"t.py::a": third_party("2")})
     assert pairs(found) == {}
     assert beside(found) == {"t.py::a": UNCOMPARABLE}
     assert "the test itself differs" in found.unjudged[0].note
 
 
 def test_a_test_that_became_a_kernels_is_new_and_the_other_removed() -> None:
-    for base, head in ((foreign(), kernel()), (kernel(), foreign())):
+    for base, head in ((third_party(), kernel()), (kernel(), third_party())):
         found = matched({"t.py::a": base}, {"t.py::a": head})
         assert pairs(found) == {}
         assert [u.why for u in found.unjudged] == [NEW, REMOVED]
@@ -201,7 +207,7 @@ def test_a_step_is_the_same_code_where_its_tier_is(tmp_path: Path, head_key: str
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_a_test_that_one_side_skips_is_listed_as_that_and_once(side: int) -> None:
-    sides = [listed({"t.py::a": foreign()}), listed({"t.py::a": foreign()})]
+    sides = [listed({"t.py::a": third_party()}), listed({"t.py::a": third_party()})]
     sides[side] = listed({}, {"t.py::a": "needs a network"})
     found = matched(*sides)
     assert pairs(found) == {}
@@ -216,7 +222,7 @@ def test_tests_that_are_no_benchmarks_are_not_listed() -> None:
 
 @pytest.mark.parametrize(("seconds", "is_measured"), [(0.5, True), (0.51, False), (30.0, False)])
 def test_a_call_that_takes_too_long_is_not_comparable(seconds: float, is_measured: bool) -> None:
-    both = {"t.py::a": foreign(seconds=seconds)}
+    both = {"t.py::a": third_party(seconds=seconds)}
     found = matched(both, both)
     assert bool(found.pairs) == is_measured
     if not is_measured:
@@ -239,12 +245,14 @@ def test_every_benchmark_is_accounted_for() -> None:
     """Each of the head's is measured or listed; so is each of the base's, under its name or the
     head's."""
     base = {
-        "same": foreign("s"), "gone": foreign("g"), "body": foreign("1"), "long": foreign("l", 9.0),
-        "was": foreign("r"), "k": kernel(), "k512": kernel("c-avx512"), "skips": foreign("z"),
+        "same": third_party("s"), "gone": third_party("g"), "body": third_party("1"),
+        "long": third_party("l", 9.0), "was": third_party("r"), "k": kernel(),
+        "k512": kernel("c-avx512"), "skips": third_party("z"),
     }  # fmt: skip
     head = {
-        "same": foreign("s"), "young": foreign("y"), "body": foreign("2"), "is": foreign("r"),
-        "long": foreign("l", 9.0), "k2": kernel(), "k512": kernel("c-avx512"),
+        "same": third_party("s"), "young": third_party("y"), "body": third_party("2"),
+        "is": third_party("r"), "long": third_party("l", 9.0), "k2": kernel(),
+        "k512": kernel("c-avx512"),
     }  # fmt: skip
     skipped = listed(head, {"skips": "today"})
     found = matched(listed(base), skipped, [{}, {"avx512": NO_AVX512}])

@@ -26,11 +26,11 @@ Json = dict[str, Any]
 
 SLOW = "test_bench_relu.py::test_relu[c-avx2-100]"
 OTHER = "test_bench_relu.py::test_relu[py-loop-100]"
-FOREIGN = "test_theirs.py::test_sort"
+THIRD_PARTY = "test_theirs.py::test_sort"
 
 
 def benchmark(fullname: str, seconds: float, confirmed: bool = True) -> Json:
-    """As pytest-benchmark and this suite write it; a foreign one has no facts."""
+    """As pytest-benchmark and this suite write it; a third party's has no metadata."""
     found: Json = {
         "group": None,
         "name": fullname.rpartition("::")[2],
@@ -76,7 +76,7 @@ def run(hour: int, *benchmarks: Json, key: str = "k1") -> Json:
 def usual(hour: int = 1, factor: float = 1.0, key: str = "k1") -> Json:
     """Three benchmarks, of which one takes `factor` times as long."""
     return run(
-        hour, benchmark(SLOW, 1e-6 * factor), benchmark(OTHER, 1e-5), benchmark(FOREIGN, 1.0),
+        hour, benchmark(SLOW, 1e-6 * factor), benchmark(OTHER, 1e-5), benchmark(THIRD_PARTY, 1.0),
         key=key,
     )  # fmt: skip
 
@@ -114,7 +114,7 @@ def test_a_slowdown_counts_beyond_the_floor(
     judged = of(gate)
     assert (judged.verdict, judged.improved) == (verdict, improved)
     assert judged.change == pytest.approx(factor - 1)
-    assert (judged.base, judged.samples, judged.detectable) == (1e-6, 1, 0.10)
+    assert (judged.base, judged.samples, judged.minimum_detectable_slowdown) == (1e-6, 1, 0.10)
     assert (judged.low, judged.high) == (None, None)
     assert gate.verdict == verdict
     assert gate.exit_code == (1 if verdict == REGRESSED else 0)
@@ -140,7 +140,7 @@ def test_baselines_that_differ_widen_the_threshold(tmp_path: Path) -> None:
     judged = of(compare(written(tmp_path, *baselines, usual(4, 1.25))))
     assert (judged.verdict, judged.samples) == (PASS, 3)
     assert judged.base == pytest.approx(1.1e-6)
-    assert judged.detectable == pytest.approx(0.2)
+    assert judged.minimum_detectable_slowdown == pytest.approx(0.2)
     assert of(compare(written(tmp_path, *baselines, usual(4, 1.35)))).verdict == REGRESSED
 
 
@@ -196,7 +196,7 @@ def test_an_improvement_on_an_unconfirmed_baseline_is_none(tmp_path: Path) -> No
 def test_what_only_the_head_has_is_new(tmp_path: Path) -> None:
     base = run(1, benchmark(OTHER, 1e-5))
     gate = compare(written(tmp_path, base, usual(2)))
-    assert [(u.name, u.why) for u in gate.unjudged] == [(SLOW, NEW), (FOREIGN, NEW)]
+    assert [(u.name, u.why) for u in gate.unjudged] == [(SLOW, NEW), (THIRD_PARTY, NEW)]
     assert gate.verdict == PASS
 
 
@@ -205,10 +205,10 @@ def test_what_the_head_lacks_is_an_error_unless_allowed(tmp_path: Path) -> None:
     with pytest.raises(BadRun, match="lacks 2 benchmarks") as error:
         compare(paths)
     assert OTHER in str(error.value)
-    assert FOREIGN in str(error.value)
+    assert THIRD_PARTY in str(error.value)
     assert "--allow-removed" in str(error.value)
     gate = compare(paths, allow_missing=True)
-    assert [(u.name, u.why) for u in gate.unjudged] == [(OTHER, REMOVED), (FOREIGN, REMOVED)]
+    assert [(u.name, u.why) for u in gate.unjudged] == [(OTHER, REMOVED), (THIRD_PARTY, REMOVED)]
     assert gate.verdict == PASS
 
 
@@ -221,7 +221,7 @@ def test_what_one_of_the_baselines_has_must_be_there_too(tmp_path: Path) -> None
 
 
 def test_nothing_in_common_is_not_a_pass(tmp_path: Path) -> None:
-    paths = written(tmp_path, run(1, benchmark(SLOW, 1e-6)), run(2, benchmark(FOREIGN, 1.0)))
+    paths = written(tmp_path, run(1, benchmark(SLOW, 1e-6)), run(2, benchmark(THIRD_PARTY, 1.0)))
     assert compare(paths, allow_missing=True).verdict == INCONCLUSIVE
 
 
@@ -230,7 +230,7 @@ def test_nothing_in_common_is_not_a_pass(tmp_path: Path) -> None:
     [
         (SLOW, SLOW.replace("test_bench_relu.py", "test_all.py"), True),  # another file
         (SLOW, SLOW.replace("test_relu", "test_rectify"), True),  # another function
-        (FOREIGN, "test_theirs.py::test_sorted", False),
+        (THIRD_PARTY, "test_theirs.py::test_sorted", False),
     ],
 )
 def test_a_renamed_benchmark_is_hinted_at(old: str, new: str, hinted: bool, tmp_path: Path) -> None:
@@ -451,8 +451,8 @@ def test_a_tier_of_one_side_only_is_part_of_the_change(tmp_path: Path) -> None:
     assert compare(written(tmp_path, usual(1), head)).verdict == PASS
 
 
-def test_foreign_runs_have_no_tiers(tmp_path: Path) -> None:
-    runs = [run(hour, benchmark(FOREIGN, seconds)) for hour, seconds in ((1, 1.0), (2, 3.0))]
+def test_third_party_runs_have_no_tiers(tmp_path: Path) -> None:
+    runs = [run(hour, benchmark(THIRD_PARTY, seconds)) for hour, seconds in ((1, 1.0), (2, 3.0))]
     runs = [altered(content, "machine_info.tiers", ...) for content in runs]
     assert compare(written(tmp_path, *runs)).verdict == REGRESSED
     runs[1]["machine_info"]["tiers"] = {}
@@ -491,7 +491,9 @@ def test_a_file_of_any_name_can_be_saved_in_the_result(tmp_path: Path) -> None:
 
 
 def test_the_result_is_read_back_as_it_was(tmp_path: Path) -> None:
-    content = run(3, benchmark(SLOW, 3e-6), benchmark(FOREIGN, 1.0), benchmark("t.py::young", 1.0))
+    content = run(
+        3, benchmark(SLOW, 3e-6), benchmark(THIRD_PARTY, 1.0), benchmark("t.py::young", 1.0)
+    )
     gate = compare(written(tmp_path, usual(1), usual(2), content), allow_missing=True)
     path = tmp_path / "gate.json"
     saved = gates.as_json(gate)
@@ -588,10 +590,10 @@ def test_no_pass_is_more_than_half_slower_than_its_baseline(
     runs = [run(n, benchmark(SLOW, 1e-6 * t, ok)) for n, (t, ok) in enumerate(baselines)]
     paths = written(tmp_path_factory.mktemp("pooled"), *runs, run(9, benchmark(SLOW, 1e-6 * head)))
     judged = of(compare(paths, floor=floor))
-    assert judged.detectable is not None
+    assert judged.minimum_detectable_slowdown is not None
     if judged.verdict == PASS:
         assert judged.change <= BLIND + 1e-9
     if judged.verdict == REGRESSED:
-        assert judged.change > judged.detectable - 1e-9
+        assert judged.change > judged.minimum_detectable_slowdown - 1e-9
         assert 1e-6 * head > min(t for t, _ in baselines) * 1e-6
     assert not (judged.improved and judged.verdict != PASS)

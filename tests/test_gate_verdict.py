@@ -12,13 +12,13 @@ from bench.gate.verdicts import verdict
 from bench.gate.verdicts.verdict import (
     ALPHA,
     CONFIDENCE,
-    FIRST_LOOK,
-    LATER_LOOKS,
+    FIRST_STAGE,
+    LATER_STAGES,
     MARGIN,
     Finding,
-    detectable,
     is_settled,
     judge,
+    minimum_detectable_slowdown,
     passed,
 )
 from bench.saved.gates import INCONCLUSIVE, PASS, REGRESSED
@@ -45,7 +45,7 @@ def bimodal(draw: random.Random) -> float:
 def simulated(
     centres: list[float], scatter: Scatter, draw: random.Random, threshold: float = THRESHOLD
 ) -> list[Finding]:
-    """One gate, as bench.gate.timed.look() does it."""
+    """One gate, as bench.gate.timed.measure_in_stages() does it."""
 
     def blocks(i: int, count: int) -> list[float]:
         return [math.log1p(centres[i]) + scatter(draw) for _ in range(count)]
@@ -53,15 +53,15 @@ def simulated(
     findings: dict[str, Finding] = {}
     left = []
     for i in range(len(centres)):
-        first = blocks(i, FIRST_LOOK)
+        first = blocks(i, FIRST_STAGE)
         if is_settled(first, threshold, len(centres)):
             findings[str(i)] = passed(first, threshold, len(centres))
         else:
             left.append(i)
     later: dict[int, list[float]] = {i: [] for i in left}
-    for look in LATER_LOOKS:
+    for stage in LATER_STAGES:
         for i in left:
-            later[i] += blocks(i, look - len(later[i]))
+            later[i] += blocks(i, stage - len(later[i]))
         findings |= judge({str(i): later[i] for i in left}, threshold)
         left = [i for i in left if findings[str(i)].verdict == INCONCLUSIVE]
     return [findings[str(i)] for i in range(len(centres))]
@@ -113,10 +113,11 @@ def test_what_a_pass_says_it_would_have_seen_is_seen() -> None:
     family = 10
     for sigma in (0.003, 0.01):
         blocks = [draw.gauss(0, sigma) for _ in range(4000)]
-        samples = [blocks[n : n + FIRST_LOOK] for n in range(0, 2400, FIRST_LOOK)]
-        stated = sorted(detectable(s, interval(s, CONFIDENCE), THRESHOLD, family) for s in samples)[
-            len(samples) // 2
-        ]
+        samples = [blocks[n : n + FIRST_STAGE] for n in range(0, 2400, FIRST_STAGE)]
+        stated = sorted(
+            minimum_detectable_slowdown(s, interval(s, CONFIDENCE), THRESHOLD, family)
+            for s in samples
+        )[len(samples) // 2]
         gates, caught = 80, 0
         for _ in range(gates):
             centres = [stated] + [0.0] * (family - 1)
@@ -126,16 +127,19 @@ def test_what_a_pass_says_it_would_have_seen_is_seen() -> None:
         assert caught >= 0.88 * gates, (sigma, stated, caught)
 
 
-def test_detectable_is_never_below_the_threshold_and_grows_with_scatter() -> None:
+def test_minimum_detectable_slowdown_is_never_below_the_threshold_and_grows_with_scatter() -> None:
     draw = random.Random(15)
-    shape = [draw.gauss(0, 1) for _ in range(FIRST_LOOK)]
+    shape = [draw.gauss(0, 1) for _ in range(FIRST_STAGE)]
     figures = [
-        passed([sigma * s for s in shape], THRESHOLD, 10).detectable
+        passed([sigma * s for s in shape], THRESHOLD, 10).minimum_detectable_slowdown
         for sigma in (1e-6, 0.003, 0.01, 0.05)
     ]
     assert figures == sorted(figures)
     assert figures[0] >= THRESHOLD
-    assert passed(shape, THRESHOLD, 60).detectable > passed(shape, THRESHOLD, 1).detectable
+    assert (
+        passed(shape, THRESHOLD, 60).minimum_detectable_slowdown
+        > passed(shape, THRESHOLD, 1).minimum_detectable_slowdown
+    )
 
 
 def test_a_pass_could_have_seen_a_slowdown_of_threshold_and_margin() -> None:
@@ -144,7 +148,7 @@ def test_a_pass_could_have_seen_a_slowdown_of_threshold_and_margin() -> None:
     seen = set()
     for _ in range(800):
         sigma, centre = 10 ** draw.uniform(-4, -0.5), draw.uniform(-0.03, 0.03)
-        count = draw.choice((FIRST_LOOK, *LATER_LOOKS))
+        count = draw.choice((FIRST_STAGE, *LATER_STAGES))
         values = [draw.gauss(centre, sigma) for _ in range(count)]
         finding = judge({"x": values}, THRESHOLD)["x"]
         seen.add(finding.verdict)
@@ -156,7 +160,7 @@ def test_a_pass_could_have_seen_a_slowdown_of_threshold_and_margin() -> None:
             assert finding.low > 0
         if is_settled(values, THRESHOLD, 1):
             assert interval(values, CONFIDENCE).high <= math.log(1 + THRESHOLD + MARGIN)
-            assert passed(values, THRESHOLD, 1).detectable <= THRESHOLD + MARGIN
+            assert passed(values, THRESHOLD, 1).minimum_detectable_slowdown <= THRESHOLD + MARGIN
     assert seen == {PASS, REGRESSED, INCONCLUSIVE}
 
 
@@ -166,7 +170,9 @@ def test_noise_without_end_is_inconclusive() -> None:
     unclear = [f for f in findings if f.verdict == INCONCLUSIVE]
     assert len(unclear) >= 8  # now and then it looks much faster, and so surely not slower
     assert all(f.verdict == PASS for f in findings if f not in unclear)
-    assert all(f.samples == LATER_LOOKS[-1] and f.detectable > 0.1 for f in unclear)
+    assert all(
+        f.samples == LATER_STAGES[-1] and f.minimum_detectable_slowdown > 0.1 for f in unclear
+    )
 
 
 def test_an_improvement_is_never_a_failure() -> None:
@@ -190,21 +196,26 @@ def test_a_larger_threshold_lets_smaller_slowdowns_pass(threshold: float) -> Non
     assert (below.verdict, above.verdict) == (PASS, REGRESSED)
 
 
-def test_the_first_look_never_calls_a_regression_and_takes_no_part_in_the_later_ones() -> None:
-    values = [0.5] * FIRST_LOOK
+def test_the_first_stage_never_calls_a_regression_and_takes_no_part_in_the_later_ones() -> None:
+    values = [0.5] * FIRST_STAGE
     assert not is_settled(values, THRESHOLD, 1)
-    assert passed([0.0] * FIRST_LOOK, THRESHOLD, 5).verdict == PASS
-    with_nothing = judge({"x": [0.0] * LATER_LOOKS[0]}, THRESHOLD)["x"]
+    assert passed([0.0] * FIRST_STAGE, THRESHOLD, 5).verdict == PASS
+    with_nothing = judge({"x": [0.0] * LATER_STAGES[0]}, THRESHOLD)["x"]
     assert with_nothing.verdict == PASS
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, -0.5, 1e-12, 800.0, -800.0])
 def test_identical_blocks_of_any_size_are_judged(value: float) -> None:
-    finding = judge({"x": [value] * LATER_LOOKS[0]}, THRESHOLD)["x"]
+    finding = judge({"x": [value] * LATER_STAGES[0]}, THRESHOLD)["x"]
     assert finding.verdict == (REGRESSED if value > 0.01 else PASS)
     assert all(
         math.isfinite(number)
-        for number in (finding.change, finding.low, finding.high, finding.detectable)
+        for number in (
+            finding.change,
+            finding.low,
+            finding.high,
+            finding.minimum_detectable_slowdown,
+        )
     )
 
 
@@ -218,4 +229,4 @@ def test_twice_as_many_pairs_do_not_make_an_alarm_likelier() -> None:
 
 def test_the_documented_chance_of_error() -> None:
     assert verdict.ALPHA == 0.01
-    assert sum(ALPHA / len(LATER_LOOKS) for _ in LATER_LOOKS) <= 0.01
+    assert sum(ALPHA / len(LATER_STAGES) for _ in LATER_STAGES) <= 0.01

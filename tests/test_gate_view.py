@@ -50,7 +50,8 @@ def judged(name: str, verdict: str = PASS, change: float = 0.001, **more: Any) -
     return Judged(
         **{
             "name": name, "verdict": verdict, "change": change, "base": 74.3e-6, "samples": 32,
-            "low": change - 0.004, "high": change + 0.005, "detectable": 0.014, **more,
+            "low": change - 0.004, "high": change + 0.005,
+            "minimum_detectable_slowdown": 0.014, **more,
         }
     )  # fmt: skip
 
@@ -133,7 +134,7 @@ def test_everything_else_is_said() -> None:
             "Note: head is not committed.",
             "A regression is growth beyond",
             "Not clear, and so no pass: 1 benchmark.",
-            "Growth below its detectable figure (1.4%) goes unseen.",
+            "Growth below the minimum detectable slowdown (1.4%) goes unseen.",
             "Improved: 1 benchmark.",
             "Not judged: 1 new, 1 removed, 1 renamed, 1 skipped, 1 not comparable.",
             "least change that counts: 1.0%, took 95.2s, seed 12345, A CPU.",
@@ -166,9 +167,12 @@ def test_instructions_are_counted_and_saved_runs_have_no_interval() -> None:
 
 
 def test_what_could_be_seen_is_said_as_a_span() -> None:
-    rows = (judged("t.py::a", detectable=0.1), judged("t.py::b", detectable=0.23))
+    rows = (
+        judged("t.py::a", minimum_detectable_slowdown=0.1),
+        judged("t.py::b", minimum_detectable_slowdown=0.23),
+    )
     assert "(10.0% to 23.0%, by benchmark)" in view.meaning(gate(*rows))
-    unknown = gate(*rows, judged("t.py::c", detectable=None))
+    unknown = gate(*rows, judged("t.py::c", minimum_detectable_slowdown=None))
     assert "not known for 1 benchmark." in view.meaning(unknown)
 
 
@@ -274,7 +278,8 @@ NUMBERS = st.floats(-1, 1e6) | st.none()
             Judged,
             name=st.text(min_size=1), verdict=st.sampled_from(VERDICTS),
             change=st.floats(-1, 1e6), base=st.floats(0, 1e9), samples=st.integers(0, 99),
-            low=NUMBERS, high=NUMBERS, detectable=NUMBERS, improved=st.booleans(), note=st.text(),
+            low=NUMBERS, high=NUMBERS, minimum_detectable_slowdown=NUMBERS,
+            improved=st.booleans(), note=st.text(),
         ),
         max_size=5,
     ),
@@ -298,3 +303,10 @@ def test_any_gate_can_be_drawn(
             if form == "md":
                 for _, table in re.findall(r"(^|\n\n)((?:\|[^\n]*\n?)+)", drawn):
                     assert len({_cells(line) for line in table.splitlines()}) == 1
+
+
+def test_a_gate_that_was_saved_under_an_old_name_of_a_field_is_read() -> None:
+    saved = json.dumps(gates.as_json(MIXED))
+    old = saved.replace("minimum_detectable_slowdown", "detectable")
+    assert old != saved
+    assert gates.from_json(json.loads(old)) == gates.from_json(json.loads(saved))

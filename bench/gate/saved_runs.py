@@ -147,7 +147,7 @@ def _judge(head: Result, baselines: Sequence[Result], runs: int, least: float) -
         change=head.minimum / base - 1,
         base=base,
         samples=len(minima),
-        detectable=limit,
+        minimum_detectable_slowdown=limit,
         improved=faster and not unconfirmed,
         note="; ".join(notes),
     )

@@ -15,7 +15,7 @@ from bench.gate.prepare.setup import Settings, inventory_of, sampler_for
 from bench.gate.rounds.sampling import Sampler
 from bench.gate.verdicts import verdict
 from bench.gate.verdicts.pairs import Pair
-from bench.gate.verdicts.verdict import FIRST_LOOK, LATER_LOOKS, Finding
+from bench.gate.verdicts.verdict import FIRST_STAGE, LATER_STAGES, Finding
 from bench.measure.machine.metadata import cpu_name, usable_cores
 from bench.saved.gates import CONTROL, INCONCLUSIVE, SAME_CODE, TIMING, Gate, Judged
 
@@ -35,7 +35,7 @@ def gate_on_times(sides: Sequence[Side], settings: Settings, folder: Path) -> Ga
     pairs = sampler.prepare(inventory.pairs)
     same = {p.name for p in pairs if same_code(p, sides)}
     controls = _controls(pairs, FEWEST_CONTROLS - len(same), draw)
-    findings = look(sampler, [*pairs, *controls], settings)
+    findings = measure_in_stages(sampler, [*pairs, *controls], settings)
     judged = [_judged(p, findings[p.name], p.name in same) for p in pairs]
     return Gate(
         kind=TIMING,
@@ -61,12 +61,14 @@ def _controls(pairs: Sequence[Pair], count: int, draw: random.Random) -> list[Pa
     return [replace(p, name=f"{CONTROL}{p.name}", sides=(0, 0)) for p in chosen]
 
 
-def look(sampler: Sampler, pairs: Sequence[Pair], settings: Settings) -> Mapping[str, Finding]:
-    """All findings: of the first look, or of the later ones."""
+def measure_in_stages(
+    sampler: Sampler, pairs: Sequence[Pair], settings: Settings
+) -> Mapping[str, Finding]:
+    """All findings: of the first stage, or of the later ones."""
     threshold = settings.threshold
     findings: dict[str, Finding] = {}
-    settings.progress.stage(f"measuring {len(pairs)} benchmarks", FIRST_LOOK * len(pairs))
-    first = _blocks(sampler, pairs, FIRST_LOOK)
+    settings.progress.stage(f"measuring {len(pairs)} benchmarks", FIRST_STAGE * len(pairs))
+    first = _blocks(sampler, pairs, FIRST_STAGE)
     left = []
     for pair in pairs:
         if verdict.is_settled(first[pair.name], threshold, len(pairs)):
@@ -75,14 +77,14 @@ def look(sampler: Sampler, pairs: Sequence[Pair], settings: Settings) -> Mapping
             left.append(pair)
     later: dict[str, list[float]] = {p.name: [] for p in left}
     taken = 0
-    for look in LATER_LOOKS:
+    for stage in LATER_STAGES:
         if not left:
             break
-        more = look - taken
-        settings.progress.stage(f"looking again at {len(left)}", more * len(left))
+        more = stage - taken
+        settings.progress.stage(f"measuring {len(left)} again", more * len(left))
         for name, values in _blocks(sampler, left, more).items():
             later[name] += values
-        taken = look
+        taken = stage
         findings |= verdict.judge({p.name: later[p.name] for p in left}, threshold)
         left = [p for p in left if findings[p.name].verdict == INCONCLUSIVE]
     return findings
@@ -110,7 +112,7 @@ def _judged(pair: Pair, finding: Finding, same: bool) -> Judged:
         samples=finding.samples,
         low=finding.low,
         high=finding.high,
-        detectable=finding.detectable,
+        minimum_detectable_slowdown=finding.minimum_detectable_slowdown,
         improved=finding.improved,
         note="; ".join(notes),
     )

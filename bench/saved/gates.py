@@ -41,8 +41,8 @@ class Judged:
     name        its test id, in the head
     change      head / base - 1: 0.03 where the head takes 3 % more
     low, high   the interval of `change`; None where the kind has none
-    detectable  the smallest slowdown that this gate would have called one, on this benchmark, in 95
-                of 100 cases; None where that is not known
+    minimum_detectable_slowdown  what this gate would have called one, on this benchmark, in 95 of
+                100 cases; None where that is not known
     improved    it takes less than before, by as much as would have counted as a regression
     base        seconds or instructions a call
     samples     blocks, or baseline runs, or counts of each side
@@ -56,7 +56,7 @@ class Judged:
     samples: int
     low: float | None = None
     high: float | None = None
-    detectable: float | None = None
+    minimum_detectable_slowdown: float | None = None
     improved: bool = False
     note: str = ""
 
@@ -171,6 +171,7 @@ def _judged(check: Checker, value: Any) -> Judged:
         number = row.get(key)
         return None if number is None else check.signed(number, f"{name}: {key}")
 
+    detectable = "detectable" if "detectable" in row else "minimum_detectable_slowdown"  # old, new
     return Judged(
         name=name,
         verdict=_one_of(check, row.get("verdict"), f"{name}: verdict", VERDICTS),
@@ -179,7 +180,7 @@ def _judged(check: Checker, value: Any) -> Judged:
         samples=check.integer(row.get("samples"), f"{name}: samples"),
         low=signed("low"),
         high=signed("high"),
-        detectable=signed("detectable"),
+        minimum_detectable_slowdown=signed(detectable),
         improved=row.get("improved") is True,
         note=str(row.get("note") or ""),
     )

@@ -91,11 +91,11 @@ def meaning(gate: Gate) -> str:
         lines.append(f"Not clear, and so no pass: {_count(unclear)}.")
     if gate.kind == SAVED and gate.verdict != PASS:
         lines.append("The sides are of different moments; a gate run --base REF decides.")
-    known = [j.detectable for j in gate.judged if j.detectable is not None]
+    known = [m for j in gate.judged if (m := j.minimum_detectable_slowdown) is not None]
     if known:
         least, most = (units.change(edge).lstrip("+") for edge in (min(known), max(known)))
         span = least if least == most else f"{least} to {most}, by benchmark"
-        lines.append(f"Growth below its detectable figure ({span}) goes unseen.")
+        lines.append(f"Growth below the minimum detectable slowdown ({span}) goes unseen.")
     if len(known) < len(gate.judged):
         unknown = len(gate.judged) - len(known)
         lines.append(f"How little would have been seen is not known for {_count(unknown)}.")
@@ -188,7 +188,7 @@ def table(gate: Gate, rows: Sequence[Judged]) -> tuple[list[str], list[list[str]
         "base": lambda j: _base(gate, j),
         "change": lambda j: units.change(j.change),
         "interval": _interval,
-        "detectable": _detectable,
+        "min. detectable": _detectable,
         "verdict": lambda j: "improved" if j.improved and j.verdict == PASS else j.verdict,
         "note": lambda j: j.note,
     }
@@ -211,7 +211,8 @@ def _interval(judged: Judged) -> str:
 
 
 def _detectable(judged: Judged) -> str:
-    return "" if judged.detectable is None else units.change(judged.detectable).lstrip("+")
+    least = judged.minimum_detectable_slowdown
+    return "" if least is None else units.change(least).lstrip("+")
 
 
 # --- The three formats ---------------------------------------------------------------------------

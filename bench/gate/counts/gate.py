@@ -65,10 +65,10 @@ def gate_on_instructions(sides: Sequence[Side], settings: Settings, folder: Path
 
 
 # Counts pairs twice more, from that turn on, and judges them by all their counts so far.
-Look = Callable[[Sequence[Pair], int], dict[str, Judged | Unjudged]]
+Recount = Callable[[Sequence[Pair], int], dict[str, Judged | Unjudged]]
 
 
-def _settled(pairs: Sequence[Pair], look: Look) -> list[Judged | Unjudged]:
+def _settled(pairs: Sequence[Pair], recount: Recount) -> list[Judged | Unjudged]:
     """What is said of each pair, in their order. Where memory lies moves the counts of short calls
     by up to a tenth of a percent, and differently in each process; two of four agree."""
     found: dict[str, Judged | Unjudged] = {}
@@ -76,7 +76,7 @@ def _settled(pairs: Sequence[Pair], look: Look) -> list[Judged | Unjudged]:
     for turn in _TURNS:
         if not left:
             break
-        latest = look(left, turn)
+        latest = recount(left, turn)
         found |= latest
         left = [p for p in left if _is_unsettled(latest[p.name])]
     return [found[p.name] for p in pairs]
@@ -86,13 +86,13 @@ def _is_unsettled(result: Judged | Unjudged) -> bool:
     return isinstance(result, Judged) and result.verdict == INCONCLUSIVE
 
 
-def _of_kernels(sides: Sequence[Side], threshold: float, folder: Path) -> Look:
+def _of_kernels(sides: Sequence[Side], threshold: float, folder: Path) -> Recount:
     """Driven by the head's harness, on both sides."""
     base, head = (side.root for side in sides)
     of_base: list[Counts] = []
     of_head: list[Counts] = []
 
-    def look(pairs: Sequence[Pair], turn: int) -> dict[str, Judged | Unjudged]:
+    def recount(pairs: Sequence[Pair], turn: int) -> dict[str, Judged | Unjudged]:
         cases = {(p.kernel, p.variant, p.size): p.name for p in pairs}
         more = judge.count_twice(
             base, head, head, list(cases), jobs=_JOBS, first_turn=2 * turn, scratch=folder
@@ -102,15 +102,15 @@ def _of_kernels(sides: Sequence[Side], threshold: float, folder: Path) -> Look:
         judged = judge.judge(of_base, of_head, threshold, cases)
         return {cases[case]: result for case, result in judged.items()}
 
-    return look
+    return recount
 
 
-def _of_others(sides: Sequence[Side], threshold: float, folder: Path) -> Look:
+def _of_others(sides: Sequence[Side], threshold: float, folder: Path) -> Recount:
     """Each side in its own pytest."""
     of_base: list[dict[str, Count]] = []
     of_head: list[dict[str, Count]] = []
 
-    def look(pairs: Sequence[Pair], turn: int) -> dict[str, Judged | Unjudged]:
+    def recount(pairs: Sequence[Pair], turn: int) -> dict[str, Judged | Unjudged]:
         names = [[p.base_name for p in pairs], [p.name for p in pairs]]
 
         def count(place: int, turn: int) -> dict[str, Count]:
@@ -122,7 +122,7 @@ def _of_others(sides: Sequence[Side], threshold: float, folder: Path) -> Look:
             of_head.extend(task.result() for task in tasks[1])
         return {p.name: _judged_test(p, of_base, of_head, threshold) for p in pairs}
 
-    return look
+    return recount
 
 
 def _judged_test(

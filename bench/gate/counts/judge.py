@@ -226,7 +226,7 @@ def judge_counts(
         change=change,
         base=base_count,
         samples=min(len(base), len(head)),
-        detectable=threshold,
+        minimum_detectable_slowdown=threshold,
         improved=verdict == PASS and 1 / (1 + change) - 1 > threshold,
         note="; ".join(notes),
     )

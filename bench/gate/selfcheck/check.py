@@ -23,7 +23,7 @@ from bench.gate.prepare.setup import Progress, Settings, inventory_of, sampler_f
 from bench.gate.rounds.blocks import BLOCK_SECONDS, ROUND_SECONDS
 from bench.gate.rounds.sampling import Sampler
 from bench.gate.selfcheck import plant
-from bench.gate.timed import look
+from bench.gate.timed import measure_in_stages
 from bench.gate.verdicts import verdict
 from bench.gate.verdicts.pairs import Pair
 from bench.measure.machine.metadata import cpu_name
@@ -49,7 +49,7 @@ _BASE, _AGAIN, _SHIFTED, PLANTED_TREE = range(4)
 def design(threshold: float) -> str:
     """What the ledger's lines must share to be counted together: everything that decides."""
     return (
-        f"threshold {threshold:g}, looks {verdict.FIRST_LOOK} {verdict.LATER_LOOKS}, "
+        f"threshold {threshold:g}, looks {verdict.FIRST_STAGE} {verdict.LATER_STAGES}, "
         f"alpha {verdict.ALPHA:g}, margin {verdict.MARGIN:g}, "
         f"blocks {BLOCK_SECONDS:g} s of {ROUND_SECONDS:g} s, warmed by turns, "
         "places of functions drawn"
@@ -94,7 +94,7 @@ class SelfCheck:
         self.sampler.draw = random.Random(seed)
         if self.sampler.record is not None:
             self.sampler.record.write(json.dumps({"gate": kind, "planted": planted}) + "\n")
-        findings = look(self.sampler, pairs, self.settings)
+        findings = measure_in_stages(self.sampler, pairs, self.settings)
         outcomes = tuple(
             Outcome(
                 name=p.name,

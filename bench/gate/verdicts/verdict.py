@@ -1,8 +1,8 @@
 """From blocks to verdicts.
 
-A first look at every pair clears those that have not moved. The rest are measured again, on blocks
-that had no part in choosing them, and only these decide. There are two such looks at most, each
-with half of the chance of error: a noisy benchmark gets more blocks, never another chance.
+The first stage, of every pair, clears those that have not moved. The rest are measured again, on
+blocks that had no part in choosing them, and only these decide. There are two such stages at most,
+each with half of the chance of error: a noisy benchmark gets more blocks, never another chance.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from bench.stats.rank import Interval, hodges_lehmann, holm, interval, signed_ra
 
 LEAST_THRESHOLD = 0.01  # below it lies what code layout can do to a benchmark
 ALPHA = 0.01  # the chance of any false alarm in a gate
-FIRST_LOOK = 12  # blocks
-LATER_LOOKS = (32, 64)  # fresh blocks; the second look has the first's among them
+FIRST_STAGE = 12  # blocks
+LATER_STAGES = (32, 64)  # fresh blocks; the second stage has the first's among them
 # A pair goes on when its first estimate is beyond this share of the threshold.
 _SUSPICIOUS = 0.7
 # A pass must have been able to see a slowdown so far above the threshold.
@@ -35,7 +35,7 @@ class Finding:
     change: float
     low: float
     high: float
-    detectable: float
+    minimum_detectable_slowdown: float
     samples: int
     improved: bool = False
 
@@ -49,11 +49,11 @@ def _log(change: float) -> float:
 
 
 def is_settled(values: Sequence[float], threshold: float, family: int) -> bool:
-    """Whether the first look is enough to pass: nothing suspicious, and a slowdown worth seeing is
-    ruled out and would have been seen. The later looks, of more blocks, do without the last."""
+    """Whether the first stage is enough to pass: nothing suspicious, and a slowdown worth seeing is
+    ruled out and would have been seen. The later stages, of more blocks, do without the last."""
     suspicious = abs(hodges_lehmann(values)) > _SUSPICIOUS * _log(threshold)
     span = interval(values, CONFIDENCE)
-    could_see = detectable(values, span, threshold, family) <= threshold + MARGIN
+    could_see = minimum_detectable_slowdown(values, span, threshold, family) <= threshold + MARGIN
     return not suspicious and could_see and _rules_out(span, threshold)
 
 
@@ -68,10 +68,10 @@ def passed(values: Sequence[float], threshold: float, family: int) -> Finding:
 
 
 def judge(samples: Mapping[str, Sequence[float]], threshold: float) -> dict[str, Finding]:
-    """The findings of one later look at some pairs. A slowdown counts when its estimate is beyond
+    """The findings of one later stage of some pairs. A slowdown counts when its estimate is beyond
     the threshold and chance is ruled out, over all pairs together; so does a speed-up."""
     names = list(samples)
-    alpha = ALPHA / len(LATER_LOOKS)
+    alpha = ALPHA / len(LATER_STAGES)
     slower = holm([signed_rank_p(samples[n]) for n in names], alpha)
     faster = holm([signed_rank_p([-v for v in samples[n]]) for n in names], alpha)
     findings = {}
@@ -98,22 +98,24 @@ def _finding(
         change=_change(hodges_lehmann(values)),
         low=_change(span.low),
         high=_change(span.high),
-        detectable=detectable(values, span, threshold, family),
+        minimum_detectable_slowdown=minimum_detectable_slowdown(values, span, threshold, family),
         samples=len(values),
         improved=improved,
     )
 
 
-def detectable(values: Sequence[float], span: Interval, threshold: float, family: int) -> float:
+def minimum_detectable_slowdown(
+    values: Sequence[float], span: Interval, threshold: float, family: int
+) -> float:
     """The smallest slowdown that would be called one in 95 of 100 gates, from how much this pair's
-    blocks scatter: it must be suspicious at the first look, and beyond the threshold and beyond
+    blocks scatter: it must be suspicious at the first stage, and beyond the threshold and beyond
     chance at the last. For normal scatter; the tests compare it with simulated gates."""
     error = (span.high - span.low) / 2 / _Z((1 + CONFIDENCE) / 2)  # of the estimate
     of_one = error * math.sqrt(len(values))
-    first = of_one / math.sqrt(FIRST_LOOK)
-    last = of_one / math.sqrt(LATER_LOOKS[-1])
+    first = of_one / math.sqrt(FIRST_STAGE)
+    last = of_one / math.sqrt(LATER_STAGES[-1])
     miss = _Z(0.95)
-    beyond_chance = _Z(1 - ALPHA / len(LATER_LOOKS) / max(family, 1))
+    beyond_chance = _Z(1 - ALPHA / len(LATER_STAGES) / max(family, 1))
     return _change(
         max(
             _SUSPICIOUS * _log(threshold) + miss * first,
