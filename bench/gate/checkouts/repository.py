@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
-from bench.gate.verdicts.errors import GateError
+from bench.gate.verdicts.errors import LONGEST_REASON, GateError
 from bench.saved.runs import one_line
 
 # Reading must not write: `git status` would refresh the index, a split index would be written to
@@ -24,7 +24,6 @@ _READ_ONLY = (
     *("-c", f"core.hooksPath={os.devnull}"),
     *("-c", "core.fsmonitor=false"),
 )
-_LONGEST_REASON = 300
 _LINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
 _CHUNK = 1 << 20
 
@@ -80,7 +79,7 @@ def _environment(index: Path | None = None) -> dict[str, str]:
 def _reason(said: str) -> str:
     """In one line: from the error on, as what helps stands below it."""
     error = re.search(r"^(?:fatal|error): ", said, re.MULTILINE)
-    return one_line(" ".join(said[error.start() if error else 0 :].split()))[:_LONGEST_REASON]
+    return one_line(" ".join(said[error.start() if error else 0 :].split()))[:LONGEST_REASON]
 
 
 def text(output: bytes) -> str:

@@ -31,12 +31,11 @@ from bench.gate.checkouts.repository import (
     write_blobs,
 )
 from bench.gate.checkouts.unchanged import unchanged
-from bench.gate.verdicts.errors import GateError
+from bench.gate.verdicts.errors import LONGEST_REASON, GateError
 from bench.saved.runs import one_line
 from kernels_c.module_file import why_damaged
 
 _BUILD = "build_ffi.py"
-_LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,7 @@ def _reason(output: str, root: Path) -> str:
     """The line that says what is wrong: the compiler's first error, else the last."""
     lines = [line.strip() for line in output.replace(f"{root}/", "").splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\berror\b|Error\b", line)]
-    return (errors or lines[-1:] or ["no output"])[0][:_LONGEST_REASON]
+    return (errors or lines[-1:] or ["no output"])[0][:LONGEST_REASON]
 
 
 def run_group(command: Sequence[str], folder: Path) -> tuple[int, str, str]:

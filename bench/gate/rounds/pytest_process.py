@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.gate.checkouts.sides import Side, end_of, run_group, side_environment
-from bench.gate.verdicts.errors import GateError
+from bench.gate.verdicts.errors import LONGEST_REASON, GateError
 from bench.saved.runs import one_line
 
 _SCRIPT = Path(__file__).with_name("pytest_plugin.py")
@@ -23,7 +23,6 @@ _START = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_na
 # pytest's exit codes with which a list of benchmarks is whole: tests passed, some failed (each is
 # known), there were none.
 _WHOLE = (0, 1, 5)
-_LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def _last_line(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     marks = ("ERROR", "E  ", "INTERNALERROR> E", "Exit:", "! _pytest.outcomes.Exit:")
     errors = [line for line in lines if line.startswith(marks)] or lines
-    return one_line((errors or ["nothing"])[-1].removeprefix("ERROR:").strip()[:_LONGEST_REASON])
+    return one_line((errors or ["nothing"])[-1].removeprefix("ERROR:").strip()[:LONGEST_REASON])
 
 
 def layout_environment(layout: int) -> dict[str, str]:

@@ -24,11 +24,9 @@ from bench.gate.checkouts.relinking import Layouts, Module
 from bench.gate.checkouts.sides import Side, end_of, side_environment
 from bench.gate.checkouts.unchanged import unchanged
 from bench.gate.rounds.blocks import BLOCK_SECONDS
-from bench.gate.verdicts.errors import GateError
+from bench.gate.verdicts.errors import LONGEST_REASON, GateError
 from bench.gate.verdicts.pairs import Pair
 from bench.saved.runs import one_line
-
-_LONGEST_REASON = 300
 
 
 @dataclass
@@ -168,7 +166,7 @@ def _why_ended(code: int, current: str, errors: IO[str]) -> str:
     errors.seek(0)
     said = errors.read().strip().rpartition("\n")[2]
     where = f"{one_line(current)}: " if current else ""
-    reason = f": {one_line(said)[:_LONGEST_REASON]}" if said else ""
+    reason = f": {one_line(said)[:LONGEST_REASON]}" if said else ""
     return f"{where}the process that measures ended with {end_of(code)}{reason}"
 
 
