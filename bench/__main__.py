@@ -17,8 +17,8 @@ try:
     from pathlib import Path
     from typing import Any
 
-    from bench.cli.exits import OK, exit_code, refuse, say
-    from bench.saved.checks import BAD_INPUT, Refusal
+    from bench.cli.exits import exit_code, refuse, say
+    from bench.saved.checks import BAD_INPUT, OK, Refusal
     from bench.saved.writing import require_writable
 except BaseException as error:
     print(f"bench: cannot start: {error!r}", file=sys.stderr)

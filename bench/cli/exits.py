@@ -11,9 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from bench.saved.checks import BAD_INPUT, Refusal, one_line
-
-OK = 0
+from bench.saved.checks import BAD_INPUT, OK, Refusal, one_line
 
 
 def exit_code(command: Callable[[], int]) -> int:

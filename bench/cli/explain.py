@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.cli.exits import OK, say
+from bench.cli.exits import say
 from bench.saved import runs, storage
-from bench.saved.checks import Refusal, listed
+from bench.saved.checks import OK, Refusal, listed
 from bench.saved.comparable import merged
 from bench.saved.writing import write_atomic
 from bench.views import interpreters, matrix, units

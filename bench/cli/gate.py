@@ -15,7 +15,7 @@ from bench.cli import checkout
 from bench.cli.exits import say
 from bench.cli.gate_arguments import NEEDED
 from bench.saved import gates
-from bench.saved.checks import NOT_COMPARABLE, Refusal, one_line, read_text
+from bench.saved.checks import NOT_COMPARABLE, OK, Refusal, one_line, read_text
 from bench.saved.gates import Gate
 from bench.saved.writing import (
     draft_of,
@@ -175,7 +175,7 @@ def _self_check(options: argparse.Namespace) -> int:
             earlier.append(entry)
             alarms += bool(entry.alarms)
     _print(view.FORMATS[options.format](ledger.of_this(earlier, entry.cpu, entry.design)))
-    return NOT_COMPARABLE if alarms else 0
+    return NOT_COMPARABLE if alarms else OK
 
 
 def _settings(options: argparse.Namespace) -> Any:

@@ -15,11 +15,10 @@ from rich.status import Status
 from rich.text import Text
 
 from bench.cli import checkout
-from bench.cli.exits import OK
 from bench.interpreters import running
 from bench.interpreters.discovery import Interpreter, Setting, Skipped, find
 from bench.saved import runs
-from bench.saved.checks import Refusal
+from bench.saved.checks import OK, Refusal
 from bench.saved.writing import naming
 
 WORK = Path(".venv-interpreters")

@@ -20,7 +20,7 @@ _LISTED = 20  # names in one line
 _PART = 1 << 20
 
 
-BAD_INPUT, NOT_COMPARABLE = 2, 3  # exit codes
+OK, SLOWER, BAD_INPUT, NOT_COMPARABLE = 0, 1, 2, 3  # exit codes
 
 
 class Refusal(Exception):

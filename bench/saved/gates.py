@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from bench.saved.checks import NOT_COMPARABLE, OK, SLOWER
 from bench.saved.runs import BadRun, Checker, one_line, read_json, when
 from bench.saved.writing import write_atomic
 
@@ -17,7 +18,7 @@ FORMAT, VERSION = "baremetal-ml gate", 1
 PASS, REGRESSED, INCONCLUSIVE = "pass", "regressed", "inconclusive"
 IMPROVED = "improved"  # a pass, in ledgers
 VERDICTS = (PASS, REGRESSED, INCONCLUSIVE)
-EXIT_CODES = {PASS: 0, REGRESSED: 1, INCONCLUSIVE: 3}
+EXIT_CODES = {PASS: OK, REGRESSED: SLOWER, INCONCLUSIVE: NOT_COMPARABLE}
 
 # What was compared: seconds of alternating rounds, minima of saved runs, or instructions.
 TIMING, SAVED, INSTRUCTIONS = "timing", "saved", "instructions"
