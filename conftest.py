@@ -212,7 +212,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse to start on native modules that are older than their sources, or not there at all:
     everything that was asked for would be measured on the wrong code, or skipped."""
     import kernels_c
-    from bench.measure.timing.rounds import watchers
+    from bench.measure.timing.minimum import watchers
     from bench.suite import registry
 
     asked_for, timed = set(), False

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from bench.gate.rounds import blocks
-from bench.gate.rounds.blocks import FEWEST_QUADS, Block, calls_per_round, take_block, timed
+from bench.gate.rounds.blocks import FEWEST_QUADS, Block, take_block
+from bench.measure.timing.rounds import calibrate, rounds_of
 
 
 class Machine:
@@ -124,7 +125,7 @@ def test_rounds_are_long_enough_and_not_much_longer(
     base: float, head: float, machine: Make
 ) -> None:
     m = machine(base, head)
-    calls = calls_per_round(m.side("base"), m.side("head"), 100e-6)
+    calls = calibrate(m.side("base"), m.side("head"))
     longer = max(base, head)
     assert calls * longer >= 100e-6 or calls == 1
     assert calls == 1 or calls * longer <= 300e-6
@@ -139,7 +140,7 @@ def test_a_clock_that_does_not_move_at_first_is_waited_for(machine: Make) -> Non
         return seconds if seconds > 1e-6 else 0.0
 
     m = machine(0.0, 0.0)
-    assert calls_per_round(coarse, coarse, 100e-6) * 1e-9 >= 100e-6
+    assert calibrate(coarse) * 1e-9 >= 100e-6
 
 
 def test_times_are_of_one_call(machine: Make) -> None:
@@ -166,6 +167,6 @@ def test_no_garbage_is_collected_meanwhile(machine: Make) -> None:
 
 def test_rounds_call_the_function_with_its_arguments() -> None:
     seen: list[tuple[int, str]] = []
-    seconds = timed(lambda a, b: seen.append((a, b)), (1, "x"))(5)
+    seconds = rounds_of(lambda a, b: seen.append((a, b)), (1, "x"))(5)
     assert seen == [(1, "x")] * 5
     assert seconds > 0

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bench.gate.rounds.pytest_process import _known_to
+from bench.measure.timing.minimum import Rounds, watchers
 from bench.measure.timing.paired import Pairing, Timed
-from bench.measure.timing.rounds import Rounds, watchers
 from bench.saved import runs
 from tests.checkout import Checkout
 
@@ -115,7 +115,7 @@ def test_a_tool_that_cannot_be_paused_is_named() -> None:
 def test_benchmarks_that_a_tool_watches_are_refused(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     (checkout.folder / "watching.py").write_text(
-        "from bench.measure.timing import rounds\nrounds.watchers = lambda: ['coverage.py']\n"
+        "from bench.measure.timing import minimum\nminimum.watchers = lambda: ['coverage.py']\n"
     )
     few = ("-p", "watching", "test_bench_relu.py", "-k", "py-loop-100]")
     run = checkout.pytest(*few, "--benchmark-only")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure.timing import rounds
+from bench.measure.timing import paired, rounds
 from bench.measure.timing.paired import FEWEST, Estimate, Pairing, Timed, alternate, estimate
 from bench.measure.timing.quiet import wait_until_quiet
 
@@ -102,9 +102,10 @@ def pair(monkeypatch: pytest.MonkeyPatch):
         slowness: Iterator[float], settle: Callable[[], None] | None = None
     ) -> tuple[Machine, Pairing]:
         machine = Machine(slowness)
-        monkeypatch.setattr(rounds, "perf_counter", machine.clock)
+        for module in (paired, rounds):
+            monkeypatch.setattr(module, "perf_counter", machine.clock)
         calls = (machine.call("a", 1e-3), machine.call("b", 2e-3))
-        first, second = (Timed(call, (), settle, machine.clock) for call in calls)
+        first, second = (Timed(call, (), settle) for call in calls)
         machine.log.clear()
         return machine, Pairing(first, second)
 
@@ -182,7 +183,7 @@ def test_quiet_is_when_no_other_thread_runs() -> None:
 
 def test_pairings_take_turns_until_each_has_enough(pair) -> None:
     _, one = pair(steady())
-    _, other = pair(steady())
+    other = Pairing(one.first, one.second)
     turns = sum(1 for _ in alternate([one, other], 0.01, least=15))
     assert len(one.ratios) >= 15
     assert len(other.ratios) >= 15

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.measure.evidence import bytecodes
-from bench.measure.timing.rounds import Rounds, record
+from bench.measure.timing.minimum import Rounds, record
 from bench.saved.schema import MARK
 from kernels_py import operations
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import kernels_c
 from bench.measure.cases.buffers import integers, values
 from bench.measure.cases.errors_in_ulp import WrongResult
-from bench.measure.timing.rounds import Rounds, record
+from bench.measure.timing.minimum import Rounds, record
 from bench.saved.schema import MARK
 
 _TIER = "scalar"

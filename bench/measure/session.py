@@ -16,8 +16,8 @@ from bench.measure.evidence.collect import add_evidence
 from bench.measure.machine.limits import Limits, Machine
 from bench.measure.machine.roofline import ceilings
 from bench.measure.saving import withdraw
+from bench.measure.timing.minimum import Rounds, record
 from bench.measure.timing.paired import Pairing, Timed
-from bench.measure.timing.rounds import Rounds, record
 from bench.saved.schema import MARK
 from bench.suite import ladder, registry
 from bench.suite.registry import Kernel, Signature

@@ -11,20 +11,15 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from statistics import median
 from time import perf_counter
 
-from bench.measure.timing.rounds import garbage_collection_off
-
-Round = Callable[[int], float]  # calls -> seconds for all of them
+from bench.measure.timing.rounds import ROUND_SECONDS, Round, calibrate, garbage_collection_off
 
 # Twice as long a block is steadier by a tenth; what scatters is where things lie, which more blocks
 # average out.
 BLOCK_SECONDS = 0.06
-ROUND_SECONDS = 100e-6
 FEWEST_QUADS = 2  # four rounds, two pairs each; a call of any length gets that many
 _WARM_SECONDS = 4e-3  # caches, branch predictors, the interpreter's specialisation
 
@@ -43,29 +38,6 @@ class Block:
         return median(math.log(h / b) for b, h in zip(self.base, self.head, strict=True))
 
 
-def timed(function: Callable[..., object], args: Sequence[object]) -> Round:
-    """Rounds of function(*args)."""
-
-    def take(calls: int) -> float:
-        start = perf_counter()
-        for _ in repeat(None, calls):
-            function(*args)
-        return perf_counter() - start
-
-    return take
-
-
-def calls_per_round(one: Round, other: Round, least_seconds: float = ROUND_SECONDS) -> int:
-    """How many calls make a round long enough for the clock; the same on both sides."""
-    calls = 1
-    while True:
-        seconds = max(one(calls), other(calls))
-        if seconds >= least_seconds:
-            return calls
-        grow = 1.1 * least_seconds / seconds if seconds > least_seconds / 20 else 10.0
-        calls = max(calls + 1, int(calls * min(grow, 10.0)))
-
-
 def take_block(
     base: Round,
     head: Round,
@@ -81,7 +53,7 @@ def take_block(
     """
     with garbage_collection_off():
         first, second = draw.sample((base, head), 2)
-        block = Block(calls_per_round(first, second, round_seconds))
+        block = Block(calibrate(first, second, least_seconds=round_seconds))
         warm = Block(block.calls)
         deadline = perf_counter() + _WARM_SECONDS
         while perf_counter() < deadline:

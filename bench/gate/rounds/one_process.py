@@ -17,12 +17,13 @@ import kernels_c
 from bench.gate.checkouts.loading import load_python_copy, load_tier_copy, no_late_imports
 from bench.gate.checkouts.relinking import Module
 from bench.gate.checkouts.sides import Side
-from bench.gate.rounds.blocks import ROUND_SECONDS, Block, take_block, timed
+from bench.gate.rounds.blocks import Block, take_block
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair
 from bench.measure.cases.case import Call, Case
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.cases.make import make_case, probes
+from bench.measure.timing.rounds import ROUND_SECONDS, rounds_of
 from bench.saved.runs import one_line
 from bench.suite import registry
 from bench.suite.registry import Kernel, Shape
@@ -58,7 +59,7 @@ class BothSides:
     def take(self, pair: Pair, block_seconds: float) -> Block:
         kernel = registry.kernel(pair.kernel)
         case = make_case(kernel, kernel.shape_named(pair.judged_size))
-        base, head = (timed(call.function, call.args) for call in self._calls(pair, case))
+        base, head = (rounds_of(call.function, call.args) for call in self._calls(pair, case))
         round_seconds = THREADS_ROUND_SECONDS if pair.threaded else ROUND_SECONDS
         with no_late_imports():
             return take_block(base, head, self._draw, block_seconds, round_seconds)

@@ -44,13 +44,13 @@ _LONGEST_REASON = 300
 # Of a round: calls before it that are not timed, as the other process has just used the caches.
 _REWARM = 8
 
-Take = Callable[[int], float]  # calls -> seconds of all of them together
+Round = Callable[[int], float]  # calls -> seconds of all of them together
 
 
 # --- The benchmarked call ------------------------------------------------------------------------
 
 
-def plain_take(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Take:
+def rounds_of(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Round:
     def take(calls: int) -> float:
         for _ in repeat(None, calls // _REWARM):
             function(*args, **kwargs)
@@ -62,9 +62,9 @@ def plain_take(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[s
     return take
 
 
-def prepared_take(
+def prepared_rounds_of(
     function: Callable[..., Any], setup: Callable[[], Any], teardown: Callable[..., Any] | None
-) -> Take:
+) -> Round:
     """Calls whose arguments are made anew each time, outside of what is timed."""
 
     def take(calls: int) -> float:
@@ -88,10 +88,10 @@ class StandIn:
                 result the test gets
     """
 
-    def __init__(self, measured: Callable[[Take, Callable[[], Any]], None]) -> None:
+    def __init__(self, measured: Callable[[Round, Callable[[], Any]], None]) -> None:
         def call(fixture: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
             _use(fixture)
-            measured(plain_take(function, args, kwargs), lambda: function(*args, **kwargs))
+            measured(rounds_of(function, args, kwargs), lambda: function(*args, **kwargs))
             return function(*args, **kwargs)
 
         def pedantic(
@@ -117,9 +117,9 @@ class StandIn:
                 return result
 
             if setup is None and teardown is None:
-                measured(plain_take(target, args, kwargs or {}), once)
+                measured(rounds_of(target, args, kwargs or {}), once)
             else:
-                measured(prepared_take(target, prepare, teardown), once)
+                measured(prepared_rounds_of(target, prepare, teardown), once)
             return once()
 
         fixture_class: Any = BenchmarkFixture
@@ -186,7 +186,7 @@ class Lister(Brief):
     def pytest_runtest_teardown(self) -> None:
         self._running.write_text("", encoding="utf-8")
 
-    def _measured(self, take: Take, call: Callable[[], Any]) -> None:
+    def _measured(self, take: Round, call: Callable[[], Any]) -> None:
         assert self._item is not None
         self.found[self._item.nodeid] = {"code": _code(self._item), "seconds": take(1)}
 
@@ -257,7 +257,7 @@ class Counter(InOrder):
         self._counted = runpy.run_path(counting_file)["counted"]
         StandIn(self._measured)
 
-    def _measured(self, take: Take, call: Callable[[], Any]) -> None:
+    def _measured(self, take: Round, call: Callable[[], Any]) -> None:
         self._counted(call, (), label=self.nodeid)
 
 
@@ -277,7 +277,7 @@ class Server(InOrder):
     def _say(self, **message: Any) -> None:
         os.write(self._replies, json.dumps(message).encode() + b"\n")
 
-    def _measured(self, take: Take, call: Callable[[], Any]) -> None:
+    def _measured(self, take: Round, call: Callable[[], Any]) -> None:
         was_on = gc.isenabled()
         gc.collect()
         gc.disable()

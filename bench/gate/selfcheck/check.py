@@ -20,13 +20,14 @@ from time import monotonic
 
 from bench.gate.checkouts.sides import Side, build, prepare_head
 from bench.gate.prepare.setup import Progress, Settings, inventory_of, sampler_for
-from bench.gate.rounds.blocks import BLOCK_SECONDS, ROUND_SECONDS
+from bench.gate.rounds.blocks import BLOCK_SECONDS
 from bench.gate.rounds.sampling import Sampler
 from bench.gate.selfcheck import plant
 from bench.gate.timed import measure_in_stages
 from bench.gate.verdicts import verdict
 from bench.gate.verdicts.pairs import Pair
 from bench.measure.machine.metadata import cpu_name
+from bench.measure.timing.rounds import ROUND_SECONDS
 from bench.saved.gates import IMPROVED
 from bench.saved.ledger import PLANTED, SAME, SHIFTED, Entry, Outcome
 from bench.stats.rank import hodges_lehmann

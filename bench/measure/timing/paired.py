@@ -13,7 +13,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from bench.measure.timing.rounds import Rounds, garbage_collection_off, tracing_off
+from bench.measure.timing.rounds import calibrate, garbage_collection_off, rounds_of, tracing_off
 
 FEWEST = 6  # ratios; fewer have no 95 % interval of their median
 # Who has slept is woken on the core of the one who wakes it, and moved within some 20 ms.
@@ -64,31 +64,23 @@ class Timed:
         function: Callable[..., Any],
         args: tuple[Any, ...],
         settle: Callable[[], None] | None = None,
-        clock: Callable[[], float] = perf_counter,
         of: int = 1,
     ) -> None:
         self.function = function
         self.args = args
         self.settle = settle
-        self.clock = clock
         self.of = of
-        self.iterations = Rounds(function, args, cap_seconds=0.0).calibrate()
+        self._take = rounds_of(function, args)
+        self.iterations = calibrate(self._take)
 
     def round(self) -> float:
         """Seconds a call."""
-        function, args, clock = self.function, self.args, self.clock
         if self.settle is not None:
             self.settle()
-            warm = clock() + _WARM_SECONDS
-            while clock() < warm:
-                function(*args)
-        rounds = []
-        for _ in range(self.of):
-            start = clock()
-            for _ in range(self.iterations):
-                function(*args)
-            rounds.append((clock() - start) / self.iterations)
-        return median(rounds)
+            warm = perf_counter() + _WARM_SECONDS
+            while perf_counter() < warm:
+                self.function(*self.args)
+        return median(self._take(self.iterations) for _ in range(self.of)) / self.iterations
 
 
 @dataclass
@@ -107,8 +99,7 @@ class Pairing:
 
     def take(self, seconds: float) -> float:
         """Pairs of rounds for about so long, at least one. Returns the seconds they took."""
-        clock = self.first.clock
-        start = clock()
+        start = perf_counter()
         with garbage_collection_off(), tracing_off():
             before = self.first.round()
             while True:
@@ -118,7 +109,7 @@ class Pairing:
                 self.first_minimum = min(self.first_minimum, before, after)
                 self.second_minimum = min(self.second_minimum, second)
                 before = after
-                spent = clock() - start
+                spent = perf_counter() - start
                 if spent >= seconds:
                     return spent
 
