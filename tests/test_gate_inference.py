@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.stats.binomial import binomial_bounds
 from bench.stats.rank import (
-    binomial_bounds,
     hodges_lehmann,
     holm,
     interval,

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.analysis.ledger import false_alarms, innocent, power
 from bench.saved import ledger
 from bench.saved.gates import IMPROVED, INCONCLUSIVE, PASS, REGRESSED
-from bench.saved.ledger import PLANTED, SAME, SHIFTED, Entry, Outcome, append, load
+from bench.saved.ledger import SAME, SHIFTED, SLOWED, Entry, Outcome, append, load
 from bench.saved.runs import BadRun
 from bench.views import selfcheck as view
 
@@ -30,8 +31,8 @@ ENTRY = Entry(
 ALARM = replace(ENTRY, outcomes=(Outcome("a", 0.0, REGRESSED, 0.03),))
 
 
-def planted(slowdown: float, verdict: str) -> Entry:
-    return replace(ENTRY, kind=PLANTED, outcomes=(Outcome("a", slowdown, verdict, slowdown),))
+def slowed(slowdown: float, verdict: str) -> Entry:
+    return replace(ENTRY, kind=SLOWED, outcomes=(Outcome("a", slowdown, verdict, slowdown),))
 
 
 def written(folder: Path, *entries: Entry) -> Path:
@@ -44,11 +45,19 @@ def written(folder: Path, *entries: Entry) -> Path:
 def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "ledger.jsonl"
     assert load(path) == []
-    entries = [ENTRY, ALARM, planted(0.03, REGRESSED)]
+    entries = [ENTRY, ALARM, slowed(0.03, REGRESSED)]
     for number, entry in enumerate(entries, 1):
         append(path, entry)
         assert load(path) == entries[:number]
     assert len(path.read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_lines_of_before_the_names_changed_mean_the_same(tmp_path: Path) -> None:
+    new = written(tmp_path, slowed(0.03, REGRESSED)).read_text(encoding="utf-8")
+    old = new.replace(SLOWED, "planted").replace('"injected"', '"planted"')
+    assert old.count("planted") == 2
+    (tmp_path / "old.jsonl").write_text(old, encoding="utf-8")
+    assert load(tmp_path / "old.jsonl") == [slowed(0.03, REGRESSED)]
 
 
 def test_names_of_any_kind_stay_on_one_line(tmp_path: Path) -> None:
@@ -100,7 +109,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
 
 def spoiled(**changes: Any) -> str:
     content = {"format": ledger.FORMAT, "version": ledger.VERSION}
-    outcome = {"name": "a", "planted": 0.0, "verdict": PASS, "change": 0.0}
+    outcome = {"name": "a", "injected": 0.0, "verdict": PASS, "change": 0.0}
     content |= {"kind": SAME, "cpu": "c", "design": "d", "seed": 1, "seconds": 1.0, "when": "w"}
     content["outcomes"] = [outcome]
     for name, value in changes.items():
@@ -139,8 +148,8 @@ BAD_LINES = {
     "change infinite": spoiled(change=float("inf")),
     "change true": spoiled(change=True),
     "change text": spoiled(change="0"),
-    "planted negative": spoiled(planted=-0.03),
-    "planted NaN": spoiled(planted=float("nan")),
+    "injected negative": spoiled(injected=-0.03),
+    "injected NaN": spoiled(injected=float("nan")),
 }
 
 
@@ -186,23 +195,23 @@ def test_garbage_is_refused(line: str, tmp_path_factory: pytest.TempPathFactory)
 def test_alarms_are_slowdowns_that_were_not_made() -> None:
     assert ENTRY.alarms == []
     assert [o.name for o in ALARM.alarms] == ["a"]
-    assert planted(0.03, REGRESSED).alarms == []
+    assert slowed(0.03, REGRESSED).alarms == []
 
 
 def test_rates() -> None:
     entries = [
         *[ENTRY] * 59, ALARM, replace(ENTRY, kind=SHIFTED),
-        planted(0.03, REGRESSED), planted(0.03, PASS), planted(0.01, INCONCLUSIVE),
+        slowed(0.03, REGRESSED), slowed(0.03, PASS), slowed(0.01, INCONCLUSIVE),
     ]  # fmt: skip
-    alarms = ledger.false_alarms(entries, SAME)
+    alarms = false_alarms(entries, SAME)
     assert (alarms.count, alarms.total) == (1, 60)
-    assert (ledger.false_alarms(entries, SHIFTED).total, alarms.bounds.low > 0) == (1, True)
-    innocent = ledger.innocent(entries)
-    assert (innocent.count, innocent.total) == (1, 2 * 59 + 1 + 2)
-    faster = [replace(ENTRY.outcomes[0], verdict=IMPROVED, planted=p) for p in (0.0, 0.01)]
-    rate = ledger.innocent([ENTRY, replace(ENTRY, outcomes=tuple(faster))], IMPROVED)
+    assert (false_alarms(entries, SHIFTED).total, alarms.bounds.low > 0) == (1, True)
+    unchanged = innocent(entries)
+    assert (unchanged.count, unchanged.total) == (1, 2 * 59 + 1 + 2)
+    faster = [replace(ENTRY.outcomes[0], verdict=IMPROVED, injected=p) for p in (0.0, 0.01)]
+    rate = innocent([ENTRY, replace(ENTRY, outcomes=tuple(faster))], IMPROVED)
     assert (rate.count, rate.total) == (2, 3)  # one of ENTRY too
-    caught = {p: (r.count, r.total) for p, r in ledger.power(entries).items()}
+    caught = {p: (r.count, r.total) for p, r in power(entries).items()}
     assert caught == {0.01: (0, 1), 0.03: (1, 2)}
     assert list(caught) == [0.01, 0.03]
 
@@ -214,22 +223,22 @@ def test_other_machines_and_designs_are_left_out() -> None:
 
 def test_the_text_says_what_no_alarm_shows() -> None:
     text = view.as_text([ENTRY] * 60)
-    assert "false alarms, same commit: 0 of 60 gates, so at most 4.9 %" in text
-    assert "planted" not in text
-    text = view.as_text([planted(0.03, REGRESSED)])
+    assert "gates with an alarm, same commit: 0 of 60, so at most 4.9 %" in text
+    assert "injected" not in text
+    text = view.as_text([slowed(0.03, REGRESSED)])
     assert "0 of 0" not in text
     alarmed = view.as_text([ALARM])
-    assert "called slower where nothing changed: 1 of 1 verdicts" in alarmed
-    assert "called faster where nothing changed: 0 of 1 verdicts" in alarmed
-    assert "inconclusive where nothing changed: 0 of 1 verdicts" in alarmed
+    assert "unchanged benchmarks called slower: 1 of 1," in alarmed
+    assert "unchanged benchmarks called faster: 0 of 1," in alarmed
+    assert "unchanged benchmarks inconclusive: 0 of 1," in alarmed
     assert "e+" not in text
     assert "no slowdown above 1 % was missed" in text
-    text = view.as_text([planted(0.03, PASS), planted(0.03, REGRESSED)])
+    text = view.as_text([slowed(0.03, PASS), slowed(0.03, REGRESSED)])
     assert re.search(r"^missed:\n  a, 3 %: measured \+?-?[0-9.]+ %, pass$", text, re.MULTILINE)
 
 
 def test_markdown_holds_the_same_figures() -> None:
-    text = view.as_markdown([*[ENTRY] * 20, planted(0.03, PASS), planted(0.03, REGRESSED)])
+    text = view.as_markdown([*[ENTRY] * 20, slowed(0.03, PASS), slowed(0.03, REGRESSED)])
     assert f"| gates with an alarm, {SAME} | 0 of 20 | 13.9 % |" in text
     assert f"alarm, {SHIFTED}" not in text
     assert "| unchanged benchmarks called faster | 20 of 40 |" in text
@@ -239,7 +248,7 @@ def test_markdown_holds_the_same_figures() -> None:
 
 
 def test_the_json_holds_the_same_figures() -> None:
-    content = json.loads(view.as_json([*[ENTRY] * 20, planted(0.03, REGRESSED)]))
+    content = json.loads(view.as_json([*[ENTRY] * 20, slowed(0.03, REGRESSED)]))
     assert content["gates"] == 21
     assert content["false_alarms"][SAME]["of"] == 20
     assert content["false_alarms"][SAME]["high"] == pytest.approx(0.139, abs=5e-4)

@@ -22,7 +22,8 @@ from bench.gate.verdicts.verdict import (
     passed,
 )
 from bench.saved.gates import INCONCLUSIVE, PASS, REGRESSED
-from bench.stats.rank import binomial_bounds, interval
+from bench.stats.binomial import binomial_bounds
+from bench.stats.rank import interval
 
 THRESHOLD = 0.01
 Scatter = Callable[[random.Random], float]

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measure.timing import paired, rounds
-from bench.measure.timing.paired import FEWEST, Estimate, Pairing, Timed, alternate, estimate
+from bench.measure.timing.paired import Pairing, Timed, alternate
 from bench.measure.timing.quiet import wait_until_quiet
+from bench.stats.rank import FEWEST, Estimate, estimate
 
 positive = st.floats(1e-3, 1e3)
 

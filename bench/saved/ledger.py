@@ -1,14 +1,11 @@
-"""The self-check's ledger: a line of JSON for each gate that it has run, never rewritten.
-
-What the gate is worth on a machine is read from all of its lines there, so it tightens with use.
-"""
+"""The self-check's ledger: a line of JSON for each gate that it has run, never rewritten."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +13,21 @@ from typing import Any
 from bench.saved.checks import parse_json, read_text
 from bench.saved.gates import IMPROVED, REGRESSED, VERDICTS
 from bench.saved.runs import Checker, one_line
-from bench.stats.rank import Interval, binomial_bounds
 
 FORMAT, VERSION = "baremetal-ml gate ledger", 1
 
-# What the head was: the same commit, the same with code added above each kernel, or extra work.
-SAME, SHIFTED, PLANTED = "same commit", "shifted code", "planted"
-KINDS = (SAME, SHIFTED, PLANTED)
+# What the head was: the same commit, the same with code added above each kernel, or with slowdowns.
+SAME, SHIFTED, SLOWED = "same commit", "shifted code", "injected slowdowns"
+KINDS = (SAME, SHIFTED, SLOWED)
+_OLD_NAMES = {"planted": SLOWED}  # of a kind; an outcome's slowdown was called the same
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One benchmark in one gate. planted: the slowdown that it was given, 0.03 for 3 %."""
+    """One benchmark in one gate. injected: the slowdown that it was given, 0.03 for 3 %."""
 
     name: str
-    planted: float
+    injected: float
     verdict: str
     change: float
 
@@ -50,7 +47,7 @@ class Entry:
     @property
     def alarms(self) -> list[Outcome]:
         """Benchmarks that were called slower and had not been slowed."""
-        return [o for o in self.outcomes if o.verdict == REGRESSED and not o.planted]
+        return [o for o in self.outcomes if o.verdict == REGRESSED and not o.injected]
 
 
 def append(path: Path, entry: Entry) -> None:
@@ -83,10 +80,12 @@ def _entry(source: str, line: str) -> Entry:
     row = check.mapping(content, "the line")
     if (row.get("format"), row.get("version")) != (FORMAT, VERSION):
         raise check.bad("format", row.get("format"), f"{FORMAT!r} of version {VERSION}")
-    if row.get("kind") not in KINDS:
-        raise check.bad("kind", row.get("kind"), " or ".join(KINDS))
+    kind = check.text(row.get("kind"), "kind")
+    kind = _OLD_NAMES.get(kind, kind)
+    if kind not in KINDS:
+        raise check.bad("kind", kind, " or ".join(KINDS))
     return Entry(
-        kind=row["kind"],
+        kind=kind,
         cpu=check.text(row.get("cpu"), "cpu"),
         design=check.text(row.get("design"), "design"),
         seed=check.integer(row.get("seed"), "seed"),
@@ -103,47 +102,10 @@ def _outcome(check: Checker, value: Any) -> Outcome:
         raise check.bad(f"{name}: verdict", row.get("verdict"), " or ".join((*VERDICTS, IMPROVED)))
     return Outcome(
         name=name,
-        planted=check.number(row.get("planted"), f"{name}: planted"),
+        injected=check.number(row.get("injected", row.get("planted")), f"{name}: injected"),
         verdict=row["verdict"],
         change=check.signed(row.get("change"), f"{name}: change"),
     )
-
-
-# --- What it says --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Rate:
-    """So many of so many, and the 95 % interval of the probability behind it."""
-
-    count: int
-    total: int
-
-    @property
-    def bounds(self) -> Interval:
-        return binomial_bounds(self.count, self.total)
-
-
-def false_alarms(entries: Iterable[Entry], kind: str) -> Rate:
-    """Gates of that kind with an alarm."""
-    gates = [e for e in entries if e.kind == kind]
-    return Rate(sum(bool(e.alarms) for e in gates), len(gates))
-
-
-def innocent(entries: Iterable[Entry], verdict: str = REGRESSED) -> Rate:
-    """Benchmarks that had not been changed, and got that verdict."""
-    verdicts = [o.verdict for e in entries for o in e.outcomes if not o.planted]
-    return Rate(verdicts.count(verdict), len(verdicts))
-
-
-def power(entries: Iterable[Entry]) -> dict[float, Rate]:
-    """For each planted slowdown, how many of the benchmarks that had it were caught."""
-    caught: dict[float, list[bool]] = {}
-    for entry in entries:
-        for outcome in entry.outcomes:
-            if outcome.planted:
-                caught.setdefault(outcome.planted, []).append(outcome.verdict == REGRESSED)
-    return {planted: Rate(sum(hits), len(hits)) for planted, hits in sorted(caught.items())}
 
 
 def of_this(entries: Sequence[Entry], cpu: str, design: str) -> list[Entry]:

@@ -1,22 +1,21 @@
-"""What a sample of blocks says: exact, distribution-free, and robust against the odd wild block.
+"""What some values say of their centre: exact, distribution-free, and robust against wild ones.
 
-Means and t-tests are not: one process whose memory lay badly makes them alarm. Everything here asks
-only that blocks are independent and, where nothing changed, as likely to err up as down.
+Means and t-tests are not: one process whose memory lay badly makes them alarm. What the gate uses
+asks only that values are independent and, where nothing changed, as likely to err up as down.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from statistics import median
 
+from bench.stats.binomial import Interval
 
-@dataclass(frozen=True)
-class Interval:
-    low: float
-    high: float
+FEWEST = 6  # ratios; fewer have no 95 % interval of their median
+_CONFIDENCE_TAIL = 40  # 1 / 0.025: what the interval may leave out on either side
 
 
 def walsh_averages(values: Sequence[float]) -> list[float]:
@@ -93,40 +92,30 @@ def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
     return rejected
 
 
-def binomial_bounds(successes: int, trials: int, confidence: float = 0.95) -> Interval:
-    """What holds the probability of success: the exact two-sided interval; one-sided where all or
-    none succeeded, so that no alarm in 60 gates shows at most 4.9 % (Clopper and Pearson, The Use
-    of Confidence or Fiducial Limits Illustrated in the Case of the Binomial, Biometrika 26, 1934).
+@dataclass(frozen=True)
+class Estimate:
+    """The median of some ratios, and the interval that holds the true median 95 % of the time."""
+
+    ratio: float
+    low: float
+    high: float
+
+
+def estimate(ratios: Sequence[float]) -> Estimate:
+    """Median and its distribution-free interval. Raises ValueError for fewer than FEWEST ratios.
+
+    How many of n independent ratios lie below the true median is binomial(n, 1/2), whatever their
+    distribution. So the interval from the k-th smallest to the k-th largest misses it with
+    probability 2 P(binomial(n, 1/2) < k); k is the largest that keeps this within 5 % (Conover,
+    Practical Nonparametric Statistics, 3rd ed., section 3.2).
     """
-    if trials == 0:
-        return Interval(0.0, 1.0)
-    one_sided = successes in (0, trials)
-    tail = (1 - confidence) / (1 if one_sided else 2)
-
-    def at_least(p: float) -> float:
-        return sum(_binomial(trials, k, p) for k in range(successes, trials + 1))
-
-    def at_most(p: float) -> float:
-        return sum(_binomial(trials, k, p) for k in range(successes + 1))
-
-    low = 0.0 if successes == 0 else _crossing(at_least, tail)
-    high = 1.0 if successes == trials else _crossing(lambda p: -at_most(p), -tail)
-    return Interval(low, high)
-
-
-def _binomial(n: int, k: int, p: float) -> float:
-    if p in (0.0, 1.0):
-        return float(k == n * p)
-    return math.exp(
-        math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-        + k * math.log(p) + (n - k) * math.log1p(-p)
-    )  # fmt: skip
-
-
-def _crossing(rising: Callable[[float], float], level: float) -> float:
-    """Where a function that rises on [0, 1] meets the level."""
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if rising(middle) < level else (low, middle)
-    return (low + high) / 2
+    n = len(ratios)
+    if n < FEWEST:
+        raise ValueError(f"ratios: got {n}, needs at least {FEWEST} for a 95 % interval")
+    k, ways, below = 0, 1, 1  # ways: to choose k of n; below: the sum of ways up to k
+    while below * _CONFIDENCE_TAIL <= 2**n:
+        k += 1
+        ways = ways * (n - k + 1) // k
+        below += ways
+    ordered = sorted(ratios)
+    return Estimate(median(ordered), ordered[k - 1], ordered[n - k])

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from bench.saved.gates import INCONCLUSIVE, PASS, REGRESSED
-from bench.stats.rank import Interval, hodges_lehmann, holm, interval, signed_rank_p
+from bench.stats.binomial import Interval
+from bench.stats.rank import hodges_lehmann, holm, interval, signed_rank_p
 
 LEAST_THRESHOLD = 0.01  # below it lies what code layout can do to a benchmark
 ALPHA = 0.01  # the chance of any false alarm in a gate

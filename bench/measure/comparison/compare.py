@@ -17,8 +17,9 @@ from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.comparison import sizes as cells
 from bench.measure.machine import metadata
 from bench.measure.peers import PeerUnavailable
-from bench.measure.timing.paired import FEWEST, Pairing, Timed, alternate, estimate
+from bench.measure.timing.paired import Pairing, Timed, alternate
 from bench.measure.timing.quiet import wait_until_quiet
+from bench.stats.rank import FEWEST, estimate
 from bench.suite import registry
 
 FORMAT, VERSION = "baremetal-ml peers", 1  # bench/saved/peers.py reads it

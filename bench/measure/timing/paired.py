@@ -15,39 +15,8 @@ from typing import Any
 
 from bench.measure.timing.rounds import calibrate, garbage_collection_off, rounds_of, tracing_off
 
-FEWEST = 6  # ratios; fewer have no 95 % interval of their median
 # Who has slept is woken on the core of the one who wakes it, and moved within some 20 ms.
 _WARM_SECONDS = 30e-3
-_CONFIDENCE_TAIL = 40  # 1 / 0.025: what the interval may leave out on either side
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The median of some ratios, and the interval that holds the true median 95 % of the time."""
-
-    ratio: float
-    low: float
-    high: float
-
-
-def estimate(ratios: Sequence[float]) -> Estimate:
-    """Median and its distribution-free interval. Raises ValueError for fewer than FEWEST ratios.
-
-    How many of n independent ratios lie below the true median is binomial(n, 1/2), whatever their
-    distribution. So the interval from the k-th smallest to the k-th largest misses it with
-    probability 2 P(binomial(n, 1/2) < k); k is the largest that keeps this within 5 % (Conover,
-    Practical Nonparametric Statistics, 3rd ed., section 3.2).
-    """
-    n = len(ratios)
-    if n < FEWEST:
-        raise ValueError(f"ratios: got {n}, needs at least {FEWEST} for a 95 % interval")
-    k, ways, below = 0, 1, 1  # ways: to choose k of n; below: the sum of ways up to k
-    while below * _CONFIDENCE_TAIL <= 2**n:
-        k += 1
-        ways = ways * (n - k + 1) // k
-        below += ways
-    ordered = sorted(ratios)
-    return Estimate(median(ordered), ordered[k - 1], ordered[n - k])
 
 
 class Timed:
