@@ -374,10 +374,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """The competency matrix of what was just measured."""
     from bench.measure.machine import metadata
     from bench.measure.saving import readable
-    from bench.saved import overhead as boundary_runs
     from bench.saved import runs
-    from bench.views import matrix
-    from bench.views.explain import overhead as boundary
+    from bench.saved.overhead import call_overheads
+    from bench.views import matrix, tables
+    from bench.views.explain import overhead
 
     measured = config._benchmarksession.benchmarks  # type: ignore[attr-defined]
     benchmarks = [b.as_dict(include_data=False) for b in measured if b]
@@ -389,7 +389,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     run = runs.from_json({"benchmarks": benchmarks, "machine_info": machine})
     if run.ours:
         terminalreporter.section("competency matrix", sep="-")
-        terminalreporter.write_line(matrix.as_text(run))
-    if boundary_runs.crossings(run):
-        terminalreporter.section("crossings between Python and native code", sep="-")
-        terminalreporter.write_line(boundary.crossings_as_text(run))
+        terminalreporter.write_line(tables.text(matrix.table(run)))
+    if call_overheads(run):
+        terminalreporter.section("the overhead of a call into native code", sep="-")
+        terminalreporter.write_line(tables.text(overhead.calls_table(run)))

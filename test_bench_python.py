@@ -1,4 +1,4 @@
-"""What Python's loops are made of, operation by operation: python -m bench account adds them up."""
+"""What Python's loops are made of, operation by operation: python -m bench cost adds them up."""
 
 import pytest
 

@@ -55,8 +55,8 @@ def run_of(times: dict[int, float], variant: str = "c-avx2", **more: Any) -> Run
     return from_json(content(*(case(variant, (n,), t, **more) for n, t in times.items())))
 
 
-def growth_of(times: dict[int, float], variant: str = "c-avx2", **more: Any) -> scaling.Growth:
-    (found,) = scaling.growths(run_of(times, variant, **more))
+def scaling_of(times: dict[int, float], variant: str = "c-avx2", **more: Any) -> scaling.Scaling:
+    (found,) = scaling.scalings(run_of(times, variant, **more))
     return found
 
 

@@ -124,7 +124,7 @@ def test_the_metadata_is_in_the_saved_run(tmp_path: Path) -> None:
         [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout
-    assert "crossings between Python and native code" in run.stdout
+    assert "the overhead of a call into native code" in run.stdout
     assert "competency matrix" not in run.stdout
     benchmarks = json.loads(saved.read_text(encoding="utf-8"))["benchmarks"]
     metadata = {b["name"]: b["extra_info"] for b in benchmarks}

@@ -72,7 +72,7 @@ def test_a_reason_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "bench: two\\nlines \\x1b[31m\\u202e\n"
 
 
-COMMANDS = ["matrix", "ladder", "account", "growth", "boundary", "report", "gate"]
+COMMANDS = ["matrix", "ladder", "cost", "scaling", "overhead", "report", "gate"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -167,4 +167,4 @@ def test_a_run_that_is_left_out_in_part_is_refused_where_it_is_judged() -> None:
         ("min", "max", "mean", "median", "rounds"), 1) | {"stddev": 0, "iqr": 0}}]})  # fmt: skip
     assert len(run.results) == 1
     with pytest.raises(BadRun, match="fullname is nothing"):
-        runs.integer(run)
+        runs.undamaged(run)

@@ -22,9 +22,11 @@ import pytest
 from markdown_it import MarkdownIt  # which rich needs, too
 
 from bench import __main__ as command_line
+from bench.analysis.cost import cost_breakdowns
+from bench.analysis.ladder import ladders, side_by_side
 from bench.saved import gates, ledger, runs
 from bench.saved import peers as peer_runs
-from bench.views import documents, interpreters, limits, matrix, peers, selfcheck
+from bench.views import documents, interpreters, limits, matrix, peers, selfcheck, tables
 from bench.views import gate as gate_view
 from bench.views.explain import cost, cost_by, ladder, ladder_by, overhead, scaling
 from bench.views.report import write_report
@@ -169,19 +171,23 @@ def drawn_of_run(content: Any) -> Drawn:
     run = runs.from_json(content)
     views: list[tuple[Any, Callable[[], tuple[Any, ...]]]] = [
         (matrix, lambda: (run,)),
-        (ladder, lambda: ([(run, one) for one in ladder.ladders(run)],)),
-        (cost, lambda: (run, cost.accounts(run))),
+        (ladder, lambda: ([(run, one) for one in ladders(run)],)),
+        (cost, lambda: (run, cost_breakdowns(run))),
         (scaling, lambda: (run, ())),
         (overhead, lambda: (run,)),
         (limits, lambda: (run.limits,)),
         (interpreters, lambda: ([run, OTHER],)),
         (cost_by, lambda: ([run, run],)),
-        (ladder_by, lambda: (ladder_by.tables([run, run], None, None),)),
+        (ladder_by, lambda: (side_by_side([run, run]),)),
     ]
+
+    def draw(view: Any, arguments: Callable[[], tuple[Any, ...]], form: str) -> str:
+        return tables.render(view.view(*arguments()), form)
+
     for form in FORMS:
         for view, arguments in views:
-            yield form, partial(lambda v, f, a: v.FORMATS[f](*a()), view, form, arguments)
-    yield "md", lambda: limits.shares_as_markdown(run)
+            yield form, partial(draw, view, arguments, form)
+    yield "md", lambda: tables.markdown(limits.shares(run))
 
 
 def drawn_of_gate(content: Any) -> Drawn:
@@ -191,7 +197,7 @@ def drawn_of_gate(content: Any) -> Drawn:
 
 def drawn_of_peers(content: Any) -> Drawn:
     run = peer_runs.from_json(content)
-    return ((form, partial(peers.FORMATS[form], run)) for form in FORMS)
+    return ((form, partial(lambda f: tables.render(peers.view(run), f), form)) for form in FORMS)
 
 
 def drawn_of_ledger(content: Any) -> Drawn:
@@ -289,12 +295,12 @@ def test_names_of_files_leave_in_one_plain_line(
     document = tmp_path / f"{CONTROL[:3]}.md"
     document.write_text("<!-- render: machine none.json -->\n<!-- end -->")
     for code, command in (
-        *((0, [v, str(path)]) for v in ("matrix", "ladder", "account", "growth", "boundary")),
+        *((0, [v, str(path)]) for v in ("matrix", "ladder", "cost", "scaling", "overhead")),
         (0, ["matrix", str(path), "--format", "md"]),
         (0, ["matrix", str(path), "--by", "interpreter"]),
         (0, ["report", str(path), "-o", folder]),
-        (0, ["growth", str(path), "--kernel", "relu_f32", "--svg", str(path) + ".svg"]),
-        *((2, [v, missing]) for v in ("matrix", "report", "ladder", "growth", "boundary")),
+        (0, ["scaling", str(path), "--kernel", "relu_f32", "--svg", str(path) + ".svg"]),
+        *((2, [v, missing]) for v in ("matrix", "report", "ladder", "scaling", "overhead")),
         (2, ["matrix", missing, "--by", "interpreter"]),
         (2, ["gate", "compare", str(path), missing]),
         (2, ["gate", "compare", str(path), str(path)]),

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import __main__ as command_line
-from bench.analysis.ladder import ladder
+from bench.analysis.ladder import ladder, ladders
 from bench.saved.runs import BadRun, Run, from_json, undamaged
 from bench.suite import ladder as rungs
 from bench.suite import registry
 from bench.views.explain import ladder as view
+from bench.views.tables import render
 from tests.altered import altered
 from tests.growing import case, content
 
@@ -84,7 +85,8 @@ def test_product_and_total_are_never_further_apart_than_is_said(
 def test_factors_that_are_off_to_the_same_side_add_up_in_the_total() -> None:
     found = ladder(made(*chain([4.0, 2.0, 1.0], off=1.2)), "k")
     assert found.uncertainty == pytest.approx(0.44)
-    assert "the product is 5.76x (+44.0%)" in view.as_text([(made(*chain([4.0, 1.0])), found)])
+    shown = render(view.view([(made(*chain([4.0, 1.0])), found)]), "text")
+    assert "the product is 5.76x (+44.0%)" in shown
 
 
 def test_a_step_over_another_rung_is_not_taken_for_this_one() -> None:
@@ -94,7 +96,7 @@ def test_a_step_over_another_rung_is_not_taken_for_this_one() -> None:
     assert found.rungs[1].alternated is None and found.rungs[1].factor == 8.0
     assert "py-idiomatic" in [rung.variant for rung in found.missing]
     assert [rung.variant for rung in found.rungs[1].skipped] == ["py-idiomatic"]
-    for drawn in (view.as_text([(run, found)]), view.as_markdown([(run, found)])):
+    for drawn in (render(view.view([(run, found)]), form) for form in ("text", "md")):
         assert "idea of c-debug, and what py-idiomatic would change" in drawn
         assert "reason of c-debug" not in drawn  # several changes are in one factor
         assert "missing rungs" in drawn
@@ -105,13 +107,13 @@ def test_a_single_round_is_as_uncertain_as_the_variants_other_sizes_and_marked()
     slow["extra_info"]["uncertainty"] = None
     alone = ladder(made(slow, fast), "k")
     assert alone.uncertainty is None and alone.rungs[0].single
-    assert "+- unknown?" in view.title(alone)
+    assert "+- unknown?" in view._title(alone)
     others = [benchmark("py-loop", 1e-3 * size, size=size) for size in (7, 8)]
     others[1]["extra_info"]["uncertainty"] = 0.2
     found = ladder(made(*others, slow, fast), "k", "100")
     assert found.uncertainty == pytest.approx(math.hypot(0.2, 0.01))
-    assert "+-20%?" in view.title(found)
-    assert "a single call does not say" in view.as_text([(made(slow, fast), found)])
+    assert "+-20%?" in view._title(found)
+    assert "a single call does not say" in render(view.view([(made(slow, fast), found)]), "text")
 
 
 def test_the_largest_size_is_the_default_and_others_can_be_named() -> None:
@@ -123,17 +125,17 @@ def test_the_largest_size_is_the_default_and_others_can_be_named() -> None:
         ladder(run, "k", "1000")
     with pytest.raises(BadRun, match="no ladder of 'q', has k"):
         ladder(run, "q")
-    assert [one.size for one in view.ladders(run, size="7")] == ["7"]
+    assert [one.size for one in ladders(run, size="7")] == ["7"]
     with pytest.raises(BadRun, match="no kernel's ladder at '5'"):
-        view.ladders(run, size="5")
+        ladders(run, size="5")
     with pytest.raises(BadRun, match="no two rungs of a kernel"):
-        view.ladders(made(benchmark("py-loop", 9.0)))
+        ladders(made(benchmark("py-loop", 9.0)))
 
 
 def test_a_run_of_before_there_were_ladders_says_what_to_do() -> None:
     run = from_json(content(*chain([8.0, 1.0])))
     with pytest.raises(BadRun, match="measure again: pytest --benchmark-only"):
-        view.ladders(run)
+        ladders(run)
 
 
 @pytest.mark.parametrize(

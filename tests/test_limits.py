@@ -38,6 +38,7 @@ from bench.saved import runs
 from bench.saved.schema import MARK
 from bench.suite import registry
 from bench.views import limits as view
+from bench.views.tables import render
 
 SMALL = Caches(l1=32 * 2**10, l2=256 * 2**10, l3=2**20)
 N = 3 * 128
@@ -221,10 +222,10 @@ def test_a_saved_run_gives_the_rows_back(measured: Limits) -> None:
     rows = json.loads(json.dumps(measured.as_rows()))
     read = runs.limits_from_json(rows)
     assert {Ceiling(limit.name, limit.level, limit.cores) for limit in read} == set(measured.best)
-    assert json.loads(view.as_json(read)) == rows
+    assert json.loads(render(view.view(read), "json")) == rows
     sets = {limit.working_set for limit in read if limit.level == "L1"}
     assert sets == {SMALL.l1 // 2, SMALL.l1}
-    text = view.as_text(read)
+    text = render(view.view(read), "text")
     columns = [f"{measured._tier.name} {cores}" for cores in ("1 core", "2 cores")]
     for part in ("FMA peak", *columns, "L1 read", "DRAM copy, non-temporal", "ns"):
         assert part in text
@@ -247,7 +248,7 @@ def test_the_widths_stand_side_by_side_each_probe_once() -> None:
             for name in found
         ]
     )  # fmt: skip
-    header, _, *lines = view.as_text(wide).splitlines()
+    header, _, *lines = render(view.view(wide), "text").splitlines()
     columns = ("avx2 1 core ", "avx2 2 cores", "avx512 1 core ", "avx512 2 cores")
     places = [header.index(column) for column in columns]
     assert places == sorted(places)

@@ -19,7 +19,7 @@ from tests.test_runs import GOOD
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ".benchmarks/Linux-CPython-3.11-64bit"
-VIEWS = ("matrix", "ladder", "account", "growth", "boundary")
+VIEWS = ("matrix", "ladder", "cost", "scaling", "overhead")
 
 
 @pytest.fixture(autouse=True)
@@ -180,7 +180,7 @@ def test_every_view_names_the_run_it_shows(capsys: pytest.CaptureFixture[str]) -
             for more in ([], [str(path)]):
                 assert command_line.main([view, *more, "--format", form]) == 0
                 assert capsys.readouterr().out.count(named) == 1
-        for view in ("matrix", "ladder", "account"):
+        for view in ("matrix", "ladder", "cost"):
             command = [view, str(path), str(path), "--by", "interpreter", "--format", form]
             assert command_line.main(command) == 0
             assert capsys.readouterr().out.count(named) == 2

@@ -13,6 +13,7 @@ from bench.measure.comparison import compare
 from bench.saved import peers, runs, storage
 from bench.views import matrix
 from bench.views import peers as view
+from bench.views.tables import render
 from tests.altered import altered
 from tests.stats import stats
 
@@ -62,11 +63,13 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 def rows() -> list[list[str]]:
-    return view.table(peers.from_json(GOOD))[1]
+    (table,) = view.view(peers.from_json(GOOD)).tables
+    return table.rows
 
 
 def test_every_figure_below_one_is_marked_and_no_other() -> None:
-    header, cells = view.table(peers.from_json(GOOD))
+    (table,) = view.view(peers.from_json(GOOD)).tables
+    header, cells = table.header, table.rows
     assert header[4:6] == ["numpy", "torch"]
     assert cells[0][4:] == ["1.50", "0.9960<", "torch", "0.9960<", "0.99-1.01"]
     assert cells[1][4:] == ["0.83!<", "wrong", "numpy", "0.83!<", "1.40-1.60"]
@@ -81,7 +84,7 @@ def test_the_summary_counts_cells_and_names_the_lowest() -> None:
 
 
 def test_the_notes_say_what_is_inexact_wrong_missing_and_held_back() -> None:
-    text = view.as_text(peers.from_json(GOOD))
+    text = render(view.view(peers.from_json(GOOD)), "text")
     for part in ("! timed, though", "not timed: matmul_f32 64 torch", "skipped: blis: no libblis",
                  "warning: libraries are held back", "avx2 on 1, avx2_omp on 2"):  # fmt: skip
         assert part in text
@@ -89,17 +92,17 @@ def test_the_notes_say_what_is_inexact_wrong_missing_and_held_back() -> None:
 
 def test_the_formats_agree() -> None:
     run = peers.from_json(GOOD)
-    text, markdown = view.as_text(run), view.as_markdown(run)
+    text, markdown = render(view.view(run), "text"), render(view.view(run), "md")
     for line in rows():
         assert all(cell in text for cell in line)
     lines = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len(lines) == len(rows()) + 2
-    assert json.loads(view.as_json(run)) == GOOD
+    assert json.loads(render(view.view(run), "json")) == GOOD
 
 
 def test_a_comparison_without_any_library_has_a_table_too() -> None:
     run = peers.from_json({**GOOD, "cells": GOOD["cells"][3:]})
-    assert "No cell could be compared." in view.as_text(run)
+    assert "No cell could be compared." in render(view.view(run), "text")
 
 
 # --- The matrix of a run with peers --------------------------------------------------------------
@@ -150,17 +153,18 @@ def test_the_best_peer_meets_the_fastest_tier_on_as_many_threads(
     tiers: tuple[tuple[str, int, float], ...], threads: int, factor: str
 ) -> None:
     run = run_of(*tiers, ("peer-numpy", threads, 4e-6), ("peer-torch", threads, 9e-6))
-    header, (cells,) = matrix.table(run)
+    table = matrix.table(run)
+    header, (cells,) = table.header, table.rows
     assert (header[-1], cells[-1]) == ("x best peer", factor)
-    text = matrix.as_text(run)
+    text = render(matrix.view(run), "text")
     assert "skipped: blis: get it" in text
     assert "not timed: relu_f32 1000 peer-torch: element 3" in text
 
 
 def test_a_run_without_peers_has_nothing_of_them() -> None:
     run = run_of(*NATIVE)
-    assert "x best peer" not in matrix.table(run)[0]
-    assert "peer" not in matrix.as_text(run)
+    assert "x best peer" not in matrix.table(run).header
+    assert "peer" not in render(matrix.view(run), "text")
 
 
 # --- Saving and reading --------------------------------------------------------------------------

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.changes import changes
 from bench.measure.derived import add_derived_figures
 from bench.saved.runs import Run, from_json, one_line
 from bench.saved.schema import MARK
-from bench.views.report import charts, comparison, drawing, page, write_report
+from bench.views.report import charts, drawing, page, write_report
 from tests.stats import MACHINE, OPTIONS, stats
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -360,7 +361,7 @@ def test_foreign_benchmarks_only(tmp_path: Path) -> None:
 def test_new_and_gone_are_listed(tmp_path: Path) -> None:
     before = make_run(foreign("t.py::stays", 1.0), foreign("t.py::old", 1.0))
     now = make_run(foreign("t.py::young", 1.0), foreign("t.py::stays", 1.0))
-    verdicts = {c.fullname: c.verdict for c in comparison.changes(before, now)}
+    verdicts = {c.fullname: c.verdict for c in changes(before, now)}
     assert verdicts == {
         "t.py::young": "new",
         "t.py::stays": "within spread",
@@ -387,7 +388,7 @@ def test_only_what_is_beyond_the_spread_is_judged(
     now: float, more: dict[str, Any], verdict: str, tmp_path: Path
 ) -> None:
     runs = [make_run(case("k", "c-avx2", 9, 1.0)), make_run(case("k", "c-avx2", 9, now, **more))]
-    (change,) = comparison.changes(*runs)
+    (change,) = changes(*runs)
     assert change.verdict == verdict
     assert change.ratio == pytest.approx(now)
     colored = re.findall(r'<td class="(\w+)"', written(runs, tmp_path)["index.html"])
@@ -421,7 +422,7 @@ def test_times_taken_otherwise_are_not_judged(tmp_path: Path) -> None:
     one["options"] = {**OPTIONS, "disable_gc": False}
     others = foreign("t.py::u", 1.0), foreign("t.py::u", 3.0)
     runs = [make_run(one, others[0]), make_run(two, others[1])]
-    assert [c.verdict for c in comparison.changes(*runs)] == ["not comparable", "slower"]
+    assert [c.verdict for c in changes(*runs)] == ["not comparable", "slower"]
     page = written(runs, tmp_path)["index.html"]
     assert "not comparable" in page
 

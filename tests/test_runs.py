@@ -15,7 +15,7 @@ import pytest
 from bench import __main__ as command_line
 from bench.saved import checks, gates, ledger, peers, runs
 from bench.saved.schema import MARK
-from bench.views import documents, matrix
+from bench.views import documents, matrix, tables
 from tests.altered import altered
 from tests.stats import MACHINE, OPTIONS, stats
 
@@ -96,17 +96,18 @@ def test_a_run_from_before_there_were_limits_is_read_and_shown_without_them() ->
     assert run.limits == ()
     assert run.results[0].metadata
     assert run.results[0].metadata.percent_of_limit is None
-    assert "limit" not in matrix.table(run)[0]
-    assert "limit" not in matrix.as_text(run)
+    assert "limit" not in matrix.table(run).header
+    assert "limit" not in tables.render(matrix.view(run), "text")
 
 
 def test_the_matrix_shows_the_limit_where_the_run_has_one() -> None:
     run = runs.from_json(GOOD)
-    header, ((*_, limit, _),) = matrix.table(run)
+    table = matrix.table(run)
+    header, ((*_, limit, _),) = table.header, table.rows
     assert header[-2:] == ["limit", "worst error"]
     assert limit == "4.0% L1"
-    assert any(note.startswith("limit: ") for note in matrix.notes(run))
-    variant = json.loads(matrix.as_json(run))[0]["variants"]["c-avx2"]
+    assert any(note.startswith("limit: ") for note in table.notes)
+    variant = json.loads(tables.render(matrix.view(run), "json"))[0]["variants"]["c-avx2"]
     assert (variant["bound"], variant["percent_of_limit"]) == ("L1", 4.0)
 
 
@@ -304,7 +305,7 @@ def test_what_is_odd_is_left_out_and_named_and_the_rest_is_used(path: str, value
         runs.undamaged(run)
 
 
-@pytest.mark.parametrize("command", ["matrix", "growth", "report"])
+@pytest.mark.parametrize("command", ["matrix", "scaling", "report"])
 def test_a_view_says_what_it_leaves_out(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -356,7 +357,7 @@ def test_of_third_party_benchmarks_the_times_are_used(extra: Any, tmp_path: Path
     path = tmp_path / "theirs.json"
     path.write_text(json.dumps(content))
     assert command_line.main(["report", str(path), "-o", str(tmp_path / "out")]) == 0
-    for command in ("matrix", "account", "boundary", "growth", "ladder"):
+    for command in ("matrix", "cost", "overhead", "scaling", "ladder"):
         assert command_line.main([command, str(path)]) in (0, 2)
 
 

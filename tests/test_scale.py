@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command_line
+from bench.analysis.ladder import ladders, side_by_side
 from bench.gate import saved_runs
 from bench.saved import runs
 from bench.saved.comparable import merged
@@ -23,6 +24,7 @@ from bench.views import gate as gate_view
 from bench.views import interpreters, limits, matrix
 from bench.views.explain import ladder, ladder_by, overhead, scaling
 from bench.views.report import charts, write_report
+from bench.views.tables import render
 from tests.test_report import case, foreign
 
 FEW, MOST_TIMES = 160, 2.5
@@ -92,21 +94,21 @@ def views(make: Callable[[int], Benchmarks], n: int, folder: Path) -> Iterator[t
     benchmarks = make(n)
     run, other = run_of(benchmarks), run_of(benchmarks, 2)
     for form in ("text", "json"):
-        yield f"matrix {form}", lambda form=form: matrix.FORMATS[form](run)
-        yield f"growth {form}", lambda form=form: scaling.FORMATS[form](run, ())
+        yield f"matrix {form}", lambda form=form: render(matrix.view(run), form)
+        yield f"scaling {form}", lambda form=form: render(scaling.view(run), form)
         yield (
             f"ladder {form}",
-            lambda form=form: ladder.FORMATS[form](
-                [(one_of, one) for one_of in (run, other) for one in ladder.ladders(one_of)]
+            lambda form=form: render(
+                ladder.view([(of, one) for of in (run, other) for one in ladders(of)]), form
             ),
         )
-        yield f"boundary {form}", lambda form=form: overhead.FORMATS[form](run)
+        yield f"overhead {form}", lambda form=form: render(overhead.view(run), form)
         yield (
             f"ladder by {form}",
-            lambda form=form: ladder_by.FORMATS[form](ladder_by.tables([run, other], None, None)),
+            lambda form=form: render(ladder_by.view(side_by_side([run, other])), form),
         )
-        yield f"matrix by {form}", lambda form=form: interpreters.FORMATS[form]([run, other])
-    yield "limits", lambda: limits.as_markdown(run.limits)
+        yield f"matrix by {form}", lambda form=form: render(interpreters.view([run, other]), form)
+    yield "limits", lambda: render(limits.view(run.limits), "md")
     yield "merged", lambda: merged([run, other])
     yield "report", lambda: write_report([run, other], folder)
     renamed = [{**b, "fullname": Name(f"t.py::new{i}")} for i, b in enumerate(benchmarks)]
@@ -175,10 +177,10 @@ def test_charts_of_many_others_show_what_moved_most() -> None:
 
 def test_one_long_name_does_not_widen_a_table() -> None:
     run = run_of([*MANY["kernels"](400), of("k" * 100_000, "py-loop", 9)])
-    assert len(matrix.as_text(run)) < 400_000
+    assert len(render(matrix.view(run), "text")) < 400_000
 
 
-@pytest.mark.parametrize("command", [["ladder", "--kernel"], ["growth", "--kernel"]])
+@pytest.mark.parametrize("command", [["ladder", "--kernel"], ["scaling", "--kernel"]])
 def test_of_many_names_a_message_lists_a_few(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,7 +193,8 @@ def test_of_many_names_a_message_lists_a_few(
 
 def test_a_table_has_no_more_columns_than_it_can_show() -> None:
     run = run_of(MANY["kernels of a variant each"](100))
-    header, cells = matrix.table(run)
+    table = matrix.table(run)
+    header, cells = table.header, table.rows
     assert len(header) < matrix.MOST_VARIANTS + 10 and len(cells) == 100
-    assert "left out: 60 more variants; --format json has them." in matrix.as_text(run)
-    assert all(f'"c-{i}"' in matrix.as_json(run) for i in range(100))
+    assert "left out: 60 more variants; --format json has them." in render(matrix.view(run), "text")
+    assert all(f'"c-{i}"' in render(matrix.view(run), "json") for i in range(100))

@@ -10,11 +10,11 @@ which the rung and the one below alternate, where that was possible.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.saved.checks import listed
-from bench.saved.runs import BadRun, Metadata, Result, Run, Rung
+from bench.saved.runs import BadRun, Metadata, Result, Run, Rung, interpreter_label
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,42 @@ def ladder(run: Run, kernel: str, size: str | None = None) -> Ladder:
         rungs=tuple(_measured(rungs, found, _most_uncertain(run, kernel))),
         missing=tuple(rung for rung in rungs if rung.variant not in found),
     )
+
+
+def ladders(run: Run, kernel: str | None = None, size: str | None = None) -> list[Ladder]:
+    """Of one kernel, or of all that the run has a ladder of. Raises BadRun."""
+    if kernel is not None or not run.ladders:
+        return [ladder(run, kernel or "", size)]
+    every = kernels(run)
+    having = [name for name in every if size is None or size in sizes(run, name)]
+    if every and not having:
+        raise BadRun(f"{run.source}: has no kernel's ladder at {size!r}")
+    return [ladder(run, name, size) for name in having] or [ladder(run, "")]
+
+
+Side = tuple[str, Ladder]  # an interpreter's
+
+
+def side_by_side(
+    saved: Sequence[Run], kernel: str | None = None, size: str | None = None
+) -> list[list[Side]]:
+    """For each kernel that all runs have a ladder of, at the largest size that they share, each
+    interpreter's. Raises BadRun."""
+    first, *others = (dict.fromkeys(kernels(run)) for run in saved)
+    common = [name for name in first if all(name in other for other in others)]
+    wanted = common if kernel is None else [kernel]
+    if not wanted:
+        raise BadRun(f"{saved[0].source}: shares no kernel's ladder with the other runs")
+    return [_sides(saved, name, size) for name in wanted]
+
+
+def _sides(saved: Sequence[Run], kernel: str, size: str | None) -> list[Side]:
+    first, *others = (dict.fromkeys(sizes(run, kernel)) for run in saved)
+    shared = [size for size in first if all(size in other for other in others)]
+    if size is None and not shared and first:
+        raise BadRun(f"{saved[0].source}: shares no size of {kernel} with the other runs")
+    chosen = size or (shared[0] if shared else None)
+    return [(interpreter_label(run), ladder(run, kernel, chosen)) for run in saved]
 
 
 def _most_uncertain(run: Run, kernel: str) -> dict[str, float]:

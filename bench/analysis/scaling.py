@@ -1,4 +1,4 @@
-"""How a variant's time grows with size: exponent, cost in each level of memory, steps between."""
+"""How a variant's time grows with size: exponent, cost in each level of memory, jumps between."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.stats.fits import Fit
 # overhead.
 BEYOND_OVERHEAD = 2
 _FEWEST_FITTED = 3
-# What rises inside a level is said from a tenth on, where it is this part of the step, as a power.
+# What rises inside a level is said from a tenth on, where it is this part of the jump, as a power.
 _LEAST_RISE, _FAIR_PART = 1.1, 0.25
 _MOST_WORK = 1e30  # of a believable shape
 
@@ -85,7 +85,7 @@ class LevelJump:
 
 
 @dataclass(frozen=True)
-class Growth:
+class Scaling:
     """One variant of a kernel over its sizes, the smallest first."""
 
     kernel: str
@@ -155,7 +155,7 @@ class Growth:
         return max(slower, key=lambda jump: jump.factor, default=None)
 
 
-def growths(run: Run, kernels: Sequence[str] = ()) -> list[Growth]:
+def scalings(run: Run, kernels: Sequence[str] = ()) -> list[Scaling]:
     """Every variant of the kernels (of all without any), in the order of measurement."""
     caches = cache_sizes(run)
     found: dict[tuple[str, str], list[Point]] = {}
@@ -167,7 +167,7 @@ def growths(run: Run, kernels: Sequence[str] = ()) -> list[Growth]:
         units_of_work[key] = counted_in(metadata)
         found.setdefault(key, []).append(_point(result, metadata, caches))
     return [
-        Growth(*key, units_of_work[key], tuple(sorted(points, key=lambda p: p.work)))
+        Scaling(*key, units_of_work[key], tuple(sorted(points, key=lambda p: p.work)))
         for key, points in found.items()
     ]
 

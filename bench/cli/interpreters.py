@@ -184,5 +184,6 @@ def _writable(folder: Path) -> Iterator[None]:
 
 def _show(saved: list[Path]) -> None:
     from bench.views import interpreters
+    from bench.views.tables import render
 
-    print(interpreters.as_text([runs.load(path) for path in saved]))
+    print(render(interpreters.view([runs.load(path) for path in saved]), "text"))

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.cli.exits import OK
-from bench.cli.explain import chosen
+from bench.cli.saved import chosen
+from bench.saved.checks import OK
 from bench.saved.runs import one_line
 from bench.saved.writing import write_atomic
 

@@ -3,13 +3,12 @@ core and one for several."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from bench.saved.runs import Limit, Metadata, Run
 from bench.views import units
-from bench.views.matrix import markdown_table, text_table
+from bench.views.tables import Table, View
 
 HAND_WRITTEN = ("avx2", "avx2_omp", "avx512", "avx512_omp")
 # Name in the run: name in the table, factor from a second to its unit, unit.
@@ -32,9 +31,13 @@ _NOTES = (
 )
 
 
-def table(limits: Sequence[Limit]) -> tuple[list[str], list[list[str]]]:
-    """Header and cells, as text; working sets are per core in L1 and L2, of all cores together
-    beyond."""
+def view(limits: Sequence[Limit]) -> View:
+    """As JSON it is what a saved run has in its machine_info: rates in units a second."""
+    return View([_table(limits)], [asdict(limit) for limit in limits])
+
+
+def _table(limits: Sequence[Limit]) -> Table:
+    """Working sets are per core in L1 and L2, of all cores together beyond."""
     columns = list(dict.fromkeys((limit.tier, limit.cores) for limit in limits))
     columns.sort(key=lambda column: column[0])  # avx2 1 core, avx2 2 cores, avx512 1 core, ...
     by_row: dict[tuple[str | None, str], dict[tuple[str, int], Limit]] = {}
@@ -48,19 +51,10 @@ def table(limits: Sequence[Limit]) -> tuple[list[str], list[list[str]]]:
         values = [_value(found[column]) if column in found else "" for column in columns]
         cells.append([label, size, *values, _unit(one)])
     names = [f"{tier} {cores} core{'s' * (cores > 1)}" for tier, cores in columns]
-    return ["limit", "working set", *names, "unit"], cells
+    return Table(["limit", "working set", *names, "unit"], cells, _NOTES, narrow=False)
 
 
-def as_text(limits: Sequence[Limit]) -> str:
-    """A terminal table."""
-    return text_table(*table(limits), list(_NOTES), narrow=False)
-
-
-def as_markdown(limits: Sequence[Limit]) -> str:
-    return markdown_table(*table(limits), list(_NOTES))
-
-
-def shares_as_markdown(run: Run) -> str:
+def shares(run: Run) -> Table:
     """How much of its limit each hand-written tier reaches: a row for each kernel and size."""
     native = [metadata for _, metadata in run.ours if metadata.side == "native"]
     tiers = [t for t in HAND_WRITTEN if any(metadata.variant == f"c-{t}" for metadata in native)]
@@ -70,18 +64,13 @@ def shares_as_markdown(run: Run) -> str:
         [kernel, size, *(_share(found.get((kernel, size, f"c-{tier}"))) for tier in tiers)]
         for kernel, size in cases
     ]
-    return markdown_table(["kernel", "size", *tiers], cells, [])
+    return Table(["kernel", "size", *tiers], cells)
 
 
 def _share(metadata: Metadata | None) -> str:
     if metadata is None or metadata.percent_of_limit is None:
         return ""
     return f"{metadata.percent_of_limit:.0f} % {metadata.bound}"
-
-
-def as_json(limits: Sequence[Limit]) -> str:
-    """As in a saved run's machine_info: a list of rows, rates in units a second."""
-    return json.dumps([asdict(limit) for limit in limits], indent=2)
 
 
 def _in_order(limits: Sequence[Limit]) -> list[Limit]:
@@ -103,10 +92,3 @@ def _value(limit: Limit) -> str:
     if limit.name == "call":
         return units.three_digits(1e9 / limit.per_second)
     return units.three_digits(limit.per_second * _NAMED.get(limit.name, ("", 1.0, ""))[1])
-
-
-FORMATS: dict[str, Callable[[Sequence[Limit]], str]] = {
-    "text": as_text,
-    "md": as_markdown,
-    "json": as_json,
-}

@@ -1,76 +1,20 @@
-"""The competency matrix: every kernel and size in a row, every variant in a column.
-
-Built once as cells of text; terminal, Markdown and HTML only differ in how they draw them.
-"""
+"""The competency matrix: every kernel and size in a row, every variant in a column."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
-
-from rich.cells import cell_len
-
-from bench.saved.runs import Metadata, Result, Run, interpreter_label, one_line
+from bench.analysis.rows import Row, rows
+from bench.saved.runs import Metadata, Result, Run, interpreter_label
 from bench.views import units
+from bench.views.tables import UNCONFIRMED, Table, View
 
-UNCONFIRMED = "~"
 MOST_VARIANTS = 40  # columns of one table
-_WIDEST = 200  # characters
 
 
-@dataclass(frozen=True)
-class Row:
-    """One kernel at one size: the result of each variant that was measured."""
-
-    kernel: str
-    size: str
-    results: dict[str, tuple[Result, Metadata]]
-
-    def fastest(self, side: str) -> tuple[Result, Metadata] | None:
-        """The fastest variant of a side ("python", "native", "peer"), by minimum; of those that
-        keep IEEE rules: fastmath is shown, but not what the others are measured by."""
-        of_side = [p for p in self.results.values() if p[1].side == side and not p[1].relaxed]
-        return min(of_side, key=lambda pair: pair[0].minimum, default=None)
-
-    @property
-    def times_best_peer(self) -> float | None:
-        """The fastest library's time over that of the fastest native tier on as many threads:
-        above 1 the tier is ahead. None where one of them is missing."""
-        peer = self.fastest("peer")
-        if peer is None:
-            return None
-        times = [
-            result.minimum
-            for result, metadata in self.results.values()
-            if metadata.side == "native"
-            and not metadata.relaxed
-            and metadata.threads == peer[1].threads
-        ]
-        return peer[0].minimum / min(times) if times else None
-
-    @property
-    def speedup(self) -> float | None:
-        """Fastest native tier against fastest Python; None where one of them is missing."""
-        native = self.fastest("native")
-        return native[1].speedup if native else None
+def view(run: Run) -> View:
+    return View([table(run)], [_as_object(row) for row in rows(run)])
 
 
-def rows(run: Run, kernel: str | None = None) -> list[Row]:
-    """In the order of measurement; of one kernel, or of all."""
-    by_case: dict[tuple[str, str], Row] = {}
-    for result, metadata in run.ours if kernel is None else run.by_kernel.get(kernel, ()):
-        if metadata.auxiliary:
-            continue
-        case = (metadata.kernel, metadata.size)
-        row = by_case.setdefault(case, Row(*case, results={}))
-        row.results[metadata.variant] = (result, metadata)
-    return list(by_case.values())
-
-
-def table(run: Run) -> tuple[list[str], list[list[str]]]:
-    """Header and cells, as text."""
+def table(run: Run) -> Table:
     all_rows = rows(run)
     variants = _variants(run)[:MOST_VARIANTS]
     header = ["kernel", "size", "fastest Python", "py-loop", *(_heading(v) for v in variants)]
@@ -81,10 +25,10 @@ def table(run: Run) -> tuple[list[str], list[list[str]]]:
         header.append("x best peer")
         for line, row in zip(cells, all_rows, strict=True):
             line.append(units.factor(row.times_best_peer) if row.times_best_peer else "")
-    return header, cells
+    return Table(header, cells, _notes(run))
 
 
-def notes(run: Run) -> list[str]:
+def _notes(run: Run) -> list[str]:
     """What has to be said below the table: how to read it, and what is missing and why."""
     lines = [
         "Times are minima. speedup: the fastest native tier (fastmath, which gives up IEEE rules, "
@@ -104,6 +48,7 @@ def notes(run: Run) -> list[str]:
             "arithmetic (compute) or the bandwidth of the memory level that holds the data, each "
             "measured in the same run."
         )
+        lines += beyond_limit(run)
     if any(not metadata.confirmed for _, metadata in run.ours):
         lines.append(
             f"{UNCONFIRMED} not confirmed: a single call took too long to repeat, or the machine "
@@ -117,6 +62,18 @@ def notes(run: Run) -> list[str]:
         if isinstance(info, dict) and "unavailable" in info:
             lines.append(f"skipped: {name}: {info['unavailable']}")
     return [*lines, *(_peer_notes(run) if _has_peers(run) else ())]
+
+
+def beyond_limit(run: Run) -> list[str]:
+    """Why a share of a limit can be above 100 %, where one is."""
+    shares = [metadata.percent_of_limit or 0.0 for _, metadata in run.ours]
+    if max(shares, default=0.0) <= 100:
+        return []
+    return [
+        "Above 100 %: a call finds part of its data where the call before it left them, nearer than "
+        "the level that holds all of them; or the ceiling met fewer quiet moments. "
+        "docs/measuring.md has the measurements."
+    ]
 
 
 def _has_peers(run: Run) -> bool:
@@ -216,91 +173,30 @@ def _error(metadata: Metadata) -> str:
     return units.error(metadata.max_error_ulp)
 
 
-# --- The three formats ---------------------------------------------------------------------------
-
-
-def as_text(run: Run) -> str:
-    """A terminal table, as wide as it needs to be."""
-    return text_table(*table(run), notes(run))
-
-
-def text_table(
-    header: list[str], cells: list[list[str]], below: list[str], narrow: bool = True
-) -> str:
-    """Lines of `below` under a table; its two first columns are text. A word of a heading a line
-    keeps columns narrow."""
-    words = [one_line(name).split()[::-1] if narrow else [one_line(name)] for name in header]
-    above = list(zip_longest(*words, fillvalue=""))[::-1]
-    lines = columns([*above, *([one_line(cell) for cell in line] for line in cells)], texts=2)
-    # In ASCII: a terminal that cannot show a line's character would show none of it.
-    rule = "-" * max(map(cell_len, lines[: len(above)]))
-    drawn = [*lines[: len(above)], rule, *lines[len(above) :]]
-    return "\n".join([*map(str.rstrip, drawn), *map(one_line, below)])
-
-
-def columns(rows: Sequence[Sequence[str]], texts: int) -> list[str]:
-    """A line for each row: the first columns are text, to the left, the others figures, to the
-    right. A cell beyond the widest sticks out: it must not widen all the others."""
-    widths = [min(max(map(cell_len, c)), _WIDEST) for c in zip(*rows, strict=True)]
-
-    def padded(number: int, cell: str) -> str:
-        space = " " * (widths[number] - cell_len(cell))
-        return cell + space if number < texts else space + cell
-
-    return ["  ".join(padded(*place) for place in enumerate(row)) for row in rows]
-
-
-def as_markdown(run: Run) -> str:
-    return markdown_table(*table(run), notes(run))
-
-
-def markdown_table(
-    header: list[str], cells: list[list[str]], below: list[str], texts: int = 0
-) -> str:
-    """The first two columns, and the last so many, are text; between them are figures."""
-    rule = ["---", "---", *["---:"] * (len(header) - 2 - texts), *["---"] * texts]
-    first, *rest = [list(map(units.escaped, line)) for line in (header, *cells)]
-    drawn = [f"| {' | '.join(line)} |" for line in (first, rule, *rest)]
-    return "\n".join([*drawn, "", *(f"{units.escaped(note)}  " for note in below)]).rstrip()
-
-
-def as_json(run: Run) -> str:
-    """The same figures as numbers: a list of rows, times in seconds."""
-    return json.dumps(
-        [
-            {
-                "kernel": row.kernel,
-                "size": row.size,
-                "speedup": row.speedup,
-                "times_best_peer": row.times_best_peer,
-                "variants": {
-                    variant: {
-                        "side": metadata.side,
-                        "threads": metadata.threads,
-                        "min_seconds": result.minimum,
-                        "median_seconds": result.median,
-                        "spread": result.spread,
-                        "confirmed": metadata.confirmed,
-                        "gflops": metadata.gflops,
-                        "gbps": metadata.gbps,
-                        "bound": metadata.bound,
-                        "percent_of_limit": metadata.percent_of_limit,
-                        "speedup": metadata.speedup,
-                        "max_error_ulp": metadata.max_error_ulp,
-                        "error_unit": metadata.error_unit,
-                        "relative_frobenius_error": metadata.loss,
-                    }
-                    for variant, (result, metadata) in row.results.items()
-                },
+def _as_object(row: Row) -> dict[str, object]:
+    """Times in seconds."""
+    return {
+        "kernel": row.kernel,
+        "size": row.size,
+        "speedup": row.speedup,
+        "times_best_peer": row.times_best_peer,
+        "variants": {
+            variant: {
+                "side": metadata.side,
+                "threads": metadata.threads,
+                "min_seconds": result.minimum,
+                "median_seconds": result.median,
+                "spread": result.spread,
+                "confirmed": metadata.confirmed,
+                "gflops": metadata.gflops,
+                "gbps": metadata.gbps,
+                "bound": metadata.bound,
+                "percent_of_limit": metadata.percent_of_limit,
+                "speedup": metadata.speedup,
+                "max_error_ulp": metadata.max_error_ulp,
+                "error_unit": metadata.error_unit,
+                "relative_frobenius_error": metadata.loss,
             }
-            for row in rows(run)
-        ],
-        indent=2,
-    )
-
-
-FORMATS: dict[str, Callable[[Run], str]] = {
-    "text": as_text,
-    "md": as_markdown,
-    "json": as_json,
-}
+            for variant, (result, metadata) in row.results.items()
+        },
+    }

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-
 from bench.saved.peers import Cell, PeerRun, PeerTime
 from bench.views import units
-from bench.views.matrix import markdown_table, text_table
+from bench.views.tables import Table, View
 
 BEHIND, INEXACT = "<", "!"
 
 
-def table(run: PeerRun) -> tuple[list[str], list[list[str]]]:
-    """Header and cells, as text."""
+def view(run: PeerRun) -> View:
+    """As JSON it is what is saved."""
     libraries = [
         name
         for name in run.versions
         if any(name in {**cell.peers, **cell.wrong, **cell.unavailable} for cell in run.cells)
     ]
     header = ["kernel", "size", "threads", "native", *libraries, "best peer", "x best", "interval"]
-    return header, [_cells(cell, libraries) for cell in run.cells]
+    table = Table(header, [_cells(cell, libraries) for cell in run.cells], _notes(run))
+    return View([table], run.content)
 
 
 def _cells(cell: Cell, libraries: list[str]) -> list[str]:
@@ -61,7 +59,7 @@ def summary(run: PeerRun) -> str:
     )
 
 
-def notes(run: PeerRun) -> list[str]:
+def _notes(run: PeerRun) -> list[str]:
     """The summary, how to read the table, and what is missing or inexact and why."""
     tiers = dict.fromkeys((cell.tier, cell.threads) for cell in run.cells)
     native = ", ".join(f"{tier} on {threads}" for tier, threads in tiers)
@@ -89,23 +87,3 @@ def notes(run: PeerRun) -> list[str]:
     lines += [f"not timed: {reason}" for reason in dict.fromkeys(refused)]
     lines += [f"skipped: {reason}" for reason in run.missing.values()]
     return [*lines, *(f"warning: {line}" for line in run.warnings)]
-
-
-def as_text(run: PeerRun) -> str:
-    return text_table(*table(run), notes(run))
-
-
-def as_markdown(run: PeerRun) -> str:
-    return markdown_table(*table(run), notes(run))
-
-
-def as_json(run: PeerRun) -> str:
-    """As it is saved."""
-    return json.dumps(run.content, indent=2)
-
-
-FORMATS: dict[str, Callable[[PeerRun], str]] = {
-    "text": as_text,
-    "md": as_markdown,
-    "json": as_json,
-}

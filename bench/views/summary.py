@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bench.analysis.rows import Row, rows
 from bench.saved.runs import Metadata, Result, Run
 from bench.views import matrix, units
-from bench.views.matrix import Row
+from bench.views.tables import UNCONFIRMED, Table
 
 _HEADER = [
     "kernel and size",
@@ -18,16 +19,17 @@ _NOTES = [
     "Times are minima of a call; all of these keep IEEE rules. By hand: on all cores. speedup: by "
     "hand against the fastest Python. share of the limit: of what this machine can do at most, in "
     "arithmetic (compute) or in bandwidth of the cache or memory that holds the data.",
+    f"{UNCONFIRMED} too long to be repeated until it is confirmed.",
 ]
 
 
-def table(run: Run) -> tuple[list[str], list[list[str]]]:
-    """Header and cells, as text."""
+def table(run: Run) -> Table:
     largest: dict[str, Row] = {}
-    for row in matrix.rows(run):
+    for row in rows(run):
         if row.kernel not in largest or _work(row) > _work(largest[row.kernel]):
             largest[row.kernel] = row
-    return _HEADER, [_cells(row) for row in largest.values()]
+    notes = [*_NOTES, *matrix.beyond_limit(run)]
+    return Table(_HEADER, [_cells(row) for row in largest.values()], notes, words=1)
 
 
 def _work(row: Row) -> int:
@@ -56,7 +58,3 @@ def _fastest(row: Row, by_hand: bool) -> tuple[Result, Metadata] | None:
         if variant.startswith("c-avx") is by_hand
     ]
     return min(found, key=lambda pair: pair[0].minimum, default=None)
-
-
-def as_markdown(run: Run) -> str:
-    return matrix.markdown_table(*table(run), _NOTES)

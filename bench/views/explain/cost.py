@@ -1,257 +1,33 @@
-"""What an element costs in Python: the parts of each kernel's loop, and what they do not explain.
-
-Every operation is measured by itself (kernels_py/operations.py); how often a loop does it is
-counted. The sum is a prediction; the residue is what the loop takes beyond it: operations that
-overlap more or less than by themselves, mispredicted branches, data beyond the first-level cache.
-"""
+"""The cost of an element in Python, part by part, as a table; analysis/cost.py computes it."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from bench.saved.operations import Operation, executed, operations
-from bench.saved.runs import BadRun, Metadata, Result, Run
-from bench.views import matrix, units
-
-# What is measured by itself and needed for an account.
-_NEEDED = (
-    "step", "step_known", "name", "read", "write", "compare", "multiply", "negate", "keep",
-    "multiply_int", "add_int", "global", "attribute", "call", "fabs",
-)  # fmt: skip
-_PRODUCTS = ("matmul_f32", "matmul_i8_i32")
-_FUNCTIONS = ("exp", "tanh", "erf", "round")
-_ENOUGH = 4096  # elements; of products, of the first matrix
-_SMALL_INTS = 257  # from 0 on, which CPython keeps; the innermost loop goes over the last dimension
-
-
-@dataclass(frozen=True)
-class Cost:
-    """In nanoseconds, and in instructions where they were counted."""
-
-    ns: float
-    instructions: float | None
-
-    def times(self, count: float) -> Cost:
-        return Cost(
-            self.ns * count, None if self.instructions is None else self.instructions * count
-        )
-
-
-@dataclass(frozen=True)
-class Part:
-    """So many of one thing for each element, and what they cost together."""
-
-    what: str
-    unit: str
-    count: float
-    cost: Cost
-
-
-@dataclass(frozen=True)
-class Account:
-    """One loop: what its elements cost, in parts and as a whole."""
-
-    kernel: str
-    size: str
-    per: str  # element or multiply-add
-    parts: tuple[Part, ...]
-    whole: Cost
-    uncertainty: float | None  # of the whole's time
-
-    @property
-    def explained(self) -> Cost:
-        return _sum([part.cost for part in self.parts])
-
-    @property
-    def residual(self) -> Cost:
-        """What the whole takes beyond its parts; below zero where they overlap."""
-        return _minus(self.whole, self.explained)
-
-
-def _sum(costs: list[Cost]) -> Cost:
-    counted = [cost.instructions for cost in costs if cost.instructions is not None]
-    return Cost(
-        sum(cost.ns for cost in costs), sum(counted) if len(counted) == len(costs) else None
-    )
-
-
-def _minus(a: Cost, b: Cost) -> Cost:
-    known = a.instructions is not None and b.instructions is not None
-    return Cost(a.ns - b.ns, a.instructions - b.instructions if known else None)  # type: ignore[operator]
-
-
-# --- Unit costs ----------------------------------------------------------------------------------
-
-
-def measured(run: Run) -> dict[str, Operation]:
-    """The run's operations, all that an account needs among them. Raises BadRun."""
-    found = operations(run)
-    missing = [name for name in _NEEDED if name not in found]
-    if missing:
-        raise BadRun(
-            f"{run.source}: has not measured Python's operations ({', '.join(missing[:3])}, ...), "
-            "needs a run with test_bench_python.py: pytest --benchmark-only --benchmark-autosave"
-        )
-    for name, operation in found.items():
-        if not name.startswith("step") and operation.bytecodes <= found["step"].bytecodes:
-            raise BadRun(f"{run.source}: operation {name} has no bytecodes beyond the empty loop's")
-    return found
-
-
-def unit_costs(found: Mapping[str, Operation]) -> dict[str, Cost]:
-    """What one of each thing costs beyond its bytecodes' dispatch, and "dispatch" itself.
-
-    dispatch     a bytecode, where bytecodes do least: the least per bytecode of any operation
-    float        multiplying two floats, which makes an object
-    object       how much of that is making it and dropping it: -v less +v, which returns v itself,
-                 at most all of it
-    call         of a function of math that does nearly nothing, with the object that it returns
-    exp, ...     that function's own time: on an element, less that of fabs on an element
-    round        the same for round, with an int where fabs makes a float
-    """
-    return {
-        name: Cost(ns, counted.get(name))
-        for counted in [_units(found, lambda o: o.instructions) if _counted(found) else {}]
-        for name, ns in _units(found, lambda o: o.seconds * 1e9).items()
-    }
-
-
-def _counted(found: Mapping[str, Operation]) -> bool:
-    return all(operation.instructions is not None for operation in found.values())
-
-
-def _units(
-    found: Mapping[str, Operation], of_step: Callable[[Operation], float | None]
-) -> dict[str, float]:
-    empty = found["step"]
-    empty_cost = of_step(empty) or 0.0
-
-    def alone(operation: Operation) -> tuple[float, float]:
-        """What one repetition costs, and how many bytecodes it is."""
-        cost = ((of_step(operation) or 0.0) - empty_cost) / operation.repeats
-        return cost, (operation.bytecodes - empty.bytecodes) / operation.repeats
-
-    steps = ("step", "step_known")
-    single = {name: alone(operation) for name, operation in found.items() if name not in steps}
-    dispatch = min(cost / bytecodes for cost, bytecodes in single.values())
-    work = {name: cost - bytecodes * dispatch for name, (cost, bytecodes) in single.items()}
-    return {
-        "dispatch": dispatch,
-        **{
-            name: max(0.0, (of_step(found[name]) or 0.0) - found[name].bytecodes * dispatch)
-            for name in steps
-        },
-        **{name: work[name] for name in ("read", "write", "compare", "global", "attribute")},
-        "float": work["multiply"],
-        "object": min(max(0.0, work["negate"] - work["keep"]), work["multiply"]),
-        "int": (work["multiply_int"] + work["add_int"]) / 2,
-        "call": work["call"],
-        **{
-            name: max(0.0, work[name] - work["fabs"])
-            for name in ("exp", "tanh", "erf")
-            if name in work
-        },
-        **({"round": max(0.0, work["round"] - work["call"])} if "round" in work else {}),
-    }
-
-
-# --- Accounts ------------------------------------------------------------------------------------
-
-
-def accounts(run: Run, kernel: str | None = None) -> list[Account]:
-    """Of every kernel whose loop the run has counted, or of one. Raises BadRun."""
-    units_of = unit_costs(measured(run))
-    loops: dict[str, tuple[Result, Metadata, dict[str, float]]] = {}
-    for result, metadata in run.ours:
-        counts = executed(run, result)
-        if not counts or not metadata.shape or (kernel is not None and metadata.kernel != kernel):
-            continue
-        # The smallest size beyond the overhead of a call.
-        best = loops.get(metadata.kernel)
-        if best is None or _preferred(metadata) < _preferred(best[1]):
-            loops[metadata.kernel] = result, metadata, counts
-    if not loops:
-        wanted = f"of {kernel!r}" if kernel else "of any kernel"
-        raise BadRun(f"{run.source}: has no Python loop {wanted} whose bytecodes were counted")
-    return [_account(run.source, *found, units_of) for found in loops.values()]
-
-
-def _preferred(metadata: Metadata) -> tuple[bool, int]:
-    """The least comes first: enough elements, but no more."""
-    shape = metadata.shape
-    elements = shape[0] * shape[2] if len(shape) == 3 else math.prod(shape)
-    return elements < _ENOUGH, elements if elements >= _ENOUGH else -elements
-
-
-def _per_element(result: Result, metadata: Metadata) -> float:
-    """Seconds."""
-    return result.minimum / max(1, math.prod(metadata.shape))
-
-
-def _account(
-    source: str,
-    result: Result,
-    metadata: Metadata,
-    counts: Mapping[str, float],
-    cost_of: Mapping[str, Cost],
-) -> Account:
-    calls = {name: n for name, n in counts.items() if name.partition(".")[2] in _FUNCTIONS}
-    unknown = [name for name in calls if name.partition(".")[2] not in cost_of]
-    if unknown:
-        raise BadRun(
-            f"{source}: {metadata.kernel} calls {unknown[0]}, which was not measured by itself"
-        )
-    known = min(1.0, _SMALL_INTS / max(1, metadata.shape[-1]))
-    ints = counts.get("ints", 0.0)
-    floats = max(0.0, counts.get("arithmetic", 0.0) - ints)
-    rows = [
-        ("bytecodes dispatched", counts.get("total", 0.0), "dispatch"),
-        ("steps of the loop, a new int each", counts.get("step", 0.0) * (1 - known), "step"),
-        ("steps over ints that exist", counts.get("step", 0.0) * known, "step_known"),
-        ("elements read from a list", counts.get("read", 0.0), "read"),
-        ("elements written to a list", counts.get("write", 0.0), "write"),
-        ("comparisons and jumps", counts.get("compare", 0.0), "compare"),
-        ("float arithmetic, each with a new object", floats, "float"),
-        ("int arithmetic, each with a new object", ints, "int"),
-        ("global names found", counts.get("global", 0.0), "global"),
-        ("attributes found", counts.get("attribute", 0.0), "attribute"),
-        ("calls", counts.get("call", 0.0), "call"),
-        *((f"{name} itself", n, name.partition(".")[2]) for name, n in calls.items()),
-    ]
-    seen = metadata.evidence.instructions if metadata.evidence else None
-    return Account(
-        kernel=metadata.kernel,
-        size=metadata.size,
-        per="multiply-add" if metadata.kernel in _PRODUCTS else "element",
-        parts=tuple(
-            Part(what, unit, count, cost_of[unit].times(count))
-            for what, count, unit in rows
-            if count
-        ),
-        whole=Cost(_per_element(result, metadata) * 1e9, seen),
-        uncertainty=metadata.uncertainty,
-    )
-
-
-# --- The three formats ---------------------------------------------------------------------------
+from bench.analysis.cost import Cost, CostBreakdown, measured, unit_costs
+from bench.saved.runs import Run
+from bench.views import units
+from bench.views.tables import Table, View
 
 _HEADER = ["kernel", "part", "for each", "ns", "share", "instructions"]
 
 
-def cells(found: list[Account]) -> list[list[str]]:
+def view(run: Run, found: Sequence[CostBreakdown]) -> View:
+    table = Table(_HEADER, _cells(found), _notes(run, found))
+    return View([table], as_object(run, found))
+
+
+def _cells(found: Sequence[CostBreakdown]) -> list[list[str]]:
     lines = []
-    for account in found:
-        name = f"{account.kernel} {account.size}"
-        for part in account.parts:
-            share = part.cost.ns / account.whole.ns
+    for one in found:
+        name = f"{one.kernel} {one.size}"
+        for part in one.parts:
+            share = part.cost.ns / one.whole.ns
             lines.append([name, part.what, _count(part.count), *_figures(part.cost, share)])
-        explained, residual = account.explained, account.residual
+        explained, residual = one.explained, one.residual
         for what, cost in (("sum of the parts", explained), ("residual", residual)):
-            lines.append([name, what, "", *_figures(cost, cost.ns / account.whole.ns)])
-        lines.append([name, f"the loop, for one {account.per}", "", *_figures(account.whole, 1.0)])
+            lines.append([name, what, "", *_figures(cost, cost.ns / one.whole.ns)])
+        lines.append([name, f"the loop, for one {one.per}", "", *_figures(one.whole, 1.0)])
     return lines
 
 
@@ -264,25 +40,25 @@ def _count(value: float) -> str:
     return f"{value:.3g}"
 
 
-def notes(run: Run, found: list[Account]) -> list[str]:
+def _notes(run: Run, found: Sequence[CostBreakdown]) -> list[str]:
     cost_of = unit_costs(measured(run))
     one = ", ".join(f"{name} {cost.ns:.1f}" for name, cost in cost_of.items() if cost.ns >= 0.05)
-    worst = max(found, key=lambda a: abs(a.residual.ns / a.whole.ns))
+    worst = max(found, key=lambda one: abs(one.residual.ns / one.whole.ns))
     lines = [
         f"One of each, in ns: {one}.",
-        "The residue is what a loop takes beyond the sum of operations measured by themselves: "
+        "The residual is what a loop takes beyond the sum of operations measured by themselves: "
         "overlap, mispredicted branches, data beyond the first-level cache. Largest here: "
         f"{100 * worst.residual.ns / worst.whole.ns:+.0f}% ({worst.kernel}).",
     ]
     shares = {
-        account.kernel: (account.residual.instructions or 0.0) / account.whole.instructions
-        for account in found
-        if account.whole.instructions and account.residual.instructions is not None
+        one.kernel: (one.residual.instructions or 0.0) / one.whole.instructions
+        for one in found
+        if one.whole.instructions and one.residual.instructions is not None
     }
     if shares:
         most = max(shares, key=lambda kernel: abs(shares[kernel]))
         lines.append(
-            "In instructions nothing overlaps and nothing waits, and the largest residue is "
+            "In instructions nothing overlaps and nothing waits, and the largest residual is "
             f"{100 * shares[most]:+.0f}% ({most})."
         )
     single = measured(run)
@@ -303,43 +79,23 @@ def notes(run: Run, found: list[Account]) -> list[str]:
     return lines
 
 
-def as_text(run: Run, found: list[Account]) -> str:
-    return matrix.text_table(_HEADER, cells(found), notes(run, found))
-
-
-def as_markdown(run: Run, found: list[Account]) -> str:
-    return matrix.markdown_table(_HEADER, cells(found), notes(run, found))
-
-
-def as_json(run: Run, found: list[Account]) -> str:
-    def cost(value: Cost) -> dict[str, float | None]:
-        return {"ns": value.ns, "instructions": value.instructions}
-
-    return json.dumps(
-        {
-            "units": {name: cost(c) for name, c in unit_costs(measured(run)).items()},
-            "accounts": [
-                {
-                    "kernel": account.kernel,
-                    "size": account.size,
-                    "per": account.per,
-                    "parts": [
-                        {"what": p.what, "count": p.count, **cost(p.cost)} for p in account.parts
-                    ],
-                    "explained": cost(account.explained),
-                    "residual": cost(account.residual),
-                    "whole": cost(account.whole),
-                    "uncertainty": account.uncertainty,
-                }
-                for account in found
-            ],
-        },
-        indent=2,
-    )
-
-
-FORMATS: dict[str, Callable[[Run, list[Account]], str]] = {
-    "text": as_text,
-    "md": as_markdown,
-    "json": as_json,
-}
+def as_object(run: Run, found: Sequence[CostBreakdown]) -> dict[str, object]:
+    return {
+        "units": {name: vars(cost) for name, cost in unit_costs(measured(run)).items()},
+        "kernels": [
+            {
+                "kernel": one.kernel,
+                "size": one.size,
+                "per": one.per,
+                "parts": [
+                    {"what": part.what, "count": part.count, **vars(part.cost)}
+                    for part in one.parts
+                ],
+                "explained": vars(one.explained),
+                "residual": vars(one.residual),
+                "whole": vars(one.whole),
+                "uncertainty": one.uncertainty,
+            }
+            for one in found
+        ],
+    }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from bench.analysis.cost import CostBreakdown, cost_breakdowns, measured, unit_costs
 from bench.saved.runs import Run, interpreter_label
-from bench.views import matrix
 from bench.views.explain import cost
+from bench.views.tables import Table, View
 
 _NOTE = (
     "Nanoseconds for one, beyond the dispatch of its bytecodes. Below: each kernel's loop for one "
@@ -16,15 +16,20 @@ _NOTE = (
 )
 
 
-def table(saved: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
+def view(saved: Sequence[Run]) -> View:
+    content = {interpreter_label(r): cost.as_object(r, cost_breakdowns(r)) for r in saved}
+    return View([_table(saved)], content)
+
+
+def _table(saved: Sequence[Run]) -> Table:
     """A line for each operation and each kernel's loop, a column for each run. Raises BadRun."""
-    costs = [cost.unit_costs(cost.measured(run)) for run in saved]
+    costs = [unit_costs(measured(run)) for run in saved]
     names = list(dict.fromkeys(name for of_run in costs for name in of_run))
     lines = [
         ["operation", name, *(f"{c[name].ns:.1f}" if name in c else "" for c in costs)]
         for name in names
     ]
-    loops = [{a.kernel: a for a in cost.accounts(run)} for run in saved]
+    loops = [{a.kernel: a for a in cost_breakdowns(run)} for run in saved]
     for kernel in dict.fromkeys(kernel for of_run in loops for kernel in of_run):
         found = [of_run.get(kernel) for of_run in loops]
         lines.append(["loop", kernel, *(f"{a.whole.ns:.1f}" if a else "" for a in found)])
@@ -33,11 +38,11 @@ def table(saved: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
         )
         if any(a.whole.instructions for a in found if a):
             lines.append(["instructions", kernel, *map(_instructions, found)])
-    return ["", "ns", *map(interpreter_label, saved)], lines
+    return Table(["", "ns", *map(interpreter_label, saved)], lines, [_NOTE])
 
 
-def _instructions(found: cost.Account | None) -> str:
-    """ "415 (-3%)": of an element, and their residue."""
+def _instructions(found: CostBreakdown | None) -> str:
+    """ "415 (-3%)": of an element, and their residual."""
     if found is None or not found.whole.instructions:
         return ""
     counted = f"{found.whole.instructions:.0f}"
@@ -47,28 +52,3 @@ def _instructions(found: cost.Account | None) -> str:
 
 def _share(value: float) -> str:
     return f"{100 * value:+.0f}%"
-
-
-def as_text(saved: Sequence[Run]) -> str:
-    return matrix.text_table(*table(saved), [_NOTE])
-
-
-def as_markdown(saved: Sequence[Run]) -> str:
-    return matrix.markdown_table(*table(saved), [_NOTE])
-
-
-def as_json(saved: Sequence[Run]) -> str:
-    return json.dumps(
-        {
-            interpreter_label(run): json.loads(cost.as_json(run, cost.accounts(run)))
-            for run in saved
-        },
-        indent=2,
-    )
-
-
-FORMATS: dict[str, Callable[[Sequence[Run]], str]] = {
-    "text": as_text,
-    "md": as_markdown,
-    "json": as_json,
-}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 
 from bench.saved.runs import Evidence
 from bench.views.units import three_digits
@@ -43,8 +42,3 @@ def _said(function: str) -> str:
     """ "expf x8" of _ZGVdN8v_expf."""
     vector = _VECTOR_NAME.fullmatch(function)
     return f"{vector[2]} x{vector[1]}" if vector else function
-
-
-def as_object(evidence: Evidence | None) -> dict[str, object] | None:
-    """As JSON has it."""
-    return None if evidence is None else asdict(evidence)

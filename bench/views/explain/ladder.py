@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 
-from bench.analysis.ladder import Ladder, MeasuredRung, kernels, ladder, sizes
-from bench.saved.runs import BadRun, Metadata, Run, one_line
-from bench.views import matrix, units
-from bench.views.explain import evidence
+from bench.analysis.ladder import Ladder, MeasuredRung
+from bench.saved.runs import Metadata, Run
+from bench.views import units
+from bench.views.explain.evidence import short
+from bench.views.tables import UNCONFIRMED, Table, View
 
 # What an int8 product replaces: the trap is that it may not be faster.
 INSTEAD_OF = {"matmul_i8_i32": "matmul_f32", "quantized_matmul_f32": "matmul_f32"}
@@ -18,26 +19,22 @@ Found = Sequence[tuple[Run, Ladder]]
 _HEADER = ["rung", "changes", "time", "factor", "+-", "so far"]
 
 
-def ladders(run: Run, kernel: str | None = None, size: str | None = None) -> list[Ladder]:
-    """Of one kernel, or of all that the run has a ladder of. Raises BadRun."""
-    if kernel is not None or not run.ladders:
-        return [ladder(run, kernel or "", size)]
-    every = kernels(run)
-    having = [name for name in every if size is None or size in sizes(run, name)]
-    if every and not having:
-        raise BadRun(f"{run.source}: has no kernel's ladder at {size!r}")
-    return [ladder(run, name, size) for name in having] or [ladder(run, "")]
+def view(found: Found) -> View:
+    """Ladders, each of its run; the run is said where there are several."""
+    several = len({run.source for run, _ in found}) > 1
+    tables = [_table(one, run, f"{run.source}: " * several) for run, one in found]
+    return View(tables, [_as_object(run, one) for run, one in found], _how_to_read(found))
 
 
-def title(found: Ladder) -> str:
+def _title(found: Ladder) -> str:
     first, last = found.rungs[0].rung.variant, found.rungs[-1].rung.variant
     single = found.rungs[0].single or found.rungs[-1].single
     total = f"{units.factor(found.total)} {_share(found.uncertainty)}{'?' * single}"
     return f"{found.kernel}, {found.size}: {total} from {first} to {last}"
 
 
-def cells(found: Ladder, run: Run) -> tuple[list[str], list[list[str]]]:
-    """Header and a line for each rung, as text; the two last columns are reason and evidence."""
+def _table(found: Ladder, run: Run, before: str) -> Table:
+    """A line for each rung."""
     other = INSTEAD_OF.get(found.kernel)
     float32 = _times(run, other, found.size) if other else {}
     header = [*_HEADER, *([f"x {other}"] if float32 else []), "why", "seen"]
@@ -48,7 +45,8 @@ def cells(found: Ladder, run: Run) -> tuple[list[str], list[list[str]]]:
             seconds = float32.get(measured.rung.variant)
             line.append(units.factor(seconds / measured.result.minimum) if seconds else "")
         lines.append([*line, reason(measured), seen(measured.metadata)])
-    return header, lines
+    sentences = ("changes", "why", "seen")
+    return Table(header, lines, _notes(found, run), before + _title(found), 1, sentences)
 
 
 def idea(measured: MeasuredRung) -> str:
@@ -69,7 +67,7 @@ def _figures(measured: MeasuredRung) -> list[str]:
     return [
         measured.rung.variant,
         idea(measured),
-        ("" if metadata.confirmed else matrix.UNCONFIRMED) + units.seconds(measured.result.minimum),
+        ("" if metadata.confirmed else UNCONFIRMED) + units.seconds(measured.result.minimum),
         "" if measured.factor is None else units.factor(measured.factor),
         ""
         if measured.factor is None
@@ -98,11 +96,11 @@ def seen(metadata: Metadata) -> str:
         if metadata.percent_of_limit is not None:
             parts.append(f"{units.percent(metadata.percent_of_limit)} of {metadata.bound}")
     if metadata.evidence is not None:
-        parts.append(evidence.short(metadata.evidence))
+        parts.append(short(metadata.evidence))
     return ", ".join(part for part in parts if part)
 
 
-def notes(found: Ladder, run: Run) -> list[str]:
+def _notes(found: Ladder, run: Run) -> list[str]:
     """What has to be said below a ladder."""
     first, last = found.rungs[0], found.rungs[-1]
     lines = [
@@ -134,7 +132,7 @@ def notes(found: Ladder, run: Run) -> list[str]:
     return lines + [f"not in this run: {rung.variant} ({rung.idea})" for rung in found.missing]
 
 
-def how_to_read(found: Found) -> list[str]:
+def _how_to_read(found: Found) -> list[str]:
     lines = [
         "factor: how many times as fast as the rung before; so far: as the first. +-: how far the "
         "two minima repeat, and how far their ratio differs from that of alternating rounds; of "
@@ -166,47 +164,6 @@ def _counted_at(found: Found) -> str:
     return "; ".join(shown) or "none here"
 
 
-# --- The three formats ---------------------------------------------------------------------------
-
-
-def as_text(found: Found) -> str:
-    blocks, heading = [], _headings(found)
-    for run, one in found:
-        header, lines = cells(one, run)
-        lines = [list(map(one_line, line)) for line in lines]
-        figures = [[line[0], *line[2:-2]] for line in lines]
-        drawn = matrix.columns([[header[0], *header[2:-2]], *figures], texts=1)
-        texts = ["changes: why", *(f"{line[1]}: {line[-2]}".rstrip(": ") for line in lines)]
-        seen_lines = ["", *(line[-1] for line in lines)]
-        rows = []
-        for left, text, evidence_line in zip(drawn, texts, seen_lines, strict=True):
-            rows.append(f"{left}  {text}")
-            if evidence_line:
-                rows.append(f"{'':{len(left)}}    {evidence_line}")
-        below = map(one_line, notes(one, run))
-        blocks.append("\n".join([one_line(heading(run, one)), "", *rows, "", *below]))
-    return "\n\n\n".join([*blocks, "\n".join(map(one_line, how_to_read(found)))])
-
-
-def _headings(found: Found) -> Callable[[Run, Ladder], str]:
-    """The title, with the run where there are several."""
-    several = len({run.source for run, _ in found}) > 1
-    return lambda run, one: f"{run.source}: {title(one)}" if several else title(one)
-
-
-def as_markdown(found: Found) -> str:
-    blocks, heading = [], _headings(found)
-    for run, one in found:
-        header, lines = cells(one, run)
-        table = matrix.markdown_table(header, lines, notes(one, run), texts=2)
-        blocks.append(f"**{units.escaped(heading(run, one))}**\n\n{table}")
-    return "\n\n".join([*blocks, "  \n".join(map(units.escaped, how_to_read(found)))])
-
-
-def as_json(found: Found) -> str:
-    return json.dumps([_as_object(run, one) for run, one in found], indent=2)
-
-
 def _as_object(run: Run, found: Ladder) -> dict[str, object]:
     return {
         "run": run.source,
@@ -217,34 +174,29 @@ def _as_object(run: Run, found: Ladder) -> dict[str, object]:
         "product": found.product,
         "alternated_rungs": found.alternated,
         "apart": found.apart,
-        "rungs": [
-            {
-                "variant": measured.rung.variant,
-                "changes": measured.rung.idea,
-                "reason": measured.rung.reason,
-                "skipped": [rung.variant for rung in measured.skipped],
-                "min_seconds": measured.result.minimum,
-                "confirmed": measured.metadata.confirmed,
-                "factor": measured.factor,
-                "cumulative": measured.cumulative,
-                "uncertainty": measured.uncertainty,
-                "alternated_factor": measured.alternated,
-                "gflops": measured.metadata.gflops,
-                "gbps": measured.metadata.gbps,
-                "bytes": measured.metadata.bytes,
-                "bound": measured.metadata.bound,
-                "percent_of_limit": measured.metadata.percent_of_limit,
-                "relative_frobenius_error": measured.metadata.loss,
-                "evidence": evidence.as_object(measured.metadata.evidence),
-            }
-            for measured in found.rungs
-        ],
+        "rungs": [_rung(measured) for measured in found.rungs],
         "missing": [rung.variant for rung in found.missing],
     }
 
 
-FORMATS: dict[str, Callable[[Found], str]] = {
-    "text": as_text,
-    "md": as_markdown,
-    "json": as_json,
-}
+def _rung(measured: MeasuredRung) -> dict[str, object]:
+    evidence = measured.metadata.evidence
+    return {
+        "variant": measured.rung.variant,
+        "changes": measured.rung.idea,
+        "reason": measured.rung.reason,
+        "skipped": [rung.variant for rung in measured.skipped],
+        "min_seconds": measured.result.minimum,
+        "confirmed": measured.metadata.confirmed,
+        "factor": measured.factor,
+        "cumulative": measured.cumulative,
+        "uncertainty": measured.uncertainty,
+        "alternated_factor": measured.alternated,
+        "gflops": measured.metadata.gflops,
+        "gbps": measured.metadata.gbps,
+        "bytes": measured.metadata.bytes,
+        "bound": measured.metadata.bound,
+        "percent_of_limit": measured.metadata.percent_of_limit,
+        "relative_frobenius_error": measured.metadata.loss,
+        "evidence": asdict(evidence) if evidence else None,
+    }

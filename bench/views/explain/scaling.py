@@ -1,32 +1,36 @@
 """How time grows with size, as a table: the exponent of each variant, what an element costs in each
-level of memory, and the largest jump between levels. scaling.py says what the figures are."""
+level of memory, the largest jump between levels. analysis/scaling.py says what they are."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from bench.analysis.levels import LEVELS, cache_sizes
-from bench.analysis.scaling import BEYOND_OVERHEAD, Growth, InLevel, LevelJump, growths
+from bench.analysis.scaling import BEYOND_OVERHEAD, InLevel, LevelJump, Scaling, scalings
 from bench.saved.runs import Run
 from bench.stats.fits import Fit
 from bench.views import units
-from bench.views.matrix import UNCONFIRMED, markdown_table, text_table
+from bench.views.tables import UNCONFIRMED, Table, View
 
 BEYOND = "*"
 _FEW_SIZES = 5
 
 
-def table(found: Sequence[Growth]) -> tuple[list[str], list[list[str]]]:
-    """Header and cells, as text."""
-    levels = [level for level in LEVELS if any(level in growth.levels for growth in found)]
+def view(run: Run, kernels: Sequence[str] = ()) -> View:
+    """Of these kernels, of all without any. Times are in seconds, and JSON has every size."""
+    found = scalings(run, kernels)
+    content = {"caches": cache_sizes(run), "variants": [_as_object(one) for one in found]}
+    return View([_table(run, found)], content)
+
+
+def _table(run: Run, found: Sequence[Scaling]) -> Table:
+    levels = [level for level in LEVELS if any(level in one.levels for one in found)]
     header = ["kernel", "variant", "sizes", "overhead", "exponent", "within levels"]
     header += [f"ns in {level}" for level in levels] + ["largest jump"]
-    return header, [_cells(growth, levels) for growth in found]
+    return Table(header, [_cells(one, levels) for one in found], _notes(run, found))
 
 
-def notes(run: Run, found: Sequence[Growth]) -> list[str]:
-    """What has to be said below the table."""
+def _notes(run: Run, found: Sequence[Scaling]) -> list[str]:
     lines = [
         "Time = overhead + a size^exponent, the size in elements, of products in multiply-adds "
         "(m n k): 1 is a constant cost for each. +- is the standard error of the fit.",
@@ -48,11 +52,11 @@ def notes(run: Run, found: Sequence[Growth]) -> list[str]:
         )
     else:
         lines.append("The run does not say how large the caches are: no figures by level.")
-    if min((len(growth.points) for growth in found), default=0) < _FEW_SIZES:
+    if min((len(one.points) for one in found), default=0) < _FEW_SIZES:
         lines.append(
             "Few sizes were measured; pytest --benchmark-only --explain measures those between."
         )
-    if any(not point.confirmed for growth in found for point in growth.points):
+    if any(not point.confirmed for one in found for point in one.points):
         lines.append(
             f"{UNCONFIRMED} from a time that was not confirmed; an exponent: from more such times "
             "than others."
@@ -60,29 +64,29 @@ def notes(run: Run, found: Sequence[Growth]) -> list[str]:
     return lines
 
 
-def _cells(growth: Growth, levels: list[str]) -> list[str]:
-    cells = [growth.kernel, growth.variant, str(len(growth.points)), _overhead(growth)]
-    cells += [_exponent(growth), _within(growth)]
-    cells += [_nanoseconds(growth.levels[v]) if v in growth.levels else "" for v in levels]
-    return [*cells, _step(growth.largest_jump)]
+def _cells(one: Scaling, levels: list[str]) -> list[str]:
+    cells = [one.kernel, one.variant, str(len(one.points)), _overhead(one)]
+    cells += [_exponent(one), _within(one)]
+    cells += [_nanoseconds(one.levels[v]) if v in one.levels else "" for v in levels]
+    return [*cells, _jump(one.largest_jump)]
 
 
-def _overhead(growth: Growth) -> str:
-    if growth.overhead is None:
+def _overhead(one: Scaling) -> str:
+    if one.overhead is None:
         return ""
-    return units.seconds(growth.overhead) if growth.overhead else "0"
+    return units.seconds(one.overhead) if one.overhead else "0"
 
 
-def _exponent(growth: Growth) -> str:
-    if growth.fit is None or growth.fit.error is None:
+def _exponent(one: Scaling) -> str:
+    if one.fit is None or one.fit.error is None:
         return ""
-    unstable = 2 * sum(not point.confirmed for point in growth.fitted) > len(growth.fitted)
-    shown = f"{growth.fit.exponent:.3f} +- {growth.fit.error:.3f}"
-    return UNCONFIRMED * unstable + shown
+    unconfirmed = 2 * sum(not point.confirmed for point in one.fitted) > len(one.fitted)
+    shown = f"{one.fit.exponent:.3f} +- {one.fit.error:.3f}"
+    return UNCONFIRMED * unconfirmed + shown
 
 
-def _within(growth: Growth) -> str:
-    fitted = {level: inside.fit for level, inside in growth.levels.items()}
+def _within(one: Scaling) -> str:
+    fitted = {level: inside.fit for level, inside in one.levels.items()}
     return ", ".join(f"{level} {fit.exponent:.2f}" for level, fit in fitted.items() if fit)
 
 
@@ -92,49 +96,23 @@ def _nanoseconds(inside: InLevel) -> str:
     return UNCONFIRMED * (not inside.confirmed) + shown
 
 
-def _step(jump: LevelJump | None) -> str:
+def _jump(jump: LevelJump | None) -> str:
     if jump is None:
         return ""
-    unstable, beyond = UNCONFIRMED * (not jump.confirmed), BEYOND * jump.beyond_scatter
-    shown = (
-        f"{unstable}{units.factor(jump.factor)}{beyond} {jump.before.level} to {jump.after.level}"
-    )
+    before, beyond = UNCONFIRMED * (not jump.confirmed), BEYOND * jump.beyond_scatter
+    shown = f"{before}{units.factor(jump.factor)}{beyond} {jump.before.level} to {jump.after.level}"
     if jump.inside is None:
         return shown
     return f"{shown}, {units.factor(jump.inside)} of it inside {jump.before.level}"
 
 
-# --- The three formats ---------------------------------------------------------------------------
-
-
-def as_text(run: Run, kernels: Sequence[str] = ()) -> str:
-    found = growths(run, kernels)
-    return text_table(*table(found), notes(run, found))
-
-
-def as_markdown(run: Run, kernels: Sequence[str] = ()) -> str:
-    found = growths(run, kernels)
-    return markdown_table(*table(found), notes(run, found))
-
-
-def as_json(run: Run, kernels: Sequence[str] = ()) -> str:
-    """The same as numbers, times in seconds, and every size."""
-    return json.dumps(
-        {
-            "caches": cache_sizes(run),
-            "variants": [_as_object(growth) for growth in growths(run, kernels)],
-        },
-        indent=2,
-    )
-
-
-def _as_object(growth: Growth) -> dict[str, object]:
+def _as_object(one: Scaling) -> dict[str, object]:
     return {
-        "kernel": growth.kernel,
-        "variant": growth.variant,
-        "per": growth.per,
-        "overhead_seconds": growth.overhead,
-        "fit": _fit(growth.fit),
+        "kernel": one.kernel,
+        "variant": one.variant,
+        "per": one.per,
+        "overhead_seconds": one.overhead,
+        "fit": _fit(one.fit),
         "levels": {
             name: {
                 "seconds_per_unit": inside.seconds,
@@ -142,7 +120,7 @@ def _as_object(growth: Growth) -> dict[str, object]:
                 "confirmed": inside.confirmed,
                 "fit": _fit(inside.fit),
             }
-            for name, inside in growth.levels.items()
+            for name, inside in one.levels.items()
         },
         "jumps": [
             {
@@ -152,18 +130,11 @@ def _as_object(growth: Growth) -> dict[str, object]:
                 "inside": jump.inside,
                 "beyond_scatter": jump.beyond_scatter,
             }
-            for jump in growth.jumps
+            for jump in one.jumps
         ],
-        "points": [vars(point) for point in growth.points],
+        "points": [vars(point) for point in one.points],
     }
 
 
 def _fit(fit: Fit | None) -> dict[str, object] | None:
     return None if fit is None else vars(fit)
-
-
-FORMATS: dict[str, Callable[[Run, Sequence[str]], str]] = {
-    "text": as_text,
-    "md": as_markdown,
-    "json": as_json,
-}

@@ -36,9 +36,9 @@ def write_report(runs: Sequence[Run], directory: Path) -> list[Path]:
     return [directory / name for name in files]
 
 
-def growth_chart(run: Run, kernel: str) -> str | None:
+def scaling_chart(run: Run, kernel: str) -> str | None:
     """One kernel's time against size as an SVG document, the same bytes for the same run; None for
     fewer than two sizes."""
     chart = charts.time_against_size(run, kernel)
-    (name,) = page.unique_names([f"growth-{kernel}"])
+    (name,) = page.unique_names([f"scaling-{kernel}"])
     return None if chart is None else drawing.as_svg(chart, name)

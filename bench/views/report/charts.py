@@ -13,10 +13,10 @@ from itertools import pairwise
 
 from bench.analysis import scaling
 from bench.analysis.levels import cache_sizes
-from bench.analysis.scaling import Growth
+from bench.analysis.rows import Row, rows
+from bench.analysis.scaling import Scaling
 from bench.saved.runs import Metadata, Result, Run, one_line
 from bench.views import units
-from bench.views.matrix import Row, rows
 from bench.views.report import drawing
 from bench.views.report.drawing import Chart
 
@@ -98,15 +98,15 @@ def time_against_size(run: Run, kernel: str) -> Chart | None:
     None for a single size: all x equal, and no line to draw.
     """
     colors = drawing.colors_of(_variants([run]))
-    of_kernel = {g.variant: g for g in scaling.growths(run, [kernel])}
+    of_kernel = {g.variant: g for g in scaling.scalings(run, [kernel])}
     found = [of_kernel[variant] for variant in colors if variant in of_kernel]
-    work = {point.work for growth in found for point in growth.points}
+    work = {point.work for one in found for point in one.points}
     if len(work) < 2:
         return None
     x_ticks = drawing.decades(min(work), max(work))
-    times = [point.seconds for growth in found for point in growth.points]
+    times = [point.seconds for one in found for point in one.points]
     y_ticks = drawing.decades(min(times), max(times))
-    legend = {growth.variant: _with_exponent(growth) for growth in found}
+    legend = {one.variant: _with_exponent(one) for one in found}
     marks = _level_marks(run, kernel)
     chart = drawing.scatter(
         list(legend.values()),
@@ -125,15 +125,15 @@ def time_against_size(run: Run, kernel: str) -> Chart | None:
     )
     for label, place in marks:
         drawing.mark(chart, label, place, y_ticks[0], y_ticks[-1])
-    for growth in found:
-        variant, every = growth.variant, -(-len(growth.points) // _MOST_POINTS)
-        points = [(p.work, p.seconds) for p in growth.points[::-every][::-1]]
+    for one in found:
+        variant, every = one.variant, -(-len(one.points) // _MOST_POINTS)
+        points = [(p.work, p.seconds) for p in one.points[::-every][::-1]]
         drawing.add(chart, legend[variant], points, colors[variant], variant.startswith("py-"))
     return chart
 
 
-def _with_exponent(growth: Growth) -> str:
-    return f"{growth.variant}, size^{growth.fit.exponent:.2f}" if growth.fit else growth.variant
+def _with_exponent(one: Scaling) -> str:
+    return f"{one.variant}, size^{one.fit.exponent:.2f}" if one.fit else one.variant
 
 
 def _level_marks(run: Run, kernel: str) -> list[tuple[str, float]]:

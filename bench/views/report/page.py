@@ -10,11 +10,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from bench.analysis.changes import Change, alike, changes, spread
 from bench.saved.comparable import other_machine
 from bench.saved.runs import Result, Run, interpreter_label, one_line
 from bench.views import matrix, units
-from bench.views.report import charts, comparison, drawing
+from bench.views.report import charts, drawing
 from bench.views.report.drawing import Chart
+from bench.views.tables import Table
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Figure:
 def figures(runs: Sequence[Run]) -> list[Figure]:
     """Every chart that has something to show, in page order."""
     newest = runs[-1]
-    runs = [comparison.alike(run, newest) for run in runs]
+    runs = [alike(run, newest) for run in runs]
     kernels = charts.kernels(newest)
     wanted: list[tuple[str, str, Chart | None]] = [
         ("Speedup", "speedups", charts.speedups(newest)),
@@ -82,20 +84,20 @@ def template(name: str) -> Template:
 def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
     newest = runs[-1]
     before = runs[-2] if len(runs) > 1 else None
-    header, cells = matrix.table(newest) if newest.ours else ([], [])
+    table = matrix.table(newest) if newest.ours else Table([], [])
     return template("report.html.j2").render(
         label=newest.label,
         metadata=measured_on(newest),
-        header=header,
-        cells=cells,
-        notes=matrix.notes(newest) if newest.ours else [],
+        header=table.header,
+        cells=table.rows,
+        notes=table.notes,
         sections=_by_section(drawn),
         left_out=charts.left_out(runs),
         other=[_other_cells(result) for result in newest.results if result.metadata is None],
         before=f"{before.label} ({before.source})" if before else None,
         difference=other_machine(newest, before) if before else None,
         unused=unused(runs),
-        changes=[_change_cells(c) for c in comparison.changes(before, newest)] if before else [],
+        changes=[_change_cells(c) for c in changes(before, newest)] if before else [],
     )
 
 
@@ -138,14 +140,14 @@ def _by_section(drawn: Sequence[Figure]) -> dict[str, list[Figure]]:
 
 def _other_cells(result: Result) -> list[str]:
     times = [units.seconds(result.minimum), units.seconds(result.median)]
-    return [result.fullname, *times, _percent(comparison.spread(result)), str(result.rounds)]
+    return [result.fullname, *times, _percent(spread(result)), str(result.rounds)]
 
 
-def _change_cells(change: comparison.Change) -> dict[str, Any]:
+def _change_cells(change: Change) -> dict[str, Any]:
     """The cells of one line, and the verdict, which also decides its colour."""
     sides = (change.before, change.now)
     times = [units.seconds(side.minimum) if side else "" for side in sides]
-    spreads = [_percent(comparison.spread(side)) if side else "" for side in sides]
+    spreads = [_percent(spread(side)) if side else "" for side in sides]
     ratio = "" if change.ratio is None else units.factor(change.ratio)
     return {
         "name": change.fullname,

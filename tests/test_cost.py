@@ -13,13 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import __main__ as command_line
+from bench.analysis import cost
 from bench.measure.evidence import bytecodes
 from bench.saved.operations import operations
 from bench.saved.runs import BadRun, Run, from_json, undamaged
 from bench.saved.schema import MARK
 from bench.suite import registry
-from bench.views import figures
-from bench.views.explain import cost as account
+from bench.views.documents import figures
+from bench.views.explain import cost as view
+from bench.views.tables import render
 from kernels_py import matmul, matmul_i8, relu
 from kernels_py import operations as pieces
 from tests.altered import altered
@@ -144,7 +146,7 @@ def operation(name: str, ns: float, **extra: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-NS = {name: 4.0 + 1.5 * number for number, name in enumerate(account._NEEDED)}
+NS = {name: 4.0 + 1.5 * number for number, name in enumerate(cost._NEEDED)}
 
 
 def made(
@@ -159,10 +161,10 @@ def made(
 
 
 @given(st.lists(st.floats(1.0, 50.0), min_size=len(NS), max_size=len(NS)), st.floats(10.0, 1e3))
-def test_parts_and_residue_are_the_whole_and_no_part_is_negative(
+def test_parts_and_residual_are_the_whole_and_no_part_is_negative(
     ns: list[float], loop_ns: float
 ) -> None:
-    (found,) = account.accounts(made(dict(zip(NS, ns, strict=True)), loop_ns))
+    (found,) = cost.cost_breakdowns(made(dict(zip(NS, ns, strict=True)), loop_ns))
     assert found.whole.ns == pytest.approx(loop_ns)
     assert found.explained.ns + found.residual.ns == pytest.approx(loop_ns)
     assert all(part.cost.ns >= -1e-9 for part in found.parts)
@@ -182,7 +184,7 @@ def test_known_costs_are_recovered() -> None:
         "step_known": 0.0,
     }
     ns = {name: _BYTECODES.get(name, 4) * 1.0 + more for name, more in planted.items()}
-    units = account.unit_costs(operations(made(ns)))
+    units = cost.unit_costs(operations(made(ns)))
     found = {name: cost.ns for name, cost in units.items()}
     expected = {
         "dispatch": 1.0, "step": 7.0, "step_known": 7.0, "read": 2.0, "write": 3.0, "compare": 0.5,
@@ -192,41 +194,41 @@ def test_known_costs_are_recovered() -> None:
     assert found == pytest.approx(expected)
 
 
-def test_instructions_are_accounted_for_where_they_were_counted() -> None:
-    (without,) = account.accounts(made(NS))
+def test_instructions_are_summed_where_they_were_counted() -> None:
+    (without,) = cost.cost_breakdowns(made(NS))
     assert without.explained.instructions is None
-    (counted,) = account.accounts(made(NS, instructions=500_000))
+    (counted,) = cost.cost_breakdowns(made(NS, instructions=500_000))
     assert counted.explained.instructions is not None
 
 
-def test_an_account_needs_the_operations_and_says_how_to_get_them() -> None:
+def test_a_breakdown_needs_the_operations_and_says_how_to_get_them() -> None:
     with pytest.raises(BadRun, match=r"needs a run with test_bench_python\.py"):
-        account.accounts(from_json(content(case("py-loop", (10,), 1e-6))))
+        cost.cost_breakdowns(from_json(content(case("py-loop", (10,), 1e-6))))
     with pytest.raises(BadRun, match="no Python loop of 'q'"):
-        account.accounts(made(NS), "q")
+        cost.cost_breakdowns(made(NS), "q")
     with pytest.raises(BadRun, match=r"calls math\.exp, which was not measured"):
-        account.accounts(made(NS, counts={**COUNTS, "math.exp": 1.0}))
+        cost.cost_breakdowns(made(NS, counts={**COUNTS, "math.exp": 1.0}))
     with pytest.raises(BadRun, match="no Python loop"):
-        account.accounts(made(NS, counts={}))
+        cost.cost_breakdowns(made(NS, counts={}))
     flat = operation("read", 5.0)
     flat["extra_info"]["bytecodes"] = 3
     others = [operation(name, t) for name, t in NS.items() if name != "read"]
     with pytest.raises(BadRun, match="read has no bytecodes beyond the empty loop's"):
-        account.accounts(from_json(content(flat, *others)))
+        cost.cost_breakdowns(from_json(content(flat, *others)))
 
 
 def test_formats_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = made(NS)
-    found = account.accounts(run)
-    text, markdown = account.as_text(run, found), account.as_markdown(run, found)
+    found = cost.cost_breakdowns(run)
+    text, markdown = (render(view.view(run, found), form) for form in ("text", "md"))
     for part in found[0].parts:
         assert part.what in text and part.what in markdown
-    as_json = json.loads(account.as_json(run, found))
-    (only,) = as_json["accounts"]
+    as_json = json.loads(render(view.view(run, found), "json"))
+    (only,) = as_json["kernels"]
     assert sum(p["ns"] for p in only["parts"]) == pytest.approx(only["explained"]["ns"])
     path = tmp_path / "empty.json"
     path.write_text(json.dumps(content(case("py-loop", (10,), 1e-6))))
-    assert command_line.main(["account", str(path)]) == 2
+    assert command_line.main(["cost", str(path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -246,7 +248,7 @@ def test_what_a_file_says_of_operations_is_checked(path: str, value: Any) -> Non
     loop["extra_info"]["bytecodes"] = COUNTS
     good = content(loop, *(operation(name, t) for name, t in NS.items()))
     with pytest.raises(BadRun, match="needs"):
-        account.accounts(undamaged(from_json(altered(good, path, value))))
+        cost.cost_breakdowns(undamaged(from_json(altered(good, path, value))))
 
 
 # --- Figures in prose ----------------------------------------------------------------------------
@@ -275,7 +277,7 @@ def test_a_figure_that_is_not_there_is_a_bad_request(words: str) -> None:
         figures.figure(made(NS), words)
 
 
-def test_accounts_of_interpreters_stand_side_by_side(
+def test_costs_on_interpreters_stand_side_by_side(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, ns in (("3.98.0", 100.0), ("3.99.0", 50.0)):
@@ -287,10 +289,10 @@ def test_accounts_of_interpreters_stand_side_by_side(
             interpreter={**said, "jit": False, "debug": False},
         )  # fmt: skip
         (tmp_path / f"{name}.json").write_text(json.dumps(whole))
-    arguments = ["account", str(tmp_path), "--by", "interpreter"]
+    arguments = ["cost", str(tmp_path), "--by", "interpreter"]
     assert command_line.main([*arguments, "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert {label: one["accounts"][0]["whole"]["ns"] for label, one in found.items()} == {
+    assert {label: one["kernels"][0]["whole"]["ns"] for label, one in found.items()} == {
         "CPython 3.98.0": pytest.approx(100.0), "CPython 3.99.0": pytest.approx(50.0),
     }  # fmt: skip
     for form in ("text", "md"):
@@ -298,5 +300,5 @@ def test_accounts_of_interpreters_stand_side_by_side(
         shown = capsys.readouterr().out
         assert "100.0" in shown and "50.0" in shown and "residual" in shown
     paths = sorted(map(str, tmp_path.iterdir()))
-    assert command_line.main(["account", *paths]) == 2
+    assert command_line.main(["cost", *paths]) == 2
     assert "needs one, or --by interpreter" in capsys.readouterr().err

@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import __main__ as command_line
+from bench.analysis import break_even
 from bench.saved import runs
 from bench.saved.comparable import merged
 from bench.saved.schema import MARK
 from bench.views import documents
 from bench.views.explain import overhead
+from bench.views.tables import FORMATS, render
 from tests.altered import altered
 from tests.stats import MACHINE, OPTIONS, stats
 
@@ -86,7 +88,7 @@ def test_the_break_even_of_linear_costs_is_found(
     run = vector_run(
         sizes, {"py-loop": lambda n: python * n, "c-avx2": lambda n: fixed + native * n}
     )
-    (found,) = overhead.break_evens(run)
+    (found,) = break_even.break_evens(run)
 
     def wins(n: int) -> bool:
         return fixed + native * n < python * n
@@ -121,7 +123,7 @@ def test_from_the_break_even_on_it_is_positive_everywhere(
         return values[before] + share * (values[after] - values[before])
 
     exact = [n for n in range(nodes[0], nodes[-1] + 1) if abs(at(n)) > 1e-9]
-    found = overhead.first_always_positive(values, power)
+    found = break_even.first_always_positive(values, power)
     if found is None:
         assert values[nodes[-1]] <= 0
         return
@@ -135,16 +137,16 @@ def test_products_are_interpolated_in_their_work() -> None:
         [timed("matmul_f32", "py-loop", [n] * 3, 1e-8 * n**3) for n in shapes]
         + [timed("matmul_f32", "c-scalar", [n] * 3, 1e-6 + 1e-9 * n**3) for n in shapes]
     )
-    (found,) = overhead.break_evens(run)
+    (found,) = break_even.break_evens(run)
     assert (found.counts, found.size) == ("side", 5)  # 9e-9 n^3 > 1e-6 from 4.81 on
     # 9.1e-9 n^3 > 0.91e-6 from 4.63 on, 8.9e-9 n^3 > 1.1e-6 from 4.98 on: 5 either way.
     assert (found.near_from, found.near_to) == (5, 5)
-    assert overhead.said(found) == "5"
+    assert overhead._shown(found) == "5"
 
 
-def test_of_several_crossings_the_last_counts() -> None:
+def test_of_several_changes_of_sign_the_last_counts() -> None:
     lead = {1: 1.0, 10: -1.0, 20: 1.0, 30: -1.0, 40: 1.0, 50: 2.0}
-    assert overhead.first_always_positive(lead) == 36
+    assert break_even.first_always_positive(lead) == 36
 
 
 def test_the_fastest_python_variant_counts() -> None:
@@ -156,7 +158,7 @@ def test_the_fastest_python_variant_counts() -> None:
             "c-avx2": lambda _: 5.05e-7,
         },
     )
-    (found,) = overhead.break_evens(run)
+    (found,) = break_even.break_evens(run)
     assert found.size == 51
 
 
@@ -167,7 +169,7 @@ def test_shapes_that_grow_in_another_way_do_not_take_part() -> None:
         + [timed("softmax_f32", "c-avx2", shape, 1e-7) for shape in shapes]
         + [timed("matmul_f32", variant, [1, 8, 8], 1e-6) for variant in ("py-loop", "c-avx2")]
     )
-    (found,) = overhead.break_evens(run)
+    (found,) = break_even.break_evens(run)
     assert (found.kernel, found.counts) == ("softmax_f32", "columns")
     assert (found.smallest, found.largest) == (64, 1024)
 
@@ -186,8 +188,8 @@ def test_shapes_that_grow_in_another_way_do_not_take_part() -> None:
 )
 def test_a_break_even_is_said_in_a_few_words(native: float, first: int, said: str) -> None:
     run = vector_run([first, 512], {"py-loop": lambda n: 1e-8 * n, "c-avx2": lambda _: native})
-    (found,) = overhead.break_evens(run)
-    assert overhead.said(found) == said
+    (found,) = break_even.break_evens(run)
+    assert overhead._shown(found) == said
 
 
 # --- The tables ----------------------------------------------------------------------------------
@@ -195,15 +197,15 @@ def test_a_break_even_is_said_in_a_few_words(native: float, first: int, said: st
 
 def test_the_three_formats_agree() -> None:
     run = runs.from_json(GOOD)
-    markdown = overhead.as_markdown(run).replace("\\", "")
-    for table in (overhead.crossings_table, overhead.break_even_table):
-        header, cells = table(run)
-        for line in cells:
-            assert len(line) == len(header)
-            assert all(cell in overhead.as_text(run) for cell in line)
+    markdown = render(overhead.view(run), "md").replace("\\", "")
+    for table in (overhead.calls_table, overhead.break_even_table):
+        drawn = table(run)
+        for line in drawn.rows:
+            assert len(line) == len(drawn.header)
+            assert all(cell in render(overhead.view(run), "text") for cell in line)
             assert all(cell in markdown for cell in line)
-    content = json.loads(overhead.as_json(run))
-    assert [row["seconds_per_element"] for row in content["crossings"]] == [2e-8, None]
+    content = json.loads(render(overhead.view(run), "json"))
+    assert [row["seconds_per_element"] for row in content["call_overhead"]] == [2e-8, None]
     assert [(row["variant"], row["size"]) for row in content["break_even"]] == [
         ("c-avx2", 11),
         ("c-avx2_lists", None),
@@ -211,16 +213,17 @@ def test_the_three_formats_agree() -> None:
 
 
 def test_instructions_are_shown_where_they_were_counted() -> None:
-    header, _ = overhead.crossings_table(runs.from_json(GOOD))
+    header = overhead.calls_table(runs.from_json(GOOD)).header
     assert "instructions" not in header
     content = altered(GOOD, "benchmarks.0.extra_info", {**COPY, "instructions": 123456})
-    header, cells = overhead.crossings_table(runs.from_json(content))
+    table = overhead.calls_table(runs.from_json(content))
+    header, cells = table.header, table.rows
     assert (header[-1], cells[0][-1], cells[1][-1]) == ("instructions", "123,456", "")
 
 
 def test_what_was_not_confirmed_is_marked() -> None:
     content = altered(GOOD, "benchmarks.0.extra_info.stable", False)
-    _, cells = overhead.crossings_table(runs.from_json(content))
+    cells = overhead.calls_table(runs.from_json(content)).rows
     assert (cells[0][3], cells[1][3]) == ("~200us", "50.0ns")
 
 
@@ -231,13 +234,13 @@ def test_several_runs_are_read_as_one(tmp_path: Path, capsys: pytest.CaptureFixt
         if name == "a":
             content["benchmarks"] = [crossing(seconds)]
         path.write_text(json.dumps(content), encoding="utf-8")
-    assert command_line.main(["boundary", "--format", "json", *map(str, paths)]) == 0
-    rows = json.loads(capsys.readouterr().out)["crossings"]
+    assert command_line.main(["overhead", "--format", "json", *map(str, paths)]) == 0
+    rows = json.loads(capsys.readouterr().out)["call_overhead"]
     assert [row["minimum"] for row in rows] == [1e-4, 2e-4]
 
 
 def test_renderers_are_for_documents() -> None:
-    assert {"crossings", "break-even"} <= documents.RENDERERS.keys()
+    assert {"overhead", "break-even"} <= documents.RENDERERS.keys()
 
 
 # --- Bad input -----------------------------------------------------------------------------------
@@ -264,7 +267,7 @@ def test_a_broken_crossing_is_named(
     file = tmp_path / "run.json"
     broken = altered(content, f"benchmarks.0.extra_info.{path}", value)
     file.write_text(json.dumps(broken), encoding="utf-8")
-    assert command_line.main(["boundary", str(file)]) == 2
+    assert command_line.main(["overhead", str(file)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert str(file) in line
     assert needs in line
@@ -274,10 +277,10 @@ def test_a_run_without_either_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     file = tmp_path / "run.json"
     other = {"fullname": "x", "stats": stats(1.0)}
     file.write_text(json.dumps({"benchmarks": [other]}), encoding="utf-8")
-    for form in overhead.FORMATS:
-        assert command_line.main(["boundary", str(file), "--format", form]) == 2
+    for form in FORMATS:
+        assert command_line.main(["overhead", str(file), "--format", form]) == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert "holds no crossing" in line
+        assert "has no call overhead" in line
 
 
 def test_runs_of_two_machines_are_not_mixed() -> None:
@@ -298,4 +301,4 @@ def test_runs_timed_otherwise_are_not_mixed() -> None:
 def test_a_kernel_of_two_kinds_of_shape_is_named() -> None:
     mixed = [timed("relu_f32", "py-loop", [4], 1.0), timed("relu_f32", "c-avx2", [4] * 3, 1.0)]
     with pytest.raises(runs.BadRun, match="needs as many as others of relu_f32"):
-        overhead.break_evens(run_of(mixed))
+        break_even.break_evens(run_of(mixed))

@@ -20,23 +20,18 @@ from functools import cache
 from inspect import signature
 from pathlib import Path
 
+from bench.analysis.cost import cost_breakdowns
+from bench.analysis.interpreters import load
+from bench.analysis.ladder import ladders
 from bench.saved import ledger, runs
 from bench.saved import peers as peer_runs
-from bench.saved.peers import PeerRun
 from bench.saved.runs import BadRun, Refusal, Run, read_text
 from bench.saved.writing import write_atomic
-from bench.views import (
-    claims,
-    figures,
-    interpreters,
-    limits,
-    matrix,
-    peers,
-    selfcheck,
-    summary,
-    units,
-)
+from bench.views import interpreters, limits, matrix, peers, selfcheck, summary, tables
+from bench.views.documents import claims, figures
 from bench.views.explain import cost, cost_by, ladder, overhead, scaling
+from bench.views.tables import Table
+from bench.views.units import escaped
 
 
 def _run(path: Path) -> Run:
@@ -45,26 +40,22 @@ def _run(path: Path) -> Run:
 
 
 def _runs(folder: Path) -> list[Run]:
-    return [runs.undamaged(run) for run in interpreters.load(folder)]
+    return [runs.undamaged(run) for run in load(folder)]
 
 
-def _of_run(view: Callable[[Run], str]) -> Callable[[Path], str]:
-    return lambda path: view(_run(path))
-
-
-def _of_peers(view: Callable[[PeerRun], str]) -> Callable[[Path], str]:
-    return lambda path: view(peer_runs.load(path))
+def _of_run(table: Callable[[Run], Table]) -> Callable[[Path], str]:
+    return lambda path: tables.markdown(table(_run(path)))
 
 
 def _ladder(path: Path, kernel: str, size: str | None = None) -> str:
     run = _run(path)
-    return ladder.as_markdown([(run, one) for one in ladder.ladders(run, kernel, size)])
+    return tables.render(ladder.view([(run, one) for one in ladders(run, kernel, size)]), "md")
 
 
-def _account(path: Path, *kernels: str) -> str:
+def _cost(path: Path, *kernels: str) -> str:
     run = _run(path)
-    chosen = [one for kernel in kernels or (None,) for one in cost.accounts(run, kernel)]
-    return cost.as_markdown(run, chosen)
+    found = [one for kernel in kernels or (None,) for one in cost_breakdowns(run, kernel)]
+    return tables.render(cost.view(run, found), "md")
 
 
 def _ledger(path: Path) -> str:
@@ -76,21 +67,27 @@ def _ledger(path: Path) -> str:
 
 # By name: what is made of a file, and of the words after it.
 RENDERERS: dict[str, Callable[..., str]] = {
-    "matrix": _of_run(matrix.as_markdown),
-    "summary": _of_run(summary.as_markdown),
-    "claims": _of_run(claims.as_markdown),
+    "matrix": _of_run(matrix.table),
+    "summary": _of_run(summary.table),
+    "claims": _of_run(claims.table),
     "ladder": _ladder,
-    "account": _account,
-    "account-by-interpreter": lambda path: cost_by.as_markdown(_runs(path)),
-    "growth": lambda path, *kernels: scaling.as_markdown(_run(path), kernels),
-    "machine": _of_run(lambda run: units.escaped(matrix.machine_line(run))),
-    "limits": _of_run(lambda run: limits.as_markdown(run.limits)),
-    "shares": _of_run(limits.shares_as_markdown),
-    "peers": _of_peers(peers.as_markdown),
-    "crossings": _of_run(overhead.crossings_as_markdown),
-    "break-even": _of_run(overhead.break_even_as_markdown),
-    "interpreters": lambda path: interpreters.as_markdown(_runs(path)),
+    "cost": _cost,
+    "cost-by-interpreter": lambda path: tables.render(cost_by.view(_runs(path)), "md"),
+    "scaling": lambda path, *kernels: tables.render(scaling.view(_run(path), kernels), "md"),
+    "machine": lambda path: escaped(matrix.machine_line(_run(path))),
+    "limits": lambda path: tables.render(limits.view(_run(path).limits), "md"),
+    "shares": _of_run(limits.shares),
+    "peers": lambda path: tables.render(peers.view(peer_runs.load(path)), "md"),
+    "overhead": _of_run(overhead.calls_table),
+    "break-even": _of_run(overhead.break_even_table),
+    "interpreters": lambda path: tables.render(interpreters.view(_runs(path)), "md"),
     "ledger": _ledger,
+}
+_RENAMED = {
+    "account": "cost",
+    "account-by-interpreter": "cost-by-interpreter",
+    "growth": "scaling",
+    "crossings": "overhead",
 }
 
 _FIGURE = re.compile(r"(<!-- figure: (\S+) ([^>]*?) -->)([^<]*)(<!-- end -->)")
@@ -125,9 +122,10 @@ def rendered(text: str, path: Path) -> str:
 
     def block(match: re.Match[str]) -> str:
         opening, name, run, words, _, closing = match.groups()
-        if name not in RENDERERS:
+        renderer = RENDERERS.get(_RENAMED.get(name, name))
+        if renderer is None:
             raise BadDocument(f"{path}: got render: {name}, needs one of {', '.join(RENDERERS)}")
-        renderer, arguments = RENDERERS[name], (path.parent / run, *words.split())
+        arguments = (path.parent / run, *words.split())
         try:
             signature(renderer).bind(*arguments)
         except TypeError as error:

@@ -16,7 +16,8 @@ from bench.measure import session
 from bench.saved.comparable import merged
 from bench.saved.runs import BadRun, from_json, undamaged
 from bench.stats import fits
-from bench.views.explain import scaling as growth
+from bench.views.explain import scaling as view
+from bench.views.tables import render
 from tests.growing import (
     CACHES,
     LENGTHS,
@@ -24,27 +25,27 @@ from tests.growing import (
     case,
     case_without_metadata,
     content,
-    growth_of,
     run_of,
+    scaling_of,
 )
 
 
 @given(st.floats(0, 1e-6), st.floats(1e-10, 1e-8), st.floats(0.9, 1.15))
 def test_exponent_and_overhead_of_a_variant(overhead: float, a: float, exponent: float) -> None:
-    found = growth_of({n: overhead + a * n**exponent for n in LENGTHS})
+    found = scaling_of({n: overhead + a * n**exponent for n in LENGTHS})
     assert found.fit and found.fit.exponent == pytest.approx(exponent, abs=0.02)
     assert found.overhead is not None and abs(found.overhead - overhead) <= a * 8
 
 
 def test_sizes_at_which_the_call_outweighs_the_work_are_not_fitted() -> None:
-    found = growth_of({n: 1e-7 + 1e-11 * n for n in LENGTHS})
+    found = scaling_of({n: 1e-7 + 1e-11 * n for n in LENGTHS})
     assert [point.work for point in found.fitted] == [8**5, 8**6, 8**7]
     assert found.fit and found.fit.exponent == pytest.approx(1.0)
 
 
 def test_fewer_than_three_sizes_beyond_the_call_have_no_exponent() -> None:
-    assert growth_of({100: 1e-7, 10_000: 1e-6, 1_000_000: 1e-4}).fit is None
-    assert growth_of(dict.fromkeys(LENGTHS, 1e-7)).fit is None  # nothing but the call
+    assert scaling_of({100: 1e-7, 10_000: 1e-6, 1_000_000: 1e-4}).fit is None
+    assert scaling_of(dict.fromkeys(LENGTHS, 1e-7)).fit is None  # nothing but the call
 
 
 @given(
@@ -59,7 +60,7 @@ def test_a_planted_step_is_found_where_it_is(
     places = {n: levels.level_of(metadata_of(n), CACHES) for n in LENGTHS}
     times = {n: 1e-9 * n * (1 if place in before else factor) for n, place in places.items()}
     benchmarks = [case("c-avx2", (n,), t, iqr=scatter * t) for n, t in times.items()]
-    (found,) = scaling.growths(from_json(content(*benchmarks)))
+    (found,) = scaling.scalings(from_json(content(*benchmarks)))
     jump = found.largest_jump
     assert jump and (jump.before.level, jump.after.level) == border
     assert jump.factor == pytest.approx(factor) and jump.beyond_scatter and jump.inside is None
@@ -73,37 +74,37 @@ def metadata_of(n: int) -> Any:
 
 def test_a_step_within_the_scatter_is_not_marked() -> None:
     times = {512: 512e-9, 4096: 4096e-9, 32_768: 32_768e-9 * 1.05}
-    assert growth_of(times).jumps[0].beyond_scatter
+    assert scaling_of(times).jumps[0].beyond_scatter
     for more in ({"iqr": 1e-5 * 4}, {"rounds": 1}):  # one round has no scatter to be larger than
-        assert not growth_of(times, **more).jumps[0].beyond_scatter
+        assert not scaling_of(times, **more).jumps[0].beyond_scatter
 
 
 def test_what_rises_inside_a_level_is_said() -> None:
     """As with a branch that is predicted until its pattern is too long."""
     cost = {4096: 1.0, 10_000: 1.0, 32_768: 3.0, 131_000: 3.0, 262_144: 15.0}
-    found = growth_of({n: 1e-9 * n * c for n, c in cost.items()})
+    found = scaling_of({n: 1e-9 * n * c for n, c in cost.items()})
     jump = found.largest_jump
     assert jump and jump.factor == pytest.approx(15) and jump.inside == pytest.approx(3)
-    text = growth.as_text(run_of({n: 1e-9 * n * c for n, c in cost.items()}))
+    text = render(view.view(run_of({n: 1e-9 * n * c for n, c in cost.items()})), "text")
     assert "15.0x* L2 to L3, 3.00x of it inside L2" in text
 
 
 def test_no_step_where_everything_becomes_faster() -> None:
-    found = growth_of({n: 1e-9 * n / math.log(n + 9) for n in LENGTHS})
+    found = scaling_of({n: 1e-9 * n / math.log(n + 9) for n in LENGTHS})
     assert found.largest_jump is None or found.largest_jump.factor > 1
-    assert growth_of({512: 5e-7, 32_768: 2e-5}).largest_jump is None
+    assert scaling_of({512: 5e-7, 32_768: 2e-5}).largest_jump is None
 
 
 def test_a_cost_that_told_the_overhead_is_not_shown_as_a_finding() -> None:
     """Two sizes: whatever is left of the first without the overhead equals the second."""
-    found = growth_of({512: 6e-7, 32_768: 33e-6})
+    found = scaling_of({512: 6e-7, 32_768: 33e-6})
     assert found.overhead and [point.work for point in found.fitted] == [32_768]
     assert found.jumps == []
 
 
 def test_levels_have_exponents_of_their_own() -> None:
     times = {n: 1e-9 * n for n in (512, 1024, 4096)} | {n: 1e-9 * n**1.5 for n in (8192, 65_536)}
-    found = growth_of(times)
+    found = scaling_of(times)
     exponents = {level: inside.fit for level, inside in found.levels.items()}
     assert exponents["L1"] and exponents["L1"].exponent == pytest.approx(1)
     assert exponents["L2"] == fits.Fit(pytest.approx(1.5), None, 2)
@@ -128,7 +129,7 @@ def test_the_level_is_that_of_what_is_touched(
 ) -> None:
     benchmark = case(variant, shape, 1.0)
     benchmark["extra_info"]["threads"] = threads
-    (found,) = scaling.growths(from_json(content(benchmark)))
+    (found,) = scaling.scalings(from_json(content(benchmark)))
     assert found.points[0].level == level
     assert found.per == ("multiply-add" if len(shape) == 3 else "element")
     assert found.points[0].work == math.prod(shape)
@@ -144,9 +145,9 @@ def test_cache_sizes_of_an_old_run_come_from_its_limits() -> None:
 
 def test_without_cache_sizes_there_is_no_level() -> None:
     run = from_json(content(*(case("c-avx2", (n,), 1e-9 * n) for n in LENGTHS), caches=None))
-    (found,) = scaling.growths(run)
+    (found,) = scaling.scalings(run)
     assert found.fit and found.levels == {} and found.jumps == []
-    assert "does not say how large the caches are" in growth.as_text(run)
+    assert "does not say how large the caches are" in render(view.view(run), "text")
 
 
 @pytest.mark.parametrize("caches", [[], {}, {"L1": 1, "L2": 2}, {**CACHES, "L3": 0}, {"L1": "32K"}])
@@ -169,9 +170,9 @@ def test_shapes_without_work_and_beyond_belief_are_left_out() -> None:
     huge = case("c-avx2", (10**30,) * 20, 1.0)
     huge["extra_info"]["bytes"] = huge["extra_info"]["flops"] = 1
     run = from_json(content(case("c-avx2", (0,), 1e-7), case("c-avx2", (9,), 1e-6), huge))
-    (found,) = scaling.growths(run)
+    (found,) = scaling.scalings(run)
     assert [point.work for point in found.points] == [9]
-    assert "c-avx2" in growth.as_text(run)
+    assert "c-avx2" in render(view.view(run), "text")
 
 
 # --- Several runs --------------------------------------------------------------------------------
@@ -179,7 +180,7 @@ def test_shapes_without_work_and_beyond_belief_are_left_out() -> None:
 
 def test_runs_of_one_machine_complete_each_other() -> None:
     first, second = run_of({1: 3.0, 8: 4.0}), run_of({8: 5.0, 64: 6.0})
-    (found,) = scaling.growths(merged([first, second]))
+    (found,) = scaling.scalings(merged([first, second]))
     assert [(point.work, point.seconds) for point in found.points] == [(1, 3), (8, 4), (64, 6)]
 
 

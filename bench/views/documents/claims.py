@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.analysis.rows import rows
 from bench.saved.runs import Metadata, Result, Run
-from bench.views import matrix, units
+from bench.views import units
+from bench.views.tables import Table
 
 
 @dataclass(frozen=True)
@@ -30,36 +32,38 @@ CLAIMS = (
     Claim("int8 MatMul against float32", 1 / 1.15, "matmul_i8_i32", "500", against="matmul_f32"),
 )
 
-HEADER = """\
-| | claimed | `-O3 -mavx2` against the Python loop | `-O3 -mavx2` against the fastest Python \
-| hand-written AVX2 against the fastest Python |
-| --- | ---: | ---: | ---: | ---: |"""
+HEADER = (
+    "",
+    "claimed",
+    "-O3 -mavx2 against the Python loop",
+    "-O3 -mavx2 against the fastest Python",
+    "hand-written AVX2 against the fastest Python",
+)
 
 Cell = tuple[Result, Metadata] | None
 
 
-def as_markdown(run: Run) -> str:
+def table(run: Run) -> Table:
     """A row for each claim. The experiment's build was -O3 -mavx2 -mfma, the autovec tier; which
     Python it was compared with is not known, so both are shown. Factors above 1 are faster."""
-    rows = {(row.kernel, row.size): row for row in matrix.rows(run)}
-    lines = [HEADER]
+    found = {(row.kernel, row.size): row for row in rows(run)}
+    cells = []
     for claim in CLAIMS:
-        row = rows.get((claim.kernel, claim.size))
+        row = found.get((claim.kernel, claim.size))
         if row is None:
-            lines.append(f"| {claim.what} | {units.factor(claim.claimed)} | not in this run | | |")
+            cells.append([claim.what, units.factor(claim.claimed), "not in this run", "", ""])
             continue
         plain, by_hand = row.results.get("c-autovec"), row.results.get("c-avx2")
         if claim.against:
-            other = rows.get((claim.against, claim.size))
+            other = found.get((claim.against, claim.size))
             results = other.results if other else {}
             plain_factor = _factor(results.get("c-autovec"), plain)
             factors = [plain_factor, plain_factor, _factor(results.get("c-avx2"), by_hand)]
         else:
             loop, fastest = row.results.get("py-loop"), row.fastest("python")
             factors = [_factor(loop, plain), _factor(fastest, plain), _factor(fastest, by_hand)]
-        cells = [claim.what, units.factor(claim.claimed), *factors]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        cells.append([claim.what, units.factor(claim.claimed), *factors])
+    return Table(HEADER, cells, words=1)
 
 
 def _factor(slow: Cell, fast: Cell) -> str:

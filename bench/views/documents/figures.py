@@ -9,7 +9,7 @@ loss KERNEL SIZE VARIANT             relative Frobenius error of going through i
 instructions KERNEL SIZE VARIANT     executed for one element
 element KERNEL                       what an element costs in Python's loop
 part KERNEL UNIT                     the share of one part in that
-residue KERNEL                       the share that the parts leave unexplained
+residual KERNEL                      the share that the parts leave unexplained
 unit NAME                            one operation of Python
 """
 
@@ -18,10 +18,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import signature
 
+from bench.analysis.cost import CostBreakdown, cost_breakdowns, measured, unit_costs
 from bench.analysis.ladder import ladder
 from bench.saved.runs import BadRun, Metadata, Result, Run
 from bench.views import units
-from bench.views.explain import cost
 
 
 def figure(run: Run, words: str) -> str:
@@ -83,16 +83,16 @@ def _instructions(run: Run, kernel: str, size: str, variant: str) -> str:
     return units.three_digits(_present(run, counted, f"how many instructions {variant} takes"))
 
 
-def _account(run: Run, kernel: str) -> cost.Account:
-    return cost.accounts(run, kernel)[0]
+def _cost(run: Run, kernel: str) -> CostBreakdown:
+    return cost_breakdowns(run, kernel)[0]
 
 
 def _element(run: Run, kernel: str) -> str:
-    return units.seconds(_account(run, kernel).whole.ns * 1e-9)
+    return units.seconds(_cost(run, kernel).whole.ns * 1e-9)
 
 
 def _part(run: Run, kernel: str, unit: str) -> str:
-    found = _account(run, kernel)
+    found = _cost(run, kernel)
     for part in found.parts:
         if part.unit == unit:
             return units.percent(100 * part.cost.ns / found.whole.ns)
@@ -100,12 +100,12 @@ def _part(run: Run, kernel: str, unit: str) -> str:
 
 
 def _residual(run: Run, kernel: str) -> str:
-    found = _account(run, kernel)
+    found = _cost(run, kernel)
     return units.change(found.residual.ns / found.whole.ns)
 
 
 def _unit(run: Run, name: str) -> str:
-    costs = cost.unit_costs(cost.measured(run))
+    costs = unit_costs(measured(run))
     if name not in costs:
         raise BadRun(f"{run.source}: has no operation {name!r}, has {', '.join(costs)}")
     return units.seconds(costs[name].ns * 1e-9)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command_line
-from bench.analysis import scaling
 from bench.saved.runs import Run, from_json
-from bench.views.explain import scaling as growth
-from bench.views.report import charts, growth_chart
+from bench.views.explain import scaling as view
+from bench.views.report import charts, scaling_chart
+from bench.views.tables import render
 from tests.altered import altered
 from tests.growing import CACHES, LENGTHS, REFERENCE, case, case_without_metadata, content, run_of
 
@@ -22,30 +22,31 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def test_the_formats_agree_on_the_reference_run() -> None:
     run = from_json(json.loads(REFERENCE.read_text(encoding="utf-8")))
-    header, cells = growth.table(scaling.growths(run))
-    text, markdown = growth.as_text(run), growth.as_markdown(run)
+    (table,) = view.view(run).tables
+    header, cells = table.header, table.rows
+    text, markdown = (render(view.view(run), form) for form in ("text", "md"))
     assert len(cells) == len({(metadata.kernel, metadata.variant) for _, metadata in run.ours})
     for line in cells:
         assert len(line) == len(header) and all(cell in text for cell in line)
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len(rows) == len(cells) + 2
     assert {row.count("|") - row.count("\\|") for row in rows} == {len(header) + 1}
-    as_json = json.loads(growth.as_json(run))
+    as_json = json.loads(render(view.view(run), "json"))
     assert [[v["kernel"], v["variant"]] for v in as_json["variants"]] == [c[:2] for c in cells]
 
 
 def test_many_sizes_are_not_called_few_and_unconfirmed_ones_are_marked() -> None:
-    steady = growth.as_text(run_of({n: 1e-9 * n for n in LENGTHS}))
+    steady = render(view.view(run_of({n: 1e-9 * n for n in LENGTHS})), "text")
     assert "Few sizes" not in steady and "~" not in steady
-    shaky = growth.as_text(run_of({n: 1e-9 * n for n in LENGTHS}, confirmed=False))
+    shaky = render(view.view(run_of({n: 1e-9 * n for n in LENGTHS}, confirmed=False)), "text")
     assert "~1.000 +- 0.000" in shaky
     cases = [case("c-avx2", (n,), 1e-9 * n, confirmed=n > 8) for n in LENGTHS]
-    one_of_many = growth.as_text(from_json(content(*cases)))
+    one_of_many = render(view.view(from_json(content(*cases))), "text")
     assert " 1.000 +- 0.000" in one_of_many and "not confirmed" in one_of_many
 
 
 def test_kernels_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command_line.main(["growth", str(REFERENCE), "--kernel", "relu_f32"]) == 0
+    assert command_line.main(["scaling", str(REFERENCE), "--kernel", "relu_f32"]) == 0
     said = capsys.readouterr().out
     assert "relu_f32" in said and "matmul_f32" not in said
 
@@ -67,7 +68,7 @@ def test_bad_requests_are_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command_line.main(["growth", str(REFERENCE), *arguments]) == 2
+    assert command_line.main(["scaling", str(REFERENCE), *arguments]) == 2
     error = capsys.readouterr().err
     assert needs in error and error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
@@ -75,7 +76,7 @@ def test_bad_requests_are_one_line(
 
 def test_foreign_benchmarks_do_not_grow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"benchmarks": [case_without_metadata()]}))
-    assert command_line.main(["growth", str(tmp_path / "run.json")]) == 2
+    assert command_line.main(["scaling", str(tmp_path / "run.json")]) == 2
     assert "no benchmark of this suite" in capsys.readouterr().err
 
 
@@ -85,7 +86,7 @@ def test_a_damaged_run_is_named(
 ) -> None:
     damaged = altered(content(case("c-avx2", (8,), 1.0)), path, ...)
     (tmp_path / "run.json").write_text(json.dumps(damaged))
-    assert command_line.main(["growth", str(tmp_path / "run.json")]) == 2
+    assert command_line.main(["scaling", str(tmp_path / "run.json")]) == 2
     assert "run.json" in capsys.readouterr().err
 
 
@@ -95,7 +96,7 @@ def test_runs_of_two_machines_are_not_mixed(
     for name, python in (("a.json", "3.11.7"), ("b.json", "3.13.0")):
         made = content(case("c-avx2", (8,), 1.0), python_version=python)
         (tmp_path / name).write_text(json.dumps(made))
-    assert command_line.main(["growth", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 3
+    assert command_line.main(["scaling", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 3
     error = capsys.readouterr().err
     assert "3.11.7" in error and "3.13.0" in error and error.count("\n") == 1
 
@@ -108,7 +109,7 @@ def chart_of(run: Run) -> Any:
 
 
 def svg_of(run: Run) -> ET.Element:
-    drawn = growth_chart(run, "k")
+    drawn = scaling_chart(run, "k")
     assert drawn
     return ET.fromstring(drawn)
 
@@ -191,7 +192,7 @@ def test_variants_beside_the_ladder_are_not_drawn() -> None:
     run = from_json(content(*beside, *(case("c-avx2", (n,), 1e-9 * n) for n in LENGTHS)))
     names = [options["title"] for _, options in chart_of(run).raw_series]
     assert [name for name in names if name] == ["c-avx2, size^1.00"]
-    assert "c-scalar_lists" in growth.as_text(run)  # the table has room
+    assert "c-scalar_lists" in render(view.view(run), "text")  # the table has room
     assert chart_of(from_json(content(*beside))) is None
 
 
@@ -201,7 +202,7 @@ def test_the_chart_is_a_file_and_the_same_each_time(
     first, second = tmp_path / "a" / "one.svg", tmp_path / "two.svg"
     for path in (first, second):
         chosen = ["--kernel", "matmul_f32", "--svg", str(path)]
-        assert command_line.main(["growth", str(REFERENCE), *chosen]) == 0
+        assert command_line.main(["scaling", str(REFERENCE), *chosen]) == 0
     assert capsys.readouterr().out.split() == [str(first), str(second)]
     text = first.read_text(encoding="utf-8")
     assert text == second.read_text(encoding="utf-8")
@@ -216,7 +217,7 @@ def test_a_chart_that_cannot_be_drawn_leaves_the_old_file(
     (tmp_path / "run.json").write_text(json.dumps(content(case("c-avx2", (8,), 1.0))))
     (tmp_path / "old.svg").write_text("mine")
     chosen = ["--kernel", "k", "--svg", str(tmp_path / "old.svg")]
-    assert command_line.main(["growth", str(tmp_path / "run.json"), *chosen]) == 2
+    assert command_line.main(["scaling", str(tmp_path / "run.json"), *chosen]) == 2
     assert "at one size only" in capsys.readouterr().err
     assert (tmp_path / "old.svg").read_text() == "mine"
 
@@ -226,6 +227,6 @@ def test_a_hostile_name_is_text() -> None:
     benchmarks = [case(f"c-{name}", (n,), 1e-9 * n) for n in LENGTHS]
     for benchmark in benchmarks:
         benchmark["extra_info"]["kernel"] = name
-    drawn = growth_chart(from_json(content(*benchmarks)), name)
+    drawn = scaling_chart(from_json(content(*benchmarks)), name)
     assert drawn and "<script" not in drawn
     ET.fromstring(drawn)

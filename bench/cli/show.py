@@ -1,0 +1,104 @@
+"""The commands that show what there is: matrix, limits, report, render."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from bench.cli.saved import add_arguments, chosen, of_interpreters, show
+from bench.saved import runs
+from bench.saved.checks import BAD_INPUT, OK, Refusal
+from bench.views import documents, interpreters, limits, matrix, tables
+
+REPORTED = 10  # saved runs
+
+
+def add_commands(commands: Any) -> None:
+    command = commands.add_parser(
+        "matrix", help="the competency matrix of one run; or of runs on several interpreters"
+    )
+    add_arguments(command)
+    command.add_argument(
+        "--by",
+        choices=["interpreter"],
+        help="several runs side by side, a group of columns for each; RUN may be their folder",
+    )
+    command.set_defaults(command=_matrix)
+
+    command = commands.add_parser("limits", help="what this machine can do at most, measured now")
+    command.add_argument("--format", choices=tables.FORMATS, default="text")
+    command.set_defaults(command=_limits)
+
+    command = commands.add_parser("report", help="an offline HTML page and its SVG charts")
+    command.add_argument(
+        "runs",
+        nargs="*",
+        type=Path,
+        metavar="RUN",
+        help=f"default: the last {REPORTED} in .benchmarks",
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        type=_folder,
+        default=Path("report"),
+        metavar="DIR",
+        help="default: report",
+    )
+    command.set_defaults(command=_report)
+
+    command = commands.add_parser(
+        "render", help="write the tables that a document takes from results/ into it"
+    )
+    command.add_argument("documents", nargs="+", type=Path, metavar="FILE")
+    command.add_argument("--check", action="store_true", help="change nothing; 2 if one is stale")
+    command.set_defaults(command=_render)
+
+
+def _folder(name: str) -> Path:
+    if not name:
+        raise argparse.ArgumentTypeError("needs the name of a folder")
+    return Path(name)
+
+
+def _matrix(options: argparse.Namespace) -> int:
+    if options.by is not None:
+        saved = of_interpreters(options.runs)
+        show(interpreters.view(saved), options.format, saved)
+        return OK
+    if len(options.runs) > 1:
+        raise Refusal(f"matrix: got {len(options.runs)} runs, needs one, or --by interpreter")
+    (run,) = chosen(options.runs)
+    if not run.ours:
+        raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so it has no matrix")
+    show(matrix.view(run), options.format, [run])
+    return OK
+
+
+def _limits(options: argparse.Namespace) -> int:
+    import kernels_c
+    from bench.measure.machine.limits import measured_limits
+
+    try:
+        rows = [row for limits_of_tier in measured_limits() for row in limits_of_tier.as_rows()]
+    except kernels_c.TierUnavailable as reason:
+        raise Refusal(str(reason)) from None
+    print(tables.render(limits.view(runs.limits_from_json(rows)), options.format))
+    return OK
+
+
+def _report(options: argparse.Namespace) -> int:
+    from bench.views.report import write_report
+
+    written = write_report(chosen(options.runs, most=REPORTED), options.output)
+    print(f"{runs.one_line(written[0])}: open it in a browser ({len(written)} files)")
+    return OK
+
+
+def _render(options: argparse.Namespace) -> int:
+    stale = [path for path in options.documents if documents.render(path, options.check)]
+    for path in stale:
+        done = "is not what results/ says" if options.check else "rendered"
+        print(f"{runs.one_line(path)}: {done}")
+    return BAD_INPUT if stale and options.check else OK
