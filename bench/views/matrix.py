@@ -70,7 +70,7 @@ def beyond_limit(run: Run) -> list[str]:
     if max(shares, default=0.0) <= 100:
         return []
     return [
-        "Above 100 %: a call finds part of its data where the call before it left them, nearer than "
+        "Above 100 %: a call finds part of its data where the call before left them, nearer than "
         "the level that holds all of them; or the ceiling met fewer quiet moments. "
         "docs/measuring.md has the measurements."
     ]
