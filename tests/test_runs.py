@@ -14,6 +14,7 @@ import pytest
 
 from bench import __main__ as command_line
 from bench.saved import checks, gates, ledger, peers, runs
+from bench.saved.comparable import machine_differences
 from bench.saved.schema import MARK
 from bench.views import documents, matrix, tables
 from tests.altered import altered
@@ -111,7 +112,7 @@ def test_the_matrix_shows_the_limit_where_the_run_has_one() -> None:
     assert (variant["bound"], variant["percent_of_limit"]) == ("L1", 4.0)
 
 
-def test_a_foreign_benchmark_has_times_only() -> None:
+def test_a_third_party_benchmark_has_times_only() -> None:
     run = runs.from_json(changed("benchmarks.0.extra_info", ...))
     assert run.results[0].metadata is None
     assert run.ours == []
@@ -266,7 +267,7 @@ def test_the_matrix_prints_on_any_terminal(tmp_path: Path, monkeypatch: pytest.M
 # --- What is odd is left out or spelled out, and the rest is used ---------------------------------
 
 
-def foreign(name: str, extra: Any = None, **times: Any) -> dict[str, Any]:
+def third_party(name: str, extra: Any = None, **times: Any) -> dict[str, Any]:
     return {"fullname": name, "stats": stats(1e-3, **times), "extra_info": extra or {}}
 
 
@@ -293,7 +294,7 @@ ODD_PARTS = [
 def test_what_is_odd_is_left_out_and_named_and_the_rest_is_used(path: str, value: Any) -> None:
     content = altered(GOOD, "machine_info.ladders", {})
     content["machine_info"].update(caches={"L1": 1, "L2": 2, "L3": 3}, tiers={})
-    content["benchmarks"] += [foreign("b.py::b"), foreign("c.py::c")]
+    content["benchmarks"] += [third_party("b.py::b"), third_party("c.py::c")]
     run = runs.from_json(altered(content, path, value), "some.json")
     (line,) = run.left_out
     assert line.startswith("some.json: ")
@@ -311,7 +312,7 @@ def test_a_view_says_what_it_leaves_out(
 ) -> None:
     path, more = tmp_path / "run.json", []
     content = altered(GOOD, "machine_info.limits.0.cores", -1)
-    content["benchmarks"] += [foreign(f"t{n}", min=0.0) for n in range(9)]
+    content["benchmarks"] += [third_party(f"t{n}", min=0.0) for n in range(9)]
     path.write_text(json.dumps(content))
     if command == "report":
         more = ["-o", str(tmp_path / "out")]
@@ -328,7 +329,7 @@ def test_a_view_says_what_it_leaves_out(
     ["t.py::t[\xa0]", "t.py::t[\U0001f469\u200d\U0001f4bb]", "t.py::t[\ud800]", "t\n\x1b[2J"],
 )
 def test_what_is_odd_in_a_name_is_spelled_out(name: str) -> None:
-    run = runs.from_json({"benchmarks": [foreign(name), foreign("other")]})
+    run = runs.from_json({"benchmarks": [third_party(name), third_party("other")]})
     assert run.left_out == ()
     assert run.results[0].fullname == runs.one_line(name) != name
 
@@ -350,7 +351,7 @@ THEIRS = [
 @pytest.mark.parametrize("extra", THEIRS)
 def test_of_third_party_benchmarks_the_times_are_used(extra: Any, tmp_path: Path) -> None:
     machine = dict.fromkeys(runs.OURS_OF_MACHINE, "theirs")
-    content = {"machine_info": machine, "benchmarks": [foreign("a", extra), foreign("b")]}
+    content = {"machine_info": machine, "benchmarks": [third_party("a", extra), third_party("b")]}
     run = runs.from_json(content)
     assert run.left_out == ()
     assert [(r.minimum, r.metadata, r.extra) for r in run.results] == [(1e-3, None, {})] * 2
@@ -476,10 +477,10 @@ def test_the_newest_saved_run_is_the_default(
     assert json.loads(capsys.readouterr().out)[0]["size"] == "2"
 
 
-def test_a_run_of_foreign_benchmarks_has_no_matrix(
+def test_a_run_of_third_party_benchmarks_has_no_matrix(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "foreign.json"
+    path = tmp_path / "theirs.json"
     path.write_text(json.dumps(changed("benchmarks.0.extra_info", {})))
     assert command_line.main(["matrix", str(path)]) == 2
     assert "no benchmark of this suite" in capsys.readouterr().err
@@ -507,8 +508,8 @@ def test_machine_differences_name_what_matters_only() -> None:
     now = {"cpu": {"brand_raw": "B", "flags": ["avx2"]}, "release": "6.1", "tiers": {"avx2": 1}}
     now["limits"] = []
     then = {"cpu": {"brand_raw": "A", "flags": []}, "release": "6.2", "tiers": {"avx2": 2}}
-    assert runs.machine_differences(now, now) == []
-    lines = runs.machine_differences(now, then)
+    assert machine_differences(now, now) == []
+    lines = machine_differences(now, then)
     assert "cpu.brand_raw: A before, B now" in lines
     assert "CPU flags differ" in lines
     assert "built differently: avx2" in lines
@@ -535,7 +536,7 @@ def test_runs_with_and_without_the_lock_are_not_alike() -> None:
     old = {"python_implementation": "CPython", "python_version": "3.14.0"}
     new = {**old, "interpreter": {"label": "CPython 3.14.0"}}
     free = {**old, "interpreter": {"label": "CPython 3.14.0t"}}
-    assert runs.machine_differences(new, old) == []
-    assert runs.machine_differences(free, old) == [
+    assert machine_differences(new, old) == []
+    assert machine_differences(free, old) == [
         "interpreter: CPython 3.14.0 before, CPython 3.14.0t now"
     ]

@@ -15,6 +15,7 @@ from typing import Any
 from bench.analysis.rows import Row as RunRow
 from bench.analysis.rows import rows as rows_of
 from bench.saved import runs
+from bench.saved.comparable import machine_differences
 from bench.saved.runs import BadRun, Metadata, Result, Run, interpreter_label, one_line
 
 LOOP, CONTROL = "py-loop", "c-scalar"
@@ -120,7 +121,7 @@ def differences(run: Run, first: Run) -> list[str]:
     here, there = ({**r.machine, "tiers": _control(r)} for r in (run, first))
     lines = [
         line.replace(" before, ", " there, ").replace(" now", " here")
-        for line in runs.machine_differences(here, there)
+        for line in machine_differences(here, there)
         if not line.startswith(of_interpreter)
     ]
     if (run.commit, run.dirty) != (first.commit, first.dirty):

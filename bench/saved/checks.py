@@ -7,15 +7,18 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _LARGEST = 1e30  # what a believable figure lies below
 # A saved run of 50,000 benchmarks has some 100 MB; with every round of a long one a few times that.
 LARGEST_FILE = 2**29
+_SHORTEST, _LONGEST = 1e-12, 1e9  # seconds a call, likewise
 _LISTED = 20  # names in one line
 _PART = 1 << 20
 
@@ -133,6 +136,10 @@ class Checker:
             shown = "a huge value"
         return BadRun(f"{self.source}: {where} is {shown}, needs {needs}")
 
+    def fields(self, value: Any, where: str, path: str | None = None) -> Fields:
+        """The value's own fields; `path` goes before their names, which is "WHERE." if not said."""
+        return Fields(self, self.mapping(value, where), f"{where}." if path is None else path)
+
     def mapping(self, value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise self.bad(where, value, "an object")
@@ -166,6 +173,10 @@ class Checker:
             raise self.bad(where, value, f"a number from {least:g} to {most:g}")
         return float(value)
 
+    def seconds(self, value: Any, where: str) -> float:
+        """A time outside would break what is computed from it."""
+        return self.number(value, where, _SHORTEST, _LONGEST)
+
     def signed(self, value: Any, where: str) -> float:
         return self.number(value, where, least=-_LARGEST)
 
@@ -173,6 +184,58 @@ class Checker:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LARGEST:
             raise self.bad(where, value, f"a whole number from {least} to {_LARGEST:g}")
         return value
+
+
+@dataclass(frozen=True)
+class Fields:
+    """An object of a file, whose fields are read by name, each as what it must be. Raises BadRun,
+    which says where the field stands: `path` goes before its name."""
+
+    check: Checker
+    content: dict[str, Any]
+    path: str = ""
+
+    def optional(self, read: Callable[[str], T], name: str) -> T | None:
+        """None where the field is not there, or null: optional(fields.text, "note")."""
+        return None if self.content.get(name) is None else read(name)
+
+    def inner(self, name: str) -> Fields:
+        """The object that this field is."""
+        return Fields(self.check, self.mapping(name), f"{self.path}{name}.")
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        return self.check.mapping(self.content.get(name), self.path + name)
+
+    def sequence(self, name: str) -> list[Any]:
+        return self.check.sequence(self.content.get(name), self.path + name)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        return tuple(self.check.text(item, self.path + name) for item in self.sequence(name))
+
+    def text(self, name: str) -> str:
+        return self.check.text(self.content.get(name), self.path + name)
+
+    def number(self, name: str, least: float = 0.0, most: float = _LARGEST) -> float:
+        return self.check.number(self.content.get(name), self.path + name, least, most)
+
+    def seconds(self, name: str) -> float:
+        return self.check.seconds(self.content.get(name), self.path + name)
+
+    def integer(self, name: str, least: int = 0) -> int:
+        return self.check.integer(self.content.get(name), self.path + name, least)
+
+    def flag(self, name: str) -> bool:
+        return self.content.get(name) is True
+
+    def one_of(self, name: str, known: Iterable[Any], needs: str) -> Any:
+        """True is not 1 here, nor 256.0 256."""
+        value = self.content.get(name)
+        if not any(type(value) is type(one) and value == one for one in known):
+            raise self.bad(name, needs)
+        return value
+
+    def bad(self, name: str, needs: str) -> BadRun:
+        return self.check.bad(self.path + name, self.content.get(name), needs)
 
 
 # As isoformat() and other tools write moments; only from 3.11 on fromisoformat() takes them all.

@@ -15,9 +15,55 @@ from bench.saved.runs import (
     Result,
     Run,
     from_json,
-    machine_differences,
+    interpreter_of,
     one_line,
 )
+
+# What two runs must share for their times to be comparable. The rest of machine_info (kernel
+# release, current clock, ...) changes from one boot or second to the next.
+COMPARED = (
+    "system",
+    "machine",  # the architecture
+    "cpu.brand_raw",
+    "cpu.flags",
+    "cpu.l2_cache_size",
+    "cpu.l3_cache_size",
+    "cpu.count",
+    "interpreter",
+    "python_compiler",
+    "tiers",
+)
+
+
+def machine_differences(now: dict[str, Any], then: dict[str, Any]) -> list[str]:
+    """In what two machine_infos differ so that their times say nothing about the code; one line
+    each."""
+    lines = []
+    for path in COMPARED:
+        here, there = (_lookup(info, path) for info in (now, then))
+        if here == there:
+            continue
+        if path == "tiers" and isinstance(here, dict) and isinstance(there, dict):
+            changed = [t for t in {**here, **there} if here.get(t) != there.get(t)]
+            lines.append(f"built differently: {one_line(', '.join(changed))}")
+        elif path == "cpu.flags":
+            lines.append("CPU flags differ")
+        else:
+            lines.append(f"{path}: {_shown(there)} before, {_shown(here)} now")
+    return lines
+
+
+def _lookup(info: dict[str, Any], path: str) -> Any:
+    if path == "interpreter":
+        return interpreter_of(info)
+    value: Any = info
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _shown(value: Any) -> str:
+    return "not recorded" if value is None else one_line(value)[:60]
 
 
 def unknown_machine(run: Run) -> str | None:

@@ -8,15 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.saved.runs import BadRun, Checker, one_line, read_json, when
+from bench.saved.checks import BadRun, Checker, Fields, one_line, read_json, when
 from bench.saved.writing import write_measured
 
 STORAGE = Path(".peers")
 FORMAT, VERSION = "baremetal-ml peers", 1
 
-# What a believable ratio and time lie between.
+# What a believable ratio lies between.
 _SMALLEST, _LARGEST = 1e-6, 1e6
-_SHORTEST, _LONGEST = 1e-12, 1e9  # seconds a call
 
 
 @dataclass(frozen=True)
@@ -86,70 +85,64 @@ def load(path: Path) -> PeerRun:
 def from_json(content: Any, source: str = "this comparison") -> PeerRun:
     """A comparison from its JSON, already parsed. Raises BadRun."""
     check = Checker(source)
-    top = check.mapping(content, "the file")
-    if (top.get("format"), top.get("version")) != (FORMAT, VERSION):
-        raise check.bad("format", top.get("format"), f"{FORMAT!r} of version {VERSION}")
-    machine = check.optional_mapping(top.get("machine_info"), "machine_info")
+    top = check.fields(content, "the file", "")
+    if (top.content.get("format"), top.content.get("version")) != (FORMAT, VERSION):
+        raise top.bad("format", f"{FORMAT!r} of version {VERSION}")
+    machine = check.optional_mapping(top.content.get("machine_info"), "machine_info")
     cpu = check.optional_mapping(machine.get("cpu"), "machine_info.cpu")
     libraries = {
         name: check.mapping(info, f"libraries.{name}")
-        for name, info in check.mapping(top.get("libraries"), "libraries").items()
+        for name, info in top.mapping("libraries").items()
     }
-    found = tuple(_cell(check, cell) for cell in check.sequence(top.get("cells"), "cells"))
+    found = tuple(_cell(check, cell) for cell in top.sequence("cells"))
     if not found:
         raise BadRun(f"{source}: cells is empty, needs at least one")
     return PeerRun(
         source=source,
-        when=when(check, top.get("datetime")),
+        when=when(check, top.content.get("datetime")),
         cpu=str(cpu.get("brand_raw") or "unknown CPU"),
         versions={name: str(i["version"]) for name, i in libraries.items() if "version" in i},
         missing={n: str(i["unavailable"]) for n, i in libraries.items() if "unavailable" in i},
-        warnings=[
-            check.text(line, "warnings") for line in check.sequence(top.get("warnings"), "warnings")
-        ],
+        warnings=list(top.texts("warnings")),
         cells=found,
-        content=check.finite_mapping(top, "the file"),
+        content=check.finite_mapping(content, "the file"),
     )
 
 
 def _cell(check: Checker, value: Any) -> Cell:
-    cell = check.mapping(value, "a cell")
-    name = f"{check.text(cell.get('kernel'), 'kernel')} {check.text(cell.get('size'), 'size')}"
+    cell = check.fields(value, "a cell", "")
+    kernel, size = cell.text("kernel"), cell.text("size")
+    cell = Fields(check, cell.content, f"{kernel} {size}: ")
     peers: dict[str, PeerTime] = {}
     refused: dict[str, dict[str, str]] = {"wrong": {}, "unavailable": {}}
-    for library, value in check.mapping(cell.get("peers"), f"{name}: peers").items():
-        where = f"{name}: {check.text(library, 'peers')}"
-        info = check.mapping(value, where)
+    for library, info in cell.mapping("peers").items():
+        where = f"{cell.path}{check.text(library, 'peers')}"
+        peer = check.fields(info, where, f"{where}: ")
         for why, reasons in refused.items():
             if why in info:
-                reasons[library] = check.text(info[why], f"{where}: {why}")
+                reasons[library] = peer.text(why)
                 break
         else:
-            peers[library] = _peer_time(check, where, info)
-    seconds = cell.get("min_seconds")
-    if seconds is not None or peers:
-        seconds = check.number(seconds, f"{name}: min_seconds", _SHORTEST, _LONGEST)
+            peers[library] = _peer_time(peer)
     return Cell(
-        kernel=cell["kernel"],
-        size=cell["size"],
-        threads=check.integer(cell.get("threads"), f"{name}: threads"),
-        tier=check.text(cell.get("tier"), f"{name}: tier"),
-        seconds=seconds,
+        kernel=kernel,
+        size=size,
+        threads=cell.integer("threads"),
+        tier=cell.text("tier"),
+        seconds=cell.seconds("min_seconds")
+        if peers
+        else cell.optional(cell.seconds, "min_seconds"),
         peers=peers,
         **refused,
     )
 
 
-def _peer_time(check: Checker, where: str, info: dict[str, Any]) -> PeerTime:
-    def ratio(name: str) -> float:
-        return check.number(info.get(name), f"{where}: {name}", _SMALLEST, _LARGEST)
-
-    inexact = info.get("inexact")
+def _peer_time(peer: Fields) -> PeerTime:
     return PeerTime(
-        ratio=ratio("ratio"),
-        low=ratio("low"),
-        high=ratio("high"),
-        pairs=check.integer(info.get("pairs"), f"{where}: pairs"),
-        seconds=check.number(info.get("min_seconds"), f"{where}: min_seconds", _SHORTEST, _LONGEST),
-        inexact=None if inexact is None else check.text(inexact, f"{where}: inexact"),
+        ratio=peer.number("ratio", _SMALLEST, _LARGEST),
+        low=peer.number("low", _SMALLEST, _LARGEST),
+        high=peer.number("high", _SMALLEST, _LARGEST),
+        pairs=peer.integer("pairs"),
+        seconds=peer.seconds("min_seconds"),
+        inexact=peer.optional(peer.text, "inexact"),
     )
