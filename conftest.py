@@ -241,7 +241,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture
 def measure(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
     import kernels_c
-    from bench.measure.peers import PeerUnavailable
+    from bench.measure.peers.adapter import PeerUnavailable
 
     session = request.config.stash[_SESSION]
 

@@ -15,8 +15,8 @@ import pytest
 
 import kernels_c
 from bench.gate.counts.child import Side
-from bench.measure import overhead
-from bench.measure.cases import wrapped
+from bench.measure import call_paths, overhead
+from bench.measure.calls import call_of
 from bench.measure.cases.case import Case
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.cases.make import make_case
@@ -144,7 +144,7 @@ def test_the_metadata_is_in_the_saved_run(tmp_path: Path) -> None:
 
 def call_or_skip(case: Case, variant: str) -> Any:
     try:
-        return case.call(variant)
+        return call_of(case, variant)
     except kernels_c.TierUnavailable as reason:
         pytest.skip(str(reason))
 
@@ -156,7 +156,7 @@ def test_every_way_gives_a_right_result(name: str, variant: str, shape: tuple[in
     assert call.implementation == {"scalar": "portable"}.get(variant[2:].partition("_")[0], "simd")
     metadata = case.run_and_verify(name, call)
     direct = case_of(name, shape)
-    by_pointers = direct.call(variant.rpartition("_")[0])
+    by_pointers = call_of(direct, variant.rpartition("_")[0])
     assert metadata == direct.run_and_verify(name, by_pointers)
     assert case.output(call) == direct.output(by_pointers)
 
@@ -165,7 +165,7 @@ def test_every_way_gives_a_right_result(name: str, variant: str, shape: tuple[in
 @pytest.mark.parametrize("change", ["one element", "short", "long", "none", "text"])
 def test_a_wrong_list_is_noticed(kernel: str, change: str) -> None:
     case = case_of(kernel, SHAPES[len(registry.kernel(kernel).sizes[0][1])][1])
-    call = case.call("c-scalar_lists")
+    call = call_of(case, "c-scalar_lists")
 
     def wrong(*args: Any) -> Any:
         result = call.function(*args)
@@ -185,20 +185,20 @@ def test_a_list_that_nothing_came_back_from_is_noticed(
     monkeypatch.setattr(kernels_c.Tier, "relu", lambda self, x, out: None)
     case = case_of("relu_f32", (67,))
     with pytest.raises(WrongResult):
-        case.run_and_verify("relu_f32", case.call(f"c-scalar_{way}"))
+        case.run_and_verify("relu_f32", call_of(case, f"c-scalar_{way}"))
 
 
 def test_a_way_that_does_not_exist_is_named() -> None:
     with pytest.raises(
         ValueError, match="there is no way 'carrier_pigeon' to a kernel; the ways are checked"
     ):
-        wrapped.call(case_of("relu_f32", (1,)), kernels_c.load_tier("scalar"), "carrier_pigeon")
+        call_paths.call(case_of("relu_f32", (1,)), kernels_c.load_tier("scalar"), "carrier_pigeon")
 
 
 @pytest.mark.parametrize("way", registry.WAYS)
 def test_the_instruction_counter_reaches_a_way_too(way: str) -> None:
     case = case_of("quantized_matmul_f32", (7, 17, 5))
-    call = case.call(f"c-scalar_{way}")
+    call = call_of(case, f"c-scalar_{way}")
 
     class Built(Side):
         def __init__(self) -> None:

@@ -50,7 +50,7 @@ def ending(request, monkeypatch):
             monkeypatch.setattr(relu, "loop", loop)
         if when == "slow loop":
             from bench.measure.cases.case import Case
-            monkeypatch.setattr("bench.measure.cases.case.UnaryCase.slow_in_python", True)
+            monkeypatch.setattr("bench.measure.cases.unary.UnaryCase.slow_in_python", True)
     yield plan
     for how in later:
         end(how)

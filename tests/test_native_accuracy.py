@@ -14,6 +14,7 @@ import mpmath as mp
 import pytest
 
 import kernels_c
+from bench.measure.calls import call_of
 from bench.measure.cases.buffers import values
 from bench.measure.cases.case import Case
 from bench.measure.cases.errors_in_ulp import worst_error
@@ -488,7 +489,7 @@ def million() -> Case:
 
 def test_softmax_of_a_million(tier: kernels_c.Tier) -> None:
     case = million()
-    case.run_and_verify(f"softmax 1M {tier.name}", case.call(f"c-{tier.name}"))
+    case.run_and_verify(f"softmax 1M {tier.name}", call_of(case, f"c-{tier.name}"))
 
 
 def test_many_rows_give_the_bits_of_one_by_one(tier: kernels_c.Tier) -> None:

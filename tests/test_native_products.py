@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kernels_c
+from bench.measure.calls import call_of
 from bench.measure.cases.errors_in_ulp import inverse_ulps, worst_error
 from bench.measure.cases.make import make_case, probes
 from bench.suite.registry import KERNELS, Kernel, Shape, Signature
@@ -105,7 +106,7 @@ def test_int8_products_of_small_integers_are_exact_at_every_shape(i8: Product) -
 def test_the_probes_pass(kernel: Kernel, variant: str) -> None:
     usable(kernel.native(variant).tier)
     for case in probes(kernel):
-        case.run_and_verify(f"{kernel.name} {variant}", case.call(variant))
+        case.run_and_verify(f"{kernel.name} {variant}", call_of(case, variant))
 
 
 # --- float32 -------------------------------------------------------------------------------------
@@ -301,4 +302,4 @@ def test_a_product_through_int8_is_within_its_bound(tier: kernels_c.Tier, shape:
     chains = [k for k in KERNELS.values() if k.layout is Signature.QUANTIZED_PRODUCT]
     for kernel in chains:
         case = make_case(kernel, shape)
-        case.run_and_verify(f"{kernel.name} {tier.name}", case.call(f"c-{tier.name}"))
+        case.run_and_verify(f"{kernel.name} {tier.name}", call_of(case, f"c-{tier.name}"))

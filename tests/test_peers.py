@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from bench.measure import peers
+from bench.measure.calls import call_of
 from bench.measure.cases.case import Call
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.comparison import sizes
+from bench.measure.peers.adapter import PeerUnavailable
 from bench.suite import registry
 from tests.peer_libraries import available
 
@@ -64,7 +66,7 @@ def test_the_result_is_in_the_buffer_of_the_case_and_right(
 ) -> None:
     case = small_case(kernel)
     with peers.limited_threads(1, name):
-        call = case.call(f"peer-{name}")
+        call = call_of(case, f"peer-{name}")
         assert call.implementation == "peer"
         metadata = case.run_and_verify(f"{kernel} {name}", call)
         written = bytes(case.out.view)
@@ -80,13 +82,13 @@ def test_the_result_is_in_the_buffer_of_the_case_and_right(
 @pytest.mark.parametrize("name", [n for n, has in registry.PEERS.items() if "matmul_f32" in has])
 def test_products_with_a_vector_are_right(name: str, size: str, peer: Any) -> None:
     case = sizes.make("matmul_f32", size)
-    case.run_and_verify(size, case.call(f"peer-{name}"))
+    case.run_and_verify(size, call_of(case, f"peer-{name}"))
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "onnxruntime"])
 def test_relu_in_place_replaces_its_input(name: str, peer: Any) -> None:
     case = sizes.make("relu_f32", "1003" + sizes.IN_PLACE)
-    call = case.call(f"peer-{name}")
+    call = call_of(case, f"peer-{name}")
     case.run_and_verify(name, call)
     assert bytes(case.x.view) == bytes(case.out.view)
     assert min(case.x.view) == 0.0
@@ -95,9 +97,9 @@ def test_relu_in_place_replaces_its_input(name: str, peer: Any) -> None:
 def test_a_kernel_that_a_library_lacks_is_a_reason() -> None:
     available("numpy")
     case = small_case("gelu_erf_f32")
-    with pytest.raises(peers.PeerUnavailable, match="numpy has no gelu_erf_f32"):
-        case.call("peer-numpy")
-    with pytest.raises(peers.PeerUnavailable, match="there is no peer"):
+    with pytest.raises(PeerUnavailable, match="numpy has no gelu_erf_f32"):
+        call_of(case, "peer-numpy")
+    with pytest.raises(PeerUnavailable, match="there is no peer"):
         peers.load_peer("mlpack")
 
 
@@ -123,7 +125,7 @@ def test_both_truths_agree(kernel: str) -> None:
     from bench.measure.comparison.reference import Truth
 
     case = small_case(kernel)
-    call = case.call("c-scalar")
+    call = call_of(case, "c-scalar")
     metadata = case.run_and_verify(kernel, call)
     grade = Truth(case).grade(kernel, call)
     assert grade.inexact is None
@@ -136,7 +138,7 @@ def test_results_are_right_inexact_or_wrong(shift: float, verdict: str) -> None:
     from bench.measure.comparison.reference import Truth
 
     case = small_case("relu_f32")
-    right = case.call("c-scalar")
+    right = call_of(case, "c-scalar")
 
     def function(*args: Any) -> None:
         right.function(*args)
@@ -155,7 +157,7 @@ def test_what_is_tolerated_is_timed_but_marked() -> None:
     from bench.measure.comparison.reference import Truth
 
     case = small_case("softmax_f32")
-    right = case.call("c-scalar")
+    right = call_of(case, "c-scalar")
 
     def function(*args: Any) -> None:
         right.function(*args)
@@ -171,5 +173,5 @@ def test_what_is_tolerated_is_timed_but_marked() -> None:
 def test_a_call_knows_its_threads_and_what_collects_its_result(monkeypatch: Any) -> None:
     numpy = available("numpy")
     monkeypatch.setattr(type(numpy), "relu_f32", lambda self, case, threads: (print, (), repr))
-    call = small_case("relu_f32").call("peer-numpy", 3)
+    call = call_of(small_case("relu_f32"), "peer-numpy", 3)
     assert (call.threads, call.collect) == (3, repr)

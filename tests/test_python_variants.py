@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench.measure.calls import call_of
 from bench.measure.cases.case import Case
 from bench.measure.cases.make import make_case, probes
 from bench.suite.registry import KERNELS, PYTHON_VARIANTS, Kernel, Signature
@@ -35,7 +36,7 @@ def test_every_variant_is_within_the_python_bound(kernel: Kernel, variant: str) 
     cases = cases_of(kernel.name)
     assert cases
     for case in cases:
-        call = case.call(f"py-{variant}")
+        call = call_of(case, f"py-{variant}")
         before = [list(value) for value in call.args if isinstance(value, list)]
         case.run_and_verify(f"{kernel.name} {variant} {case.shape}", call)
         after = [value for value in call.args if isinstance(value, list)]

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from bench.measure import peers
+from bench.measure.calls import call_of
 from bench.measure.cases.case import Call, Case
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.cases.make import make_case, probes
@@ -15,6 +16,7 @@ from bench.measure.evidence import bytecodes
 from bench.measure.evidence.collect import add_evidence
 from bench.measure.machine.limits import Limits, Machine
 from bench.measure.machine.roofline import ceilings
+from bench.measure.peers.adapter import PeerUnavailable
 from bench.measure.saving import withdraw
 from bench.measure.timing.minimum import Rounds, record
 from bench.measure.timing.paired import Pairing, Timed
@@ -62,7 +64,7 @@ class Session:
 
         Raises WrongResult, or what the kernel raised, and then no figure of this kernel and variant
         is kept, at any size; kernels_c.TierUnavailable when the CPU or the build lacks the tier;
-        peers.PeerUnavailable when a library is not here, or is wrong at this size.
+        PeerUnavailable when a library is not here, or is wrong at this size.
         """
         kernel = registry.kernel(name)
         case = self._case_for(kernel, size)
@@ -75,7 +77,7 @@ class Session:
         if side == "peer":
             self._measure_peer(benchmark, case, library, f"{name} {size}", limits)
             return
-        call = case.call(variant)
+        call = call_of(case, variant)
         if side == "native":
             benchmark.extra_info["threads"] = call.threads
         try:
@@ -102,13 +104,13 @@ class Session:
         benchmark.extra_info["threads"] = self.peer_threads
         try:
             with peers.limited_threads(self.peer_threads, library):
-                call = case.call(f"peer-{library}", self.peer_threads)
+                call = call_of(case, f"peer-{library}", self.peer_threads)
                 self._verify_and_time(benchmark, case, call, f"{what} peer-{library}", limits)
         except Exception as error:
             reason = peers.reason_of(error, f"{what} {library}")
-            if not isinstance(error, peers.PeerUnavailable):
+            if not isinstance(error, PeerUnavailable):
                 self.refused_peers[f"{library} {what}"] = reason
-            raise peers.PeerUnavailable(reason) from None
+            raise PeerUnavailable(reason) from None
 
     def _case_for(self, kernel: Kernel, size: str) -> Case:
         shape = kernel.shape_named(size)
@@ -228,7 +230,7 @@ class Session:
             if case.needs_ieee and variant in registry.RELAXED:
                 continue
             what = f"{kernel.name} {variant} probe {kernel.size_name(case.shape)}"
-            case.run_and_verify(what, case.call(variant))
+            case.run_and_verify(what, call_of(case, variant))
         self._probed.add((kernel.name, variant))
 
     def _require_no_failure(self, name: str, variant: str) -> None:

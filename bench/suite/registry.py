@@ -52,7 +52,7 @@ ON_SEVERAL_THREADS = ("avx512_omp", "avx2_omp")
 
 
 class Signature(Enum):
-    """What goes in and out. bench/measure/cases/case.py has one class for each."""
+    """What goes in and out. bench/measure/cases/make.py has one class for each."""
 
     UNARY = "float32 [n] -> float32 [n]"
     ROWS = "float32 [rows, cols] -> the same"

@@ -14,6 +14,7 @@ from typing import Any
 
 import kernels_c
 from bench.gate.checkouts.loading import load_python_copy, load_tier_copy
+from bench.measure.calls import native_call_of
 from bench.measure.cases.case import Case
 from bench.measure.evidence.counted_child import Called, Cases, Unsupported, answer
 from bench.suite import registry
@@ -35,7 +36,7 @@ class Side:
         try:
             if side == "native":
                 native = case.kernel.native(variant)
-                call = case.call_of(self.tier(native.tier), native)
+                call = native_call_of(case, self.tier(native.tier), native)
                 return call.function, call.args
             return getattr(self.module(case.kernel.module), name), case.python_args()
         except (AttributeError, ImportError, ValueError) as missing:

@@ -20,6 +20,7 @@ from bench.gate.checkouts.sides import Side
 from bench.gate.rounds.blocks import Block, take_block
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair
+from bench.measure.calls import native_call_of
 from bench.measure.cases.case import Call, Case
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.cases.make import make_case, probes
@@ -90,7 +91,7 @@ class BothSides:
         if place and pair.planted is not None:
             tier.lib.planted_share = pair.planted
         try:
-            return case.call_of(tier, native)
+            return native_call_of(case, tier, native)
         except AttributeError as missing:
             raise GateError(f"not in this checkout: {missing}") from None
 

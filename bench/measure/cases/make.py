@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from bench.measure.cases.buffers import values
-from bench.measure.cases.case import Case, QuantizeCase, RowsCase, UnaryCase
+from bench.measure.cases.case import Case
 from bench.measure.cases.products import IntegerProductCase, ProductCase, QuantizedProductCase
+from bench.measure.cases.unary import QuantizeCase, RowsCase, UnaryCase
 from bench.suite.registry import Kernel, Shape, Signature
 
 CASES: dict[Signature, type[Case]] = {

@@ -12,11 +12,12 @@ from typing import Any
 
 import kernels_c
 from bench.measure import peers
+from bench.measure.calls import call_of
 from bench.measure.cases.case import Call
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.comparison import sizes as cells
 from bench.measure.machine import metadata
-from bench.measure.peers import PeerUnavailable
+from bench.measure.peers.adapter import PeerUnavailable
 from bench.measure.timing.paired import Pairing, Timed, alternate
 from bench.measure.timing.quiet import wait_until_quiet
 from bench.stats.rank import FEWEST, estimate
@@ -112,7 +113,7 @@ def measure(plan: Plan, seconds: float) -> dict[str, Any]:
 
     case = cells.make(plan.kernel, plan.size)
     truth = Truth(case)
-    native = case.call(f"c-{plan.tier}")
+    native = call_of(case, f"c-{plan.tier}")
     grade = truth.grade(f"{plan.name} {plan.tier}", native)
     if grade.inexact is not None:
         raise WrongResult(grade.inexact)
@@ -122,7 +123,7 @@ def measure(plan: Plan, seconds: float) -> dict[str, Any]:
         if plan.kernel not in has or peers.why_unavailable(name) is not None:
             continue
         try:
-            call = case.call(f"peer-{name}", plan.threads)
+            call = call_of(case, f"peer-{name}", plan.threads)
             theirs = truth.grade(f"{plan.name} {name}", call)
         except PeerUnavailable as reason:
             libraries[name] = {"unavailable": str(reason)}

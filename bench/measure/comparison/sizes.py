@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from bench.measure.cases.buffers import Buffer
-from bench.measure.cases.case import Case, UnaryCase
+from bench.measure.cases.case import Case
 from bench.measure.cases.make import make_case
+from bench.measure.cases.unary import UnaryCase
 from bench.suite import registry
 
 # In the cache, out of it, and far out of it: a size for each factor of ten.

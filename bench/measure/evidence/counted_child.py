@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import kernels_c
+from bench.measure.calls import call_of
 from bench.measure.cases import buffers
 from bench.measure.cases.case import Case
 from bench.measure.cases.make import make_case
@@ -74,7 +75,7 @@ def main(wanted: str, answers: str) -> None:
             return (getattr(importlib.import_module(module), function), tuple(args)), False
         kernel, variant, size = what
         try:
-            call = cases.at(kernel, size).call(variant)
+            call = call_of(cases.at(kernel, size), variant)
         except kernels_c.TierUnavailable as reason:
             raise Unsupported(str(reason)) from None
         return (call.function, call.args), call.implementation != "python"

@@ -10,14 +10,12 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import kernels_c
 from bench.measure.cases.errors_in_ulp import WrongResult
+from bench.measure.peers.adapter import Peer, PeerUnavailable
 from bench.suite import registry
-
-if TYPE_CHECKING:
-    from bench.measure.peers.adapter import Peer
 
 EXTRA = "pip install " + ("-e '.[peers]'" if kernels_c.checkout() else "'baremetal-ml[peers]'")
 # Every comparison needs these two: to look at results, and to set threads.
@@ -29,11 +27,6 @@ _ADAPTERS = {
     "blis": "blas_peers:Blis",
     "openblas": "blas_peers:OpenBlas",
 }
-
-
-class PeerUnavailable(RuntimeError):
-    """The library is not here, lacks the kernel, or gave a result that cannot be compared; the
-    message is one sentence that says why."""
 
 
 def why_not_installed() -> str | None:

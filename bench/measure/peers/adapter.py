@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.measure.peers import PeerUnavailable
-
-if TYPE_CHECKING:
-    from bench.measure.cases.case import Call, Case
+from bench.measure.cases.case import Call, Case
 
 # What is timed, its arguments, and where needed how its result gets into the case's output.
 Made = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+class PeerUnavailable(RuntimeError):
+    """The library is not here, lacks the kernel, or gave a result that cannot be compared; the
+    message is one sentence that says why."""
 
 
 class Peer(ABC):
@@ -36,8 +38,6 @@ class Peer(ABC):
 
     def call(self, case: Case, threads: int) -> Call:
         """The library's version of the case; PeerUnavailable when it has none."""
-        from bench.measure.cases.case import Call
-
         make = getattr(self, case.kernel.name, None)
         if make is None:
             raise PeerUnavailable(f"{self.name} has no {case.kernel.name}")

@@ -10,8 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.measure.peers import PeerUnavailable
-from bench.measure.peers.adapter import Made, Peer
+from bench.measure.peers.adapter import Made, Peer, PeerUnavailable
 
 # CBLAS's names for: rows are contiguous; take the matrix as it is; take it transposed.
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = c_int(101), c_int(111), c_int(112)

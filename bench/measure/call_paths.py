@@ -6,14 +6,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import kernels_c
+from bench.measure.cases.case import Case
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.suite.registry import WAYS, Signature
-
-if TYPE_CHECKING:  # cases.py imports this file
-    from bench.measure.cases.case import Case
 
 Method = Callable[..., None]  # method(inputs..., out, sizes and scales...)
 Collect = Callable[[Any], None]
