@@ -6,34 +6,21 @@ compiled is imported at the top, and no hook is a wrapper.
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from bench.measure.saving import Saving
+    from bench.measure.session import Session
+
 QUICK_SHARE = 0.15  # of --benchmark-max-time
-_SESSION = pytest.StashKey[Any]()
-_SAVING = pytest.StashKey[Any]()
-
-
-class MeasureOperation(Protocol):
-    """Time one operation of kernels_py/operations.py."""
-
-    def __call__(self, operation: str) -> None: ...
-
-
-class Measure(Protocol):
-    """Verify, then time, one case; `size` names one of the kernel's shapes."""
-
-    def __call__(self, kernel: str, variant: str, size: str) -> None: ...
-
-
-class Cross(Protocol):
-    """Verify, then time, one way to cross between Python and native code with n elements."""
-
-    def __call__(self, name: str, binding: str, n: int, element: str | None = None) -> None: ...
+_SESSION: pytest.StashKey[Session] = pytest.StashKey()
+_SAVING: pytest.StashKey[Saving] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -87,6 +74,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    from bench.measure import compared
     from bench.measure.session import SLOW_SECONDS, Session
 
     share = QUICK_SHARE if _option(config, "quick") else 1.0
@@ -95,7 +83,10 @@ def pytest_configure(config: pytest.Config) -> None:
     slow = (2 if _option(config, "explain") else 1) * SLOW_SECONDS
     config.stash[_SESSION] = Session(cap, _option(config, "peer-threads", 1), slow)
     config.pluginmanager.register(Watch())
-    _refuse_unreadable(config)
+    with _refusals("--benchmark-compare: "):
+        compared.require_readable(
+            config.getoption("benchmark_compare"), config.getoption("benchmark_storage")
+        )
     config.addinivalue_line(
         "markers", "interpreter: times the interpreter and no code of ours; the gate leaves it out"
     )
@@ -105,67 +96,46 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def _compared(config: pytest.Config) -> Path | None:
-    """The file that --benchmark-compare names; None where it is a pattern for the storage's."""
-    name = config.getoption("benchmark_compare")
-    path = Path(name) if isinstance(name, str) else Path()
-    return path if path.is_file() or path.is_absolute() or len(path.parts) > 2 else None
+@contextmanager
+def _refusals(where: str = "") -> Iterator[None]:
+    """What is refused inside ends pytest with one line, and with the refusal's exit code."""
+    from bench.saved.checks import Refusal
 
-
-def _refuse_unreadable(config: pytest.Config) -> None:
-    """pytest-benchmark would end in a traceback, measure and compare with nothing, or wait for ever
-    for whoever writes into a pipe."""
-    from bench.saved import runs
-    from bench.saved.writing import is_special
-
-    compared = _compared(config)
     try:
-        if compared is not None:
-            runs.load(compared)
-        elif config.getoption("benchmark_compare"):
-            storage = Path(config.getoption("benchmark_storage").removeprefix("file://"))
-            for path in filter(is_special, storage.glob("**/*.json")):
-                runs.load(path)
-    except runs.BadRun as reason:
-        pytest.exit(f"--benchmark-compare: {reason}", returncode=reason.exit_code)
+        yield
+    except Refusal as reason:
+        pytest.exit(f"{where}{reason}", returncode=reason.exit_code)
+
+
+def _benchmarks(config: pytest.Config) -> Any:
+    """pytest-benchmark's session, whose methods have no types."""
+    return config._benchmarksession  # type: ignore[attr-defined]
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Refuse options that would make a figure something else than it is said to be."""
-    from bench.saved.checks import read_json
+    from bench.measure import compared, preflight
 
-    benchmarks = session.config._benchmarksession  # type: ignore[attr-defined]
-    options = benchmarks.options
-    if float(options["max_time"]) <= 0:
-        raise pytest.UsageError("--benchmark-max-time: needs more than 0 seconds")
-    if options["timer"].target is not time.perf_counter:
-        raise pytest.UsageError("--benchmark-timer: kernels are timed by time.perf_counter only")
-    if _option(session.config, "peer-threads", 1) < 1:
-        raise pytest.UsageError("--peer-threads: needs at least 1")
-    if _option(session.config, "peers"):
-        from bench.measure import peers
-
-        reason = peers.why_not_installed()
-        if reason is not None:
-            pytest.exit(reason, returncode=2)
-    compared = _compared(session.config)
-    read = getattr(benchmarks.storage, "_cache", None)  # files have one
-    if compared is not None and read is not None and not benchmarks.compared_mapping:
-        # pytest-benchmark stops at a byte-order mark, or at a benchmark without statistics.
-        read[compared] = read_json(compared, "pytest-benchmark JSON")
-        benchmarks.handle_loading()
-    if not (benchmarks.disabled or session.config.option.collectonly):
+    config, benchmarks = session.config, _benchmarks(session.config)
+    try:
+        preflight.require_true_options(benchmarks.options, _option(config, "peer-threads", 1))
+    except ValueError as reason:
+        raise pytest.UsageError(str(reason)) from None
+    if _option(config, "peers"):
+        with _refusals():
+            preflight.require_peers()
+    compared.load(benchmarks, config.getoption("benchmark_compare"))
+    if not (benchmarks.disabled or config.option.collectonly):
         try:
-            _saving(session.config).begin()
+            _saving(config).begin()
         except OSError as error:
             pytest.exit(f"{error.filename}: {error.strerror}", returncode=2)
 
 
-def _saving(config: pytest.Config) -> Any:
+def _saving(config: pytest.Config) -> Saving:
     from bench.measure.saving import Saving
 
     if _SAVING not in config.stash:
-        config.stash[_SAVING] = Saving(config._benchmarksession, partial(_say, config))
+        config.stash[_SAVING] = Saving(_benchmarks(config), partial(_say, config))
     return config.stash[_SAVING]
 
 
@@ -182,15 +152,20 @@ def _say(config: pytest.Config, line: str) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from bench.suite import registry
 
-    marker = metafunc.definition.get_closest_marker("kernel")
-    if marker is not None:
+    kernel = _kernel(metafunc.definition)
+    if kernel is not None and "variant" in metafunc.fixturenames:
         wanted = {n: _option(metafunc.config, n) for n in ("quick", "peers", "explain")}
-        cases = registry.cases(*marker.args, **wanted)
-        metafunc.parametrize(("variant", "size"), cases)
+        metafunc.parametrize(("variant", "size"), registry.cases(kernel, **wanted))
     if metafunc.definition.get_closest_marker("operation") is not None:
         from kernels_py.operations import OPERATIONS
 
         metafunc.parametrize("operation", OPERATIONS)
+
+
+def _kernel(item: pytest.Item) -> str | None:
+    """The name that the test's marker gives."""
+    marker = item.get_closest_marker("kernel")
+    return marker.args[0] if marker else None
 
 
 @pytest.hookimpl(trylast=True)  # whoever shuffles tests has done so
@@ -202,50 +177,46 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {name: number for number, name in enumerate(registry.KERNELS)}
 
     def place(item: pytest.Item) -> tuple[int, int]:
-        marker, spec = item.get_closest_marker("kernel"), getattr(item, "callspec", None)
-        return (order[marker.args[0]], spec.indices["variant"]) if marker and spec else (-1, 0)
+        kernel, spec = _kernel(item), getattr(item, "callspec", None)
+        if kernel and spec and "variant" in spec.indices:
+            return order[kernel], spec.indices["variant"]
+        return -1, 0
 
     items.sort(key=place)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse to start on native modules that are older than their sources, or not there at all:
-    everything that was asked for would be measured on the wrong code, or skipped."""
-    import kernels_c
-    from bench.measure.timing.minimum import watchers
+    from bench.measure import preflight
     from bench.suite import registry
 
-    asked_for, timed = set(), False
+    tiers, timed = set(), False
     for item in session.items:
-        marker, spec = item.get_closest_marker("kernel"), getattr(item, "callspec", None)
-        variant = spec.params.get("variant", "") if spec else ""
-        if marker and variant.startswith("c-"):
-            asked_for.add(registry.kernel(*marker.args).native(variant).tier)
-        if "cross" in getattr(item, "fixturenames", ()):
-            asked_for.add("scalar")
-        timed = timed or "benchmark" in getattr(item, "fixturenames", ())
-    benchmarks = session.config._benchmarksession  # type: ignore[attr-defined]
-    if timed and watchers() and not (benchmarks.disabled or benchmarks.skip):
-        pytest.exit(
-            f"{', '.join(watchers())} watches the interpreter, so times would not be those of the "
-            "code; leave it out, or the benchmarks (--benchmark-skip, --benchmark-disable)",
-            returncode=2,
-        )
-    in_order = [tier for tier in kernels_c.TIERS if tier in asked_for]
-    for tier in () if session.config.option.collectonly else in_order:
-        reason = kernels_c.why_unusable_build(tier)
-        if reason is not None:
-            pytest.exit(reason, returncode=2)
+        kernel, fixtures = _kernel(item), getattr(item, "fixturenames", ())
+        spec = getattr(item, "callspec", None)
+        variant = spec.params.get("variant", "") if kernel and spec else ""
+        if kernel and variant.startswith("c-"):
+            tiers.add(registry.kernel(kernel).native(variant).tier)
+        if "cross" in fixtures:
+            tiers.add("scalar")
+        timed = timed or "benchmark" in fixtures
+    benchmarks = _benchmarks(session.config)
+    with _refusals():
+        if timed and not (benchmarks.disabled or benchmarks.skip):
+            preflight.require_unwatched()
+        if not session.config.option.collectonly:
+            preflight.require_built(tiers)
 
 
 @pytest.fixture
-def measure(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
+def measure(benchmark: Any, request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """measure(variant, size): verify, then time, one case of the kernel that the marker names."""
     import kernels_c
     from bench.measure.peers.adapter import PeerUnavailable
 
-    session = request.config.stash[_SESSION]
+    session, kernel = request.config.stash[_SESSION], _kernel(request.node)
+    assert kernel is not None, "a test that measures a kernel is marked with its name"
 
-    def verify_then_time(kernel: str, variant: str, size: str) -> None:
+    def verify_then_time(variant: str, size: str) -> None:
         try:
             session.measure(benchmark, kernel, variant, size)
         except (kernels_c.TierUnavailable, PeerUnavailable) as reason:
@@ -255,7 +226,8 @@ def measure(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
 
 
 @pytest.fixture
-def measure_operation(benchmark: Any, request: pytest.FixtureRequest) -> MeasureOperation:
+def measure_operation(benchmark: Any, request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """measure_operation(operation): time one operation of kernels_py/operations.py."""
     from bench.measure import operations
 
     cap = request.config.stash[_SESSION].cap_seconds
@@ -263,22 +235,24 @@ def measure_operation(benchmark: Any, request: pytest.FixtureRequest) -> Measure
 
 
 @pytest.fixture
-def cross(benchmark: Any, request: pytest.FixtureRequest) -> Cross:
+def cross(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None]:
+    """cross(name, binding, n, element=None): verify, then time, what a call costs besides its
+    work, with n elements."""
     import kernels_c
-    from bench.measure import overhead as crossings
+    from bench.measure import overhead
 
     cap = request.config.stash[_SESSION].cap_seconds
 
     def verify_then_time(name: str, binding: str, n: int, element: str | None = None) -> None:
         try:
-            crossings.measure(benchmark, cap, name, binding, n, element)
+            overhead.measure(benchmark, cap, name, binding, n, element)
         except kernels_c.TierUnavailable as reason:
             pytest.skip(str(reason))
 
     return verify_then_time
 
 
-def _peer_facts(config: pytest.Config) -> dict[str, Any]:
+def _peer_metadata(config: pytest.Config) -> dict[str, Any]:
     """What machine_info says of the peers; nothing without --peers."""
     if not _option(config, "peers"):
         return {}
@@ -287,47 +261,34 @@ def _peer_facts(config: pytest.Config) -> dict[str, Any]:
     return {"peers": peers.metadata(), "refused_peers": config.stash[_SESSION].refused_peers}
 
 
-def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:
+def pytest_benchmark_update_machine_info(
+    config: pytest.Config, machine_info: dict[str, Any]
+) -> None:
     from bench.measure.machine import metadata
 
     metadata.complete(machine_info)
-    machine_info.update(_peer_facts(config))
+    machine_info.update(_peer_metadata(config))
 
 
 def pytest_benchmark_compare_machine_info(
-    config: Any,
+    config: pytest.Config,
     benchmarksession: Any,
     machine_info: dict[str, Any],
     compared_benchmark: dict[str, Any],
 ) -> None:
-    """Leave out what cannot be used of the compared run, warn of what makes times incomparable, and
-    of nothing else. What has no usable benchmark is refused, as nothing would be compared; and what
-    is not comparable, where it would be judged.
-
-    pytest-benchmark's own hook runs after this one and would print both machine_infos whole as soon
-    as a byte of them differs; it is shown two equal ones.
-    """
+    """pytest-benchmark's own hook runs after this one and would print both machine_infos whole as
+    soon as a byte of them differs; it is shown two equal ones."""
     from pytest_benchmark.stats import Stats
 
-    from bench.saved import comparable
-    from bench.saved.checks import NotComparable, Refusal
+    from bench.measure import compared
 
-    read = getattr(benchmarksession.storage, "_cache", {})  # by path; the hook is not told it
-    source = next((str(p) for p, run in read.items() if run is compared_benchmark), "that run")
-    try:
-        left_out, other = comparable.make_fit(
-            compared_benchmark, machine_info, (*Stats.fields, "iterations"), source
-        )
-        if other is not None and config.getoption("benchmark_compare_fail"):
-            raise NotComparable(other)
-    except Refusal as reason:
-        pytest.exit(f"--benchmark-compare: {reason}", returncode=reason.exit_code)
-    for line in filter(None, [*left_out, other]):
-        benchmarksession.logger.warning(line)
+    fields, judged = (*Stats.fields, "iterations"), bool(config.getoption("benchmark_compare_fail"))
+    with _refusals("--benchmark-compare: "):
+        compared.make_fit(benchmarksession, machine_info, compared_benchmark, fields, judged)
     compared_benchmark["machine_info"] = machine_info
 
 
-def pytest_benchmark_update_json(config: Any, benchmarks: Any, output_json: dict[str, Any]) -> None:
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     config.stash[_SESSION].add_figures(output_json)
 
 
@@ -354,7 +315,7 @@ class Watch:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """pytest-benchmark has saved the times by now; what takes long was left for later."""
     config, saving = session.config, _saving(session.config)
-    measured = any(config._benchmarksession.benchmarks)  # type: ignore[attr-defined]
+    measured = any(_benchmarks(config).benchmarks)
     late = None
     if measured and exitstatus != pytest.ExitCode.INTERRUPTED:
         counting = _option(config, "count") or _option(config, "explain")
@@ -373,20 +334,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The competency matrix of what was just measured."""
     from bench.measure.machine import metadata
-    from bench.measure.saving import readable
-    from bench.saved import runs
     from bench.saved.overhead import call_overheads
     from bench.views import matrix, tables
     from bench.views.explain import overhead
 
-    measured = config._benchmarksession.benchmarks  # type: ignore[attr-defined]
-    benchmarks = [b.as_dict(include_data=False) for b in measured if b]
-    machine = {"tiers": metadata.tiers(), **_peer_facts(config)}
-    config.stash[_SESSION].add_figures({"benchmarks": benchmarks, "machine_info": machine})
-    benchmarks, _ = readable(benchmarks)
-    if not benchmarks:
+    benchmarks = [b.as_dict(include_data=False) for b in _benchmarks(config).benchmarks if b]
+    machine = {"tiers": metadata.tiers(), **_peer_metadata(config)}
+    run = config.stash[_SESSION].run_of(benchmarks, machine)
+    if run is None:
         return
-    run = runs.from_json({"benchmarks": benchmarks, "machine_info": machine})
     if run.ours:
         terminalreporter.section("competency matrix", sep="-")
         terminalreporter.write_line(tables.text(matrix.table(run)))

@@ -5,9 +5,9 @@ import pytest
 
 @pytest.mark.kernel("gelu_tanh_f32")
 def test_gelu_tanh(measure, variant, size):
-    measure("gelu_tanh_f32", variant, size)
+    measure(variant, size)
 
 
 @pytest.mark.kernel("gelu_erf_f32")
 def test_gelu_erf(measure, variant, size):
-    measure("gelu_erf_f32", variant, size)
+    measure(variant, size)

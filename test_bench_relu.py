@@ -5,4 +5,4 @@ import pytest
 
 @pytest.mark.kernel("relu_f32")
 def test_relu(measure, variant, size):
-    measure("relu_f32", variant, size)
+    measure(variant, size)

@@ -6,4 +6,4 @@ import pytest
 
 @pytest.mark.kernel("softmax_f32")
 def test_softmax(measure, variant, size):
-    measure("softmax_f32", variant, size)
+    measure(variant, size)

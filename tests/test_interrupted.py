@@ -60,9 +60,13 @@ def ending(request, monkeypatch):
 SUITE = """
 import pytest
 
-def test_first(measure):
-    measure("relu_f32", "py-loop", "100")
+relu = pytest.mark.kernel("relu_f32")
 
+@relu
+def test_first(measure):
+    measure("py-loop", "100")
+
+@relu
 @pytest.mark.parametrize(("when", "how"), [
     *(("loop", how) for how in ("fail", "skip", "memory", "system", "generator")),
     ("slow loop", "fail"), ("slow loop", "memory"), ("test", "skip"), ("teardown", "fail"),
@@ -70,7 +74,7 @@ def test_first(measure):
 def test_ended(ending, measure, when, how):
     if when.endswith("loop"):
         ending(when, how)
-    measure("relu_f32", "py-loop", "1000")
+    measure("py-loop", "1000")
     if not when.endswith("loop"):
         ending(when, how)
 
@@ -85,15 +89,17 @@ def test_operation(ending, measure_operation):
 def test_third_party(ending, benchmark):
     benchmark(lambda: ending("test", "fail"))
 
+@relu
 def test_last(measure):
-    measure("relu_f32", "py-loop", "10000")
+    measure("py-loop", "10000")
 
+@relu
 @pytest.mark.parametrize(("when", "how"), [
     ("slow loop", "SIGINT"), ("loop", "SIGUSR1"), ("teardown", "SIGTERM"), ("test", "exit"),
 ])
 def test_end(ending, measure, when, how):
     ending(when, how) if when.endswith("loop") else None
-    measure("relu_f32", "py-loop", "1000")
+    measure("py-loop", "1000")
     ending(when, how) if not when.endswith("loop") else None
 """
 

@@ -17,10 +17,11 @@ from bench.measure.evidence.collect import add_evidence
 from bench.measure.machine.limits import Limits, Machine
 from bench.measure.machine.roofline import ceilings
 from bench.measure.peers.adapter import PeerUnavailable
-from bench.measure.saving import withdraw
+from bench.measure.saving import readable, withdraw
 from bench.measure.timing.minimum import Rounds, record
 from bench.measure.timing.paired import Pairing, Timed
-from bench.saved.schema import MARK
+from bench.saved import runs
+from bench.saved.schema import MARK, Run
 from bench.suite import ladder, registry
 from bench.suite.registry import Kernel, Signature
 
@@ -199,6 +200,13 @@ class Session:
             run["machine_info"]["limits"] = rows
         add_derived_figures(self._own(run)["benchmarks"], limits)
         correct_options(run["benchmarks"])
+
+    def run_of(self, benchmarks: list[dict[str, Any]], machine: dict[str, Any]) -> Run | None:
+        """What was just measured, as it is read from a saved run; None where nothing is left."""
+        self.add_figures({"benchmarks": benchmarks, "machine_info": machine})
+        benchmarks, _ = readable(benchmarks)
+        content = {"benchmarks": benchmarks, "machine_info": machine}
+        return runs.from_json(content) if benchmarks else None
 
     def _own(self, run: dict[str, Any]) -> dict[str, Any]:
         """The run with those benchmarks alone that this session has measured: what another test
