@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command_line
+from bench.analysis.cost import cost_breakdowns, measured, unit_costs
 from bench.analysis.ladder import kernels, ladder
 from bench.saved import runs
 from bench.saved.runs import Run
 from bench.suite import registry
-from bench.views.explain import cost
-from bench.views.report import growth_chart
+from bench.views.report import scaling_chart
 
 ROOT = Path(__file__).resolve().parent.parent
 WHY = ROOT / "docs/why.md"
@@ -107,7 +107,7 @@ def test_the_charts_are_those_of_the_run(run: Run) -> None:
     assert names
     for name in names:
         drawn = (ROOT / f"docs/scaling-{name}.svg").read_text(encoding="utf-8")
-        assert drawn == growth_chart(run, name), "draw it again: CONTRIBUTING.md"
+        assert drawn == scaling_chart(run, name), "draw it again: CONTRIBUTING.md"
 
 
 # --- What the words say --------------------------------------------------------------------------
@@ -124,17 +124,17 @@ def against_float32(run: Run, kernel: str, size: str, variant: str) -> float:
 
 
 def test_the_work_is_the_least_of_an_element_and_boxes_the_most_of_its_arithmetic(run: Run) -> None:
-    (relu,) = cost.accounts(run, "relu_f32")
+    (relu,) = cost_breakdowns(run, "relu_f32")
     parts = {part.unit: part.cost.ns for part in relu.parts}
     assert parts["compare"] == min(parts[unit] for unit in parts if unit != "step_known")
     for kernel in ("relu_f32", "matmul_f32"):
-        (account,) = cost.accounts(run, kernel)
+        (account,) = cost_breakdowns(run, kernel)
         books = {"dispatch", "step", "step_known", "float", "int"}
         kept = sum(part.cost.ns for part in account.parts if part.unit in books)
         assert kept > account.whole.ns / 2
-    units = cost.unit_costs(cost.measured(run))
+    units = unit_costs(measured(run))
     assert units["object"].ns > 0.7 * units["float"].ns
-    assert all(abs(a.residual.ns / a.whole.ns) < 0.35 for a in cost.accounts(run))
+    assert all(abs(a.residual.ns / a.whole.ns) < 0.35 for a in cost_breakdowns(run))
 
 
 def test_relu_is_held_up_by_its_branch_and_then_by_memory(run: Run) -> None:
@@ -167,7 +167,7 @@ def test_the_experiments_figures_hold_or_not_as_the_answers_say(run: Run) -> Non
     assert 1666 / 2 < matmul < 1666 * 2
     in_pythons_order = ratio(run, "matmul_f32", "500", "py-loop", "c-autovec_ijk")
     assert in_pythons_order < matmul / 3
-    elements = {a.kernel: a.whole.ns for a in cost.accounts(run)}
+    elements = {a.kernel: a.whole.ns for a in cost_breakdowns(run)}
     assert elements["matmul_f32"] < 5 * elements["relu_f32"]
     assert 8.4 / 1.5 < ratio(run, "gelu_tanh_f32", "1000000", "py-loop", "c-autovec") < 8.4 * 1.5
     assert ratio(run, "softmax_f32", "1000000", "py-loop", "c-autovec") > 5 * 2.7
