@@ -12,7 +12,6 @@ import json
 import random
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from bench.gate.checkouts.sides import workspace
@@ -55,19 +54,14 @@ def main(seed: int) -> int:
     draw = random.Random(seed)
     with setup.exclusive_lock() as private, workspace(private) as folder:
         check = selfcheck.prepare(ROOT, folder, settings)
-        pairs = [p for p in check.pairs if p.name in check.shares]
+        kernels = [p for p in check.pairs if p.kernel]
+        chosen = draw.sample(kernels, min(selfcheck.BENCHMARKS, len(kernels)))
         for slowdown in SLOWDOWNS:
-            planted = [
-                replace(
-                    p, sides=(0, selfcheck.PLANTED_TREE), planted=check.shares[p.name][slowdown]
-                )
-                for p in pairs
-                if slowdown in check.shares[p.name]
-            ]
-            settings.progress.stage(f"measuring {len(planted)} benchmarks, {100 * slowdown:g} %")
-            values: dict[str, list[float]] = {p.name: [] for p in planted}
+            pairs = [selfcheck.slowed(p, slowdown) for p in chosen]
+            settings.progress.stage(f"measuring {len(pairs)} benchmarks, {100 * slowdown:g} %")
+            values: dict[str, list[float]] = {p.name: [] for p in pairs}
             for _ in range(BLOCKS):
-                for name, value in check.sampler.one_pass(planted).items():
+                for name, value in check.sampler.one_pass(pairs).items():
                     values[name].append(value)
             report(slowdown, values, draw, settings.threshold)
     return 0

@@ -65,7 +65,7 @@ class Recorded:
     """One gate's rounds: by benchmark, a list for each block of the first stage."""
 
     kind: str
-    planted: dict[str, float]
+    injected: dict[str, float]
     blocks: dict[str, list[tuple[Rounds, Rounds]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -83,7 +83,7 @@ def read(paths: Sequence[Path]) -> Iterator[Recorded]:
                 if "gate" in line:
                     if gate is not None:
                         yield gate
-                    gate = Recorded(line["gate"], line["planted"])
+                    gate = Recorded(line["gate"], line["injected"])
                 elif gate is not None and len(gate.blocks[line["name"]]) < FIRST_STAGE:
                     rounds = (line["base_rounds"], line["head_rounds"])
                     gate.blocks[line["name"]].append(rounds)
@@ -102,16 +102,16 @@ def main(paths: Sequence[Path]) -> int:
         alarmed = set()
         for name in gate.blocks:
             base, head = gate.pooled(name)
-            planted = gate.planted.get(name, 0.0)
-            if planted:
-                victims[planted] += 1
+            injected = gate.injected.get(name, 0.0)
+            if injected:
+                victims[injected] += 1
             else:
                 innocent += 1
             for rule, is_slower in RULES.items():
                 if not is_slower(base, head):
                     continue
-                if planted:
-                    caught[rule][planted] += 1
+                if injected:
+                    caught[rule][injected] += 1
                 else:
                     alarms[rule] += 1
                     alarmed.add(rule)

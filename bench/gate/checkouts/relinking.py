@@ -18,7 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,11 +52,13 @@ _SECTION = re.compile(
 )
 
 
-class Layouts:
-    """Links modules of the tiers whose objects were kept."""
+class Placements:
+    """Links modules of the tiers whose objects were kept. Functions of the sides that stand `apart`
+    get other addresses than those of all others."""
 
-    def __init__(self, sides: Sequence[Side], scratch: Path) -> None:
+    def __init__(self, sides: Sequence[Side], scratch: Path, apart: Collection[int] = ()) -> None:
         self._sides = sides
+        self._apart = apart
         self._scratch = scratch
         self._code: dict[str, Code] = {}  # by tier, of all sides
 
@@ -73,13 +75,12 @@ class Layouts:
         if not _LINKER_TAKES_SCRIPTS:
             modules = []
         seed = draw.getrandbits(64)
-        for old in self._scratch.glob("layout-*"):
+        for old in self._scratch.glob("placed-*"):
             old.unlink()
-        for tier in {tier for _, _, tier in modules}:
-            script = _SCRIPT.format(
-                page=_PAGE, first=_FIRST, places=_places(self._code_of(tier), seed)
-            )
-            self._script(tier).write_text(script, encoding="utf-8")
+        for tier, apart in {(tier, side in self._apart) for _, side, tier in modules}:
+            places = _places(self._code_of(tier), f"{seed} apart" if apart else f"{seed}")
+            script = _SCRIPT.format(page=_PAGE, first=_FIRST, places=places)
+            self._script(tier, apart).write_text(script, encoding="utf-8")
         with ThreadPoolExecutor() as pool:
             linked = pool.map(lambda module: self._link(module, seed), modules)
             return dict(zip(modules, linked, strict=True))
@@ -87,8 +88,8 @@ class Layouts:
     def _objects(self, side: int, tier: str) -> Path:
         return self._sides[side].objects / tier
 
-    def _script(self, tier: str) -> Path:
-        return self._scratch / f"layout-{tier}.ld"
+    def _script(self, tier: str, apart: bool) -> Path:
+        return self._scratch / f"placed-{tier}{'-apart' if apart else ''}.ld"
 
     def _code_of(self, tier: str) -> Code:
         """What must be placed: all that any side has, as large as it is on any."""
@@ -122,8 +123,8 @@ class Layouts:
             return random.Random(f"{seed} {path.stem.partition('-')[2]}").random()
 
         objects = map(str, sorted(folder.glob("*.o"), key=turn))
-        linked = self._scratch / f"layout-{'-'.join(map(str, module))}.so"
-        script = ("-T", str(self._script(tier)))
+        linked = self._scratch / f"placed-{'-'.join(map(str, module))}.so"
+        script = ("-T", str(self._script(tier, side in self._apart)))
         self._run([*words["before"], *objects, *words["after"], *script, "-o", str(linked)], side)
         return linked
 
@@ -142,7 +143,7 @@ class Layouts:
         return answer.stdout
 
 
-def _places(code: Code, seed: int) -> str:
+def _places(code: Code, seed: str) -> str:
     """Lines of a linker script: in random order, each anywhere on a page."""
     draws = {selected: random.Random(f"{seed} {selected}") for selected in code}
     order = sorted(code, key=lambda selected: draws[selected].random())

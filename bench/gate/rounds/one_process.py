@@ -11,13 +11,13 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import kernels_c
 from bench.gate.checkouts.loading import load_python_copy, load_tier_copy, no_late_imports
 from bench.gate.checkouts.relinking import Module
 from bench.gate.checkouts.sides import Side
 from bench.gate.rounds.blocks import Block, take_block
+from bench.gate.rounds.slowed import halved, part_of, slowed
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair
 from bench.measure.calls import native_call_of
@@ -62,6 +62,11 @@ class BothSides:
         case = make_case(kernel, kernel.shape_named(pair.judged_size))
         base, head = (rounds_of(call.function, call.args) for call in self._calls(pair, case))
         round_seconds = THREADS_ROUND_SECONDS if pair.threaded else ROUND_SECONDS
+        if pair.injected:
+            calls = round_seconds / pair.seconds
+            part = make_case(kernel, part_of(kernel, case.shape, calls, pair.injected))
+            extra = self._call(1, pair, part)
+            head = slowed(head, rounds_of(extra.function, extra.args), pair.injected, round_seconds)
         with no_late_imports():
             return take_block(base, head, self._draw, block_seconds, round_seconds)
 
@@ -76,9 +81,7 @@ class BothSides:
         side = self._sides[pair.sides[place]]
         kind, name = registry.side_and_name(pair.variant)
         if kind == "python":
-            module: Any = load_python_copy(side.root, case.kernel.module, self._draw)
-            if place and pair.planted is not None:
-                module.planted_share = pair.planted
+            module = load_python_copy(side.root, case.kernel.module, self._draw)
             return Call("python", getattr(module, name), case.python_args())
         native = case.kernel.native(pair.variant)
         key = (place, pair.sides[place], native.tier)
@@ -88,8 +91,6 @@ class BothSides:
             assert built is not None  # its pytest lists the benchmark, and it was built
             tier = load_tier_copy(built, native.tier, self._scratch, self._draw)
             self._tiers[key] = tier
-        if place and pair.planted is not None:
-            tier.lib.planted_share = pair.planted
         try:
             return native_call_of(case, tier, native)
         except AttributeError as missing:
@@ -152,9 +153,11 @@ class BothSides:
     def _shape_to_judge(self, pair: Pair, kernel: Kernel) -> Shape:
         """The pair's own shape, or the largest of those half as long on each side whose call is
         short enough: by the base's time at a smaller one, and the number of operations."""
-        ladder = [kernel.shape_named(pair.size)]
-        while kernel.flops(ladder[-1]) > _FIRST_FLOPS and max(ladder[-1]) > 1:
-            ladder.append(tuple(max(1, n // 2) for n in ladder[-1]))
+        ladder = []
+        for shape in halved(kernel.shape_named(pair.size)):
+            ladder.append(shape)
+            if kernel.flops(shape) <= _FIRST_FLOPS:
+                break
         climbed = 0.0
         for shape in reversed(ladder):
             case = make_case(kernel, shape)  # kept: a native call holds bare pointers into it

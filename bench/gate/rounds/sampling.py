@@ -13,14 +13,14 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
 
-from bench.gate.checkouts.relinking import Layouts, Module
+from bench.gate.checkouts.relinking import Module, Placements
 from bench.gate.checkouts.sides import Side, end_of, side_environment
 from bench.gate.checkouts.unchanged import unchanged
 from bench.gate.rounds.blocks import BLOCK_SECONDS
@@ -36,6 +36,7 @@ class Sampler:
     harness     the checkout whose bench drives both sides
     core        the one on which everything but the threaded kernels runs; None: no pinning here
     draw        the source of all that is random; its seed is recorded
+    apart       sides whose functions lie elsewhere than the others', see relinking.py
     record      where every round goes, as JSON lines; or None
     advance     called after each block
     """
@@ -46,12 +47,13 @@ class Sampler:
     core: int | None
     draw: random.Random
     block_seconds: float = BLOCK_SECONDS
+    apart: Collection[int] = ()
     record: IO[str] | None = None
     advance: Callable[[], None] = lambda: None
     _running: set[subprocess.Popen[str]] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
-        self._layouts = Layouts(self.sides, self.scratch)
+        self._placements = Placements(self.sides, self.scratch, self.apart)
 
     def prepare(self, pairs: Sequence[Pair]) -> list[Pair]:
         """Verify both sides of every kernel, and find the size at which it is judged."""
@@ -88,7 +90,7 @@ class Sampler:
             groups.setdefault(how, []).append(pair)
         turns = sorted(groups.items(), key=str)
         self.draw.shuffle(turns)
-        modules = self._layouts.draw(pairs, self.draw)
+        modules = self._placements.draw(pairs, self.draw)
         owners = {path: self.sides[side] for (_, side, _), path in modules.items()}
         with unchanged({path: f"{side.label} {side.name}" for path, side in owners.items()}):
             for (_, threaded, _), group in turns:

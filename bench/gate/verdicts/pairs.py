@@ -19,7 +19,7 @@ class Pair:
     judged_size      what is measured: smaller where a call would last too long
     sides            0 is the base, 1 the head; (0, 0) for a control
     seconds          of a call, about
-    planted          of a planted tree, see plant.py: how much is done twice
+    injected         by how much the head is slowed in a self-check: 0.03 is 3 %
     """
 
     name: str
@@ -30,7 +30,7 @@ class Pair:
     judged_size: str = ""
     sides: tuple[int, int] = (0, 1)
     seconds: float = 0.0
-    planted: float | None = None
+    injected: float = 0.0
 
     @property
     def threaded(self) -> bool:

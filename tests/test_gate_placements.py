@@ -7,15 +7,16 @@ import re
 import shutil
 import subprocess
 from array import array
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.gate.checkouts.loading import load_tier_copy
-from bench.gate.checkouts.relinking import Layouts, Module, keep_objects
+from bench.gate.checkouts.relinking import Module, Placements, keep_objects
 from bench.gate.checkouts.sides import Side
-from bench.gate.selfcheck.plant import shift
+from bench.gate.selfcheck.shift import shift
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair
 from tests.checkout import Checkout
@@ -48,9 +49,11 @@ def addresses(module: Path) -> dict[str, int]:
     }
 
 
-def drawn(sides: list[Side], folder: Path, seed: int, pairs: Iterable[Pair]) -> dict[Module, Path]:
+def drawn(
+    sides: list[Side], folder: Path, seed: int, pairs: Iterable[Pair], apart: Collection[int] = ()
+) -> dict[Module, Path]:
     folder.mkdir(exist_ok=True)
-    return Layouts(sides, folder).draw(pairs, random.Random(seed))
+    return Placements(sides, folder, apart).draw(pairs, random.Random(seed))
 
 
 @pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm, of binutils")
@@ -74,6 +77,24 @@ def test_code_lies_elsewhere_each_time_and_alike_on_both_sides(
     assert len(orders) == 2
 
 
+@pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm, of binutils")
+def test_a_side_that_stands_apart_lies_elsewhere_than_the_others(
+    sides: list[Side], tmp_path: Path
+) -> None:
+    three = [*sides, sides[0]]
+    pairs = [PAIR, replace(PAIR, sides=(0, 2))]
+    differ = 0
+    for seed in range(4):
+        modules = drawn(three, tmp_path, seed, pairs, apart={2})
+        base, head, apart = (
+            addresses(modules[key])
+            for key in ((0, 0, "scalar"), (1, 1, "scalar"), (1, 2, "scalar"))
+        )
+        assert base["relu_f32"] % 4096 == head["relu_f32"] % 4096
+        differ += base["relu_f32"] % 4096 != apart["relu_f32"] % 4096
+    assert differ > 2
+
+
 def test_linked_modules_compute(sides: list[Side], tmp_path: Path) -> None:
     modules = drawn(sides, tmp_path, 1, [PAIR])
     for module in modules.values():
@@ -87,7 +108,7 @@ def test_linked_modules_compute(sides: list[Side], tmp_path: Path) -> None:
 def test_a_damaged_module_is_refused_before_it_is_loaded(sides: list[Side], tmp_path: Path) -> None:
     module = drawn(sides, tmp_path, 1, [PAIR])[0, 0, "scalar"]
     module.write_bytes(module.read_bytes()[:-1])
-    with pytest.raises(GateError, match=r"^tier scalar is damaged: layout-\S+ ends after \d+ of "):
+    with pytest.raises(GateError, match=r"^tier scalar is damaged: placed-\S+ ends after \d+ of "):
         load_tier_copy(module, "scalar", tmp_path, random.Random(1))
 
 
