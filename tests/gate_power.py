@@ -2,7 +2,7 @@
 
     python -m tests.gate_power [SEED]
 
-Slows sixty benchmarks by 2 and by 3 %, measures blocks of each, and lets many gates draw from them.
+Slows sixty benchmarks by 2 and by 3 %, takes samples of each, and lets many gates draw from them.
 The self-check runs whole gates instead; it would take days to see each benchmark often enough.
 """
 
@@ -23,7 +23,7 @@ from bench.stats.rank import hodges_lehmann
 
 ROOT = Path(__file__).resolve().parent.parent
 SLOWDOWNS = (0.02, 0.03)
-BLOCKS = 48  # measured of each benchmark and slowdown
+SAMPLES = 48  # measured of each benchmark and slowdown
 GATES = 200  # drawn from them
 FAMILY = 20  # benchmarks that a later stage has to judge together
 
@@ -33,15 +33,15 @@ class Lines(setup.Progress):
         print(title, file=sys.stderr, flush=True)
 
 
-def is_caught(blocks: Sequence[float], draw: random.Random, threshold: float) -> bool:
-    """One gate whose blocks are drawn from those measured. The other members of the family are as
+def is_caught(samples: Sequence[float], draw: random.Random, threshold: float) -> bool:
+    """One gate whose samples are drawn from those measured. The other members of the family are as
     hard to tell from chance as can be: they cost this one the whole of Holm's correction."""
-    first = draw.choices(blocks, k=verdict.FIRST_STAGE)
+    first = draw.choices(samples, k=verdict.FIRST_STAGE)
     if verdict.is_settled(first, threshold, FAMILY):
         return False
     later: list[float] = []
     for stage in verdict.LATER_STAGES:
-        later += draw.choices(blocks, k=stage - len(later))
+        later += draw.choices(samples, k=stage - len(later))
         others = {str(n): [-1.0] * 6 for n in range(FAMILY - 1)}
         found = verdict.judge({"this": later, **others}, threshold)["this"].verdict
         if found != INCONCLUSIVE:
@@ -60,7 +60,7 @@ def main(seed: int) -> int:
             pairs = [selfcheck.slowed(p, slowdown) for p in chosen]
             settings.progress.stage(f"measuring {len(pairs)} benchmarks, {100 * slowdown:g} %")
             values: dict[str, list[float]] = {p.name: [] for p in pairs}
-            for _ in range(BLOCKS):
+            for _ in range(SAMPLES):
                 for name, value in check.sampler.one_pass(pairs).items():
                     values[name].append(value)
             report(slowdown, values, draw, settings.threshold)
@@ -71,9 +71,9 @@ def report(
     slowdown: float, values: dict[str, list[float]], draw: random.Random, threshold: float
 ) -> None:
     rows = []
-    for name, blocks in values.items():
-        caught = sum(is_caught(blocks, draw, threshold) for _ in range(GATES)) / GATES
-        rows.append((caught, name, hodges_lehmann(blocks)))
+    for name, samples in values.items():
+        caught = sum(is_caught(samples, draw, threshold) for _ in range(GATES)) / GATES
+        rows.append((caught, name, hodges_lehmann(samples)))
     rows.sort()
     surely = sum(caught >= 0.95 for caught, _, _ in rows)
     print(f"{100 * slowdown:g} %: found in at least 95 % of gates on {surely} of {len(rows)}")

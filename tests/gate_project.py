@@ -1,5 +1,5 @@
 """A copy of this project in a repository of its own, cut down so that a gate takes seconds: one
-native tier, and few short blocks. What such a gate finds says nothing; what it does is tested."""
+native tier, and few short samples. What such a gate finds says nothing; what it does is tested."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Project:
         self.slow = folder / "slow"  # while it exists, nothing is compiled
         replace = self.checkout.replace
         replace("build_ffi.py", '    "debug": Tier("portable", Flags("-O0", "-O0")),\n', "")
-        replace("bench/gate/rounds/blocks.py", "BLOCK_SECONDS = 0.06", "BLOCK_SECONDS = 0.002")
+        replace("bench/gate/rounds/samples.py", "SAMPLE_SECONDS = 0.06", "SAMPLE_SECONDS = 0.002")
         replace("bench/gate/verdicts/verdict.py", "FIRST_STAGE = 12", "FIRST_STAGE = 5")
         replace(
             "bench/gate/verdicts/verdict.py", "LATER_STAGES = (32, 64)", "LATER_STAGES = (5, 6)"
@@ -121,7 +121,7 @@ class Finished:
 
 
 class Timer(threading.Timer):
-    """Calls a function unless the block that it guards has ended by then."""
+    """Calls a function unless the sample that it guards has ended by then."""
 
     def __enter__(self) -> None:
         self.start()

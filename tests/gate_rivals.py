@@ -62,16 +62,16 @@ RULES: dict[str, Callable[[Rounds, Rounds], bool]] = {
 
 @dataclass
 class Recorded:
-    """One gate's rounds: by benchmark, a list for each block of the first stage."""
+    """One gate's rounds: by benchmark, a list for each sample of the first stage."""
 
     kind: str
     injected: dict[str, float]
-    blocks: dict[str, list[tuple[Rounds, Rounds]]] = field(
+    samples: dict[str, list[tuple[Rounds, Rounds]]] = field(
         default_factory=lambda: defaultdict(list)
     )
 
     def pooled(self, name: str) -> tuple[list[float], list[float]]:
-        bases, heads = zip(*self.blocks[name], strict=True)
+        bases, heads = zip(*self.samples[name], strict=True)
         return [v for b in bases for v in b], [v for h in heads for v in h]
 
 
@@ -84,9 +84,9 @@ def read(paths: Sequence[Path]) -> Iterator[Recorded]:
                     if gate is not None:
                         yield gate
                     gate = Recorded(line["gate"], line["injected"])
-                elif gate is not None and len(gate.blocks[line["name"]]) < FIRST_STAGE:
+                elif gate is not None and len(gate.samples[line["name"]]) < FIRST_STAGE:
                     rounds = (line["base_rounds"], line["head_rounds"])
-                    gate.blocks[line["name"]].append(rounds)
+                    gate.samples[line["name"]].append(rounds)
     if gate is not None:
         yield gate
 
@@ -100,7 +100,7 @@ def main(paths: Sequence[Path]) -> int:
     for gate in read(paths):
         total += 1
         alarmed = set()
-        for name in gate.blocks:
+        for name in gate.samples:
             base, head = gate.pooled(name)
             injected = gate.injected.get(name, 0.0)
             if injected:

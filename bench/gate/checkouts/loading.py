@@ -1,7 +1,7 @@
 """A side's code in this process, beside the other side's: loaded anew, elsewhere in memory.
 
 Two copies of one library, or of one module, may differ by where they lie: by how their code and
-data fall into caches and predictors. So every block draws new places.
+data fall into caches and predictors. So every sample draws new places.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ of the instruction cache and the branch predictors code falls depends on its add
 loop of ReLU without vectors takes 18 % more in some places). So each function gets an address that
 is drawn for each pass, the same on both sides, whatever stands beside it: code that has not changed
 lies alike on both, and code that has is met at so many addresses that what they do is scatter
-between blocks, not a slowdown of one side.
+between samples, not a slowdown of one side.
 
 Source: GNU ld's manual, SECTIONS and INSERT.
 """

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
-from bench.gate.verdicts.errors import LONGEST_REASON, GateError
+from bench.gate.checkouts.processes import in_short
+from bench.gate.verdicts.errors import GateError
 from bench.saved.runs import one_line
 
 # Reading must not write: `git status` would refresh the index, a split index would be written to
@@ -79,7 +80,7 @@ def _environment(index: Path | None = None) -> dict[str, str]:
 def _reason(said: str) -> str:
     """In one line: from the error on, as what helps stands below it."""
     error = re.search(r"^(?:fatal|error): ", said, re.MULTILINE)
-    return one_line(" ".join(said[error.start() if error else 0 :].split()))[:LONGEST_REASON]
+    return in_short(" ".join(said[error.start() if error else 0 :].split()))
 
 
 def text(output: bytes) -> str:

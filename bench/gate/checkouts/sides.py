@@ -9,8 +9,6 @@ import mmap
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import build_ffi
+from bench.gate.checkouts.processes import in_short, run_group
 from bench.gate.checkouts.repository import (
     GitFailed,
     git,
@@ -31,7 +30,7 @@ from bench.gate.checkouts.repository import (
     write_blobs,
 )
 from bench.gate.checkouts.unchanged import unchanged
-from bench.gate.verdicts.errors import LONGEST_REASON, GateError
+from bench.gate.verdicts.errors import GateError
 from bench.saved.runs import one_line
 from kernels_c.module_file import why_damaged
 
@@ -188,67 +187,4 @@ def _reason(output: str, root: Path) -> str:
     """The line that says what is wrong: the compiler's first error, else the last."""
     lines = [line.strip() for line in output.replace(f"{root}/", "").splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\berror\b|Error\b", line)]
-    return (errors or lines[-1:] or ["no output"])[0][:LONGEST_REASON]
-
-
-def run_group(command: Sequence[str], folder: Path) -> tuple[int, str, str]:
-    """Run a side's command to its end: exit code, output and error output. If this process is
-    interrupted meanwhile, all that the command has started ends with it: compilers, for one."""
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=side_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as process:
-        try:
-            output, errors = process.communicate()
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
-    return process.returncode, output, errors
-
-
-def end_of(code: int) -> str:
-    """What a process's exit code says, in words."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"signal {-code}"
-
-
-def side_environment(**more: str) -> dict[str, str]:
-    """This environment without what would steer a side's Python or pytest elsewhere."""
-    steering = ("PYTEST_", "COV_", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "GIT_")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(steering)}
-    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", **more}
-
-
-def die_with_parent(parent: int | None = None) -> None:
-    """Ask Linux to end this process when its parent ends, however that happens; now, if the parent
-    was another one."""
-    if sys.platform.startswith("linux"):
-        import ctypes
-
-        pr_set_pdeathsig, sigkill = 1, 9
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)
-        if parent not in (None, os.getppid()):
-            os._exit(1)
-
-
-def stop_randomising_addresses() -> None:
-    """Processes that this one starts get the addresses that the same program always gets: what two
-    of them differ in is then their code. Where the system refuses (some containers), they are drawn
-    at random as ever, and more blocks are needed."""
-    if sys.platform.startswith("linux"):
-        import ctypes
-
-        addr_no_randomize = 0x0040000
-        ctypes.CDLL(None).personality(addr_no_randomize)
+    return in_short((errors or lines[-1:] or ["no output"])[0])

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.gate.checkouts.sides import Side, end_of, run_group
+from bench.gate.checkouts.processes import end_of, run_group
+from bench.gate.checkouts.sides import Side
 from bench.gate.rounds.pytest_process import Listed, list_benchmarks
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair, native_of

@@ -309,9 +309,9 @@ def die_with_parent(parent: int) -> None:
             os._exit(1)
 
 
-def move_heap(layout: int) -> list[Any]:
+def move_heap(placement: int) -> list[Any]:
     """Memory of many sizes, to be held: whatever is allocated later lies elsewhere."""
-    draw = random.Random(layout)
+    draw = random.Random(placement)
     small = [bytes(draw.randrange(500)) for _ in range(draw.randrange(3000))]
     return [small, *(bytearray(draw.randrange(200_000)) for _ in range(draw.randrange(8)))]
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.gate.checkouts.sides import Side, end_of, run_group, side_environment
-from bench.gate.verdicts.errors import LONGEST_REASON, GateError
+from bench.gate.checkouts.processes import end_of, in_short, run_group, side_environment
+from bench.gate.checkouts.sides import Side
+from bench.gate.verdicts.errors import GateError
 from bench.saved.runs import one_line
 
 _SCRIPT = Path(__file__).with_name("pytest_plugin.py")
@@ -84,20 +85,20 @@ def _last_line(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     marks = ("ERROR", "E  ", "INTERNALERROR> E", "Exit:", "! _pytest.outcomes.Exit:")
     errors = [line for line in lines if line.startswith(marks)] or lines
-    return one_line((errors or ["nothing"])[-1].removeprefix("ERROR:").strip()[:LONGEST_REASON])
+    return in_short((errors or ["nothing"])[-1].removeprefix("ERROR:").strip())
 
 
-def layout_environment(layout: int) -> dict[str, str]:
+def placement_environment(placement: int) -> dict[str, str]:
     """What makes a process lay out its memory in one of many ways: the environment's length moves
     the stack, the seed of hashes orders sets, and pytest_plugin.py moves the heap by it. Both sides
-    get the same; the next block's get another."""
-    return {"PYTHONHASHSEED": str(layout), "BAREMETAL_GATE_PADDING": "x" * (layout % 4093)}
+    get the same; the next sample's get another."""
+    return {"PYTHONHASHSEED": str(placement), "BAREMETAL_GATE_PADDING": "x" * (placement % 4093)}
 
 
 class Serving:
     """A side's pytest that waits inside one benchmarked call after the other."""
 
-    def __init__(self, side: Side, tests: Sequence[str], scratch: Path, layout: int) -> None:
+    def __init__(self, side: Side, tests: Sequence[str], scratch: Path, placement: int) -> None:
         self._side = side
         self._test = ""  # that it was last told to come to
         with tempfile.NamedTemporaryFile("w", dir=scratch, suffix=".json", delete=False) as wanted:
@@ -108,7 +109,7 @@ class Serving:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 **command_of(side, "serve", str(requests), str(write_replies), wanted.name),
-                env=side_environment(**layout_environment(layout)),
+                env=side_environment(**placement_environment(placement)),
                 stdout=log,
                 pass_fds=(requests, write_replies),
             )

@@ -1,6 +1,6 @@
-"""Passes: each a fresh process that takes one block of every pair, in random order.
+"""Passes: each a fresh process that takes one sample of every pair, in random order.
 
-So the blocks of a pair are independent: no two share a process, and they are spread over the whole
+So the samples of a pair are independent: no two share a process, and they are spread over the whole
 gate, in which the machine has good and bad stretches.
 """
 
@@ -20,25 +20,26 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
 
+from bench.gate.checkouts.processes import end_of, in_short, side_environment
 from bench.gate.checkouts.relinking import Module, Placements
-from bench.gate.checkouts.sides import Side, end_of, side_environment
+from bench.gate.checkouts.sides import Side
 from bench.gate.checkouts.unchanged import unchanged
-from bench.gate.rounds.blocks import BLOCK_SECONDS
-from bench.gate.verdicts.errors import LONGEST_REASON, GateError
+from bench.gate.rounds.samples import SAMPLE_SECONDS
+from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair
 from bench.saved.runs import one_line
 
 
 @dataclass
 class Sampler:
-    """Where and how blocks are taken.
+    """Where and how samples are taken.
 
     harness     the checkout whose bench drives both sides
     core        the one on which everything but the threaded kernels runs; None: no pinning here
     draw        the source of all that is random; its seed is recorded
     apart       sides whose functions lie elsewhere than the others', see relinking.py
     record      where every round goes, as JSON lines; or None
-    advance     called after each block
+    advance     called after each sample
     """
 
     sides: Sequence[Side]
@@ -46,7 +47,7 @@ class Sampler:
     scratch: Path
     core: int | None
     draw: random.Random
-    block_seconds: float = BLOCK_SECONDS
+    sample_seconds: float = SAMPLE_SECONDS
     apart: Collection[int] = ()
     record: IO[str] | None = None
     advance: Callable[[], None] = lambda: None
@@ -82,7 +83,7 @@ class Sampler:
         ]
 
     def one_pass(self, pairs: Sequence[Pair]) -> dict[str, float]:
-        """The value of one block of each pair, by name."""
+        """The value of one sample of each pair, by name."""
         values: dict[str, float] = {}
         groups: dict[Any, list[Pair]] = {}
         for pair in pairs:
@@ -120,7 +121,7 @@ class Sampler:
             "modules": [[*key, str(path)] for key, path in modules.items()],
             "seed": self.draw.getrandbits(64),
             "cores": cores,
-            "block_seconds": self.block_seconds,
+            "sample_seconds": self.sample_seconds,
             "record": self.record is not None,
         }
         # To a file: a pipe that nobody empties holds up who prints much.
@@ -168,7 +169,7 @@ def _why_ended(code: int, current: str, errors: IO[str]) -> str:
     errors.seek(0)
     said = errors.read().strip().rpartition("\n")[2]
     where = f"{one_line(current)}: " if current else ""
-    reason = f": {one_line(said)[:LONGEST_REASON]}" if said else ""
+    reason = f": {in_short(said)}" if said else ""
     return f"{where}the process that measures ended with {end_of(code)}{reason}"
 
 

@@ -1,4 +1,4 @@
-"""The process that measures: one pass over the pairs it is given, one block each.
+"""The process that measures: one pass over the pairs it is given, one sample each.
 
     python -m bench.gate.rounds.worker PARENT < JOB > LINES
 
@@ -20,10 +20,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from bench.gate.checkouts.sides import Side, die_with_parent, stop_randomising_addresses
-from bench.gate.rounds.blocks import Block, take_block
+from bench.gate.checkouts.processes import die_with_parent, stop_randomising_addresses
+from bench.gate.checkouts.sides import Side
 from bench.gate.rounds.one_process import BothSides
 from bench.gate.rounds.pytest_process import Serving
+from bench.gate.rounds.samples import Sample, take_sample
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair
 
@@ -39,18 +40,18 @@ def _both_sides(sides: Sequence[Side], job: dict[str, Any], draw: random.Random)
 
 def take_in_one_process(
     sides: Sequence[Side], pairs: Sequence[Pair], job: dict[str, Any], draw: random.Random
-) -> Iterator[Block]:
+) -> Iterator[Sample]:
     both = _both_sides(sides, job, draw)
     for pair in pairs:
-        yield both.take(pair, job["block_seconds"])
+        yield both.take(pair, job["sample_seconds"])
 
 
 def take_in_lockstep(
     sides: Sequence[Side], pairs: Sequence[Pair], job: dict[str, Any], draw: random.Random
-) -> Iterator[Block]:
+) -> Iterator[Sample]:
     """Each side in a pytest of its own, both inside the same test's call at once, on one core."""
     names = [[p.name if p.sides[place] else p.base_name for p in pairs] for place in (0, 1)]
-    layout = draw.getrandbits(32)
+    placement = draw.getrandbits(32)
     stop_randomising_addresses()
     with contextlib.ExitStack() as stack:
         servers: dict[int, Serving] = {}
@@ -58,16 +59,16 @@ def take_in_lockstep(
         draw.shuffle(order)
         for place in order:
             side = sides[pairs[0].sides[place]]
-            servers[place] = Serving(side, names[place], Path(job["scratch"]), layout)
+            servers[place] = Serving(side, names[place], Path(job["scratch"]), placement)
             stack.callback(servers[place].close)
         for number in range(len(pairs)):
             for place in order:
                 servers[place].wait_for(names[place][number])
-            yield take_block(
+            yield take_sample(
                 servers[0].take,
                 servers[1].take,
                 draw,
-                job["block_seconds"],
+                job["sample_seconds"],
                 LOCKSTEP_ROUND_SECONDS,
             )
             for place in order:
@@ -90,13 +91,13 @@ def run(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
         return
     draw.shuffle(pairs)
     take = take_in_one_process if pairs[0].kernel else take_in_lockstep
-    blocks = take(sides, pairs, job, draw)
+    samples = take(sides, pairs, job, draw)
     for pair in pairs:
         yield {"begins": pair.name}
-        block = next(blocks)
-        line = {"name": pair.name, "value": block.value, "base": min(block.base)}
+        sample = next(samples)
+        line = {"name": pair.name, "value": sample.value, "base": min(sample.base)}
         if job["record"]:
-            line |= {"calls": block.calls, "base_rounds": block.base, "head_rounds": block.head}
+            line |= {"calls": sample.calls, "base_rounds": sample.base, "head_rounds": sample.head}
         yield line
 
 

@@ -18,7 +18,7 @@ from time import monotonic
 
 from bench.gate.checkouts.sides import Side, build, prepare_head
 from bench.gate.prepare.setup import Progress, Settings, inventory_of, sampler_for
-from bench.gate.rounds.blocks import BLOCK_SECONDS
+from bench.gate.rounds.samples import SAMPLE_SECONDS
 from bench.gate.rounds.sampling import Sampler
 from bench.gate.selfcheck.shift import shift
 from bench.gate.timed import measure_in_stages
@@ -38,11 +38,12 @@ _BASE, _AGAIN, _SHIFTED, SLOWED_TREE = range(4)
 
 
 def design(threshold: float) -> str:
-    """What the ledger's lines must share to be counted together: everything that decides."""
+    """What the ledger's lines must share to be counted together: everything that decides. In the
+    words of the lines that there are."""
     return (
         f"threshold {threshold:g}, looks {verdict.FIRST_STAGE} {verdict.LATER_STAGES}, "
         f"alpha {verdict.ALPHA:g}, margin {verdict.MARGIN:g}, "
-        f"blocks {BLOCK_SECONDS:g} s of {ROUND_SECONDS:g} s, warmed by turns, "
+        f"blocks {SAMPLE_SECONDS:g} s of {ROUND_SECONDS:g} s, warmed by turns, "
         "places of functions drawn"
     )
 

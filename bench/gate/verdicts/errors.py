@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from bench.saved.checks import Refusal
 
-LONGEST_REASON = 300  # characters, of what another program said
-
 
 class GateError(Refusal):
     """Bad input or a broken measurement."""

@@ -1,4 +1,4 @@
-"""Blocks of two fake sides on a fake clock: nothing is timed."""
+"""Samples of two fake sides on a fake clock: nothing is timed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.gate.rounds import blocks
-from bench.gate.rounds.blocks import FEWEST_QUADS, Block, take_block
+from bench.gate.rounds import samples
+from bench.gate.rounds.samples import FEWEST_ABBA_BLOCKS, Sample, take_sample
 from bench.measure.timing.rounds import calibrate, rounds_of
 
 
@@ -32,15 +32,15 @@ class Machine:
 
         return take
 
-    def block(self, seed: int = 0, **options: float) -> Block:
-        return take_block(self.side("base"), self.side("head"), random.Random(seed), **options)
+    def sample(self, seed: int = 0, **options: float) -> Sample:
+        return take_sample(self.side("base"), self.side("head"), random.Random(seed), **options)
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Machine]:
     def make(*arguments: float, **more: Callable[[float], float]) -> Machine:
         made = Machine(*arguments, **more)
-        monkeypatch.setattr(blocks, "perf_counter", lambda: made.now)
+        monkeypatch.setattr(samples, "perf_counter", lambda: made.now)
         return made
 
     return make
@@ -51,13 +51,13 @@ Make = Callable[..., Machine]
 
 def test_quads_are_mirrored_and_both_orders_occur(machine: Make) -> None:
     m = machine(1e-6, 1e-6)
-    block = m.block()
-    taken = m.rounds[-2 * len(block.base) :]
+    sample = m.sample()
+    taken = m.rounds[-2 * len(sample.base) :]
     assert len({calls for _, calls in taken}) == 1
-    quads = {tuple(name for name, _ in taken[n : n + 4]) for n in range(0, len(taken), 4)}
-    assert quads == {("base", "head", "head", "base"), ("head", "base", "base", "head")}
-    assert len(block.base) == len(block.head) == len(taken) / 2
-    assert len(block.base) % 2 == 0
+    blocks = {tuple(name for name, _ in taken[n : n + 4]) for n in range(0, len(taken), 4)}
+    assert blocks == {("base", "head", "head", "base"), ("head", "base", "base", "head")}
+    assert len(sample.base) == len(sample.head) == len(taken) / 2
+    assert len(sample.base) % 2 == 0
 
 
 def test_neither_side_is_warmed_before_the_other(machine: Make) -> None:
@@ -65,13 +65,13 @@ def test_neither_side_is_warmed_before_the_other(machine: Make) -> None:
     first = set()
     for seed in range(8):
         m = machine(1e-6, 1e-6)
-        block = m.block(seed)
+        sample = m.sample(seed)
         first.add(m.rounds[0][0])
         names = [name for name, _ in m.rounds]
         assert names.index("base") + names.index("head") == 1
         unequal = [n for n in range(len(names)) if abs(names[:n].count("base") * 2 - n) > 2]
         assert not unequal
-        warm = m.rounds[: -2 * len(block.base)]
+        warm = m.rounds[: -2 * len(sample.base)]
         assert sum(calls for _, calls in warm) * 1e-6 >= 4e-3
     assert first == {"base", "head"}
 
@@ -80,44 +80,44 @@ def test_the_seed_repeats_the_order(machine: Make) -> None:
     orders = []
     for seed in (1, 1, 2):
         m = machine(1e-6, 1e-6)
-        m.block(seed)
+        m.sample(seed)
         orders.append(m.rounds)
     assert orders[0] == orders[1] != orders[2]
 
 
 @pytest.mark.parametrize("change", [0.0, 0.03, -0.2, 1.0])
 def test_the_value_is_the_log_of_the_ratio(change: float, machine: Make) -> None:
-    block = machine(1e-6, 1e-6 * (1 + change)).block()
-    assert block.value == pytest.approx(math.log1p(change), abs=1e-12)
+    sample = machine(1e-6, 1e-6 * (1 + change)).sample()
+    assert sample.value == pytest.approx(math.log1p(change), abs=1e-12)
 
 
 def test_slow_stretches_cancel(machine: Make) -> None:
     """Half of the time everything takes twice as long, in stretches as of a busy neighbour."""
     m = machine(1e-6, 1.03e-6, pace=lambda now: 2.0 if math.sin(400 * now) > 0 else 1.0)
-    block = m.block(seconds=0.5)
-    assert max(block.base) > 1.9 * min(block.base)
-    assert block.value == pytest.approx(math.log(1.03), abs=1e-12)
+    sample = m.sample(seconds=0.5)
+    assert max(sample.base) > 1.9 * min(sample.base)
+    assert sample.value == pytest.approx(math.log(1.03), abs=1e-12)
 
 
 def test_a_machine_that_slows_all_the_time_favours_neither_side(machine: Make) -> None:
     for rate in (0.5, 5.0):
         m = machine(1e-6, 1e-6, pace=lambda now, rate=rate: 1 + rate * now)
-        assert abs(m.block(seconds=0.5).value) < 1e-3
+        assert abs(m.sample(seconds=0.5).value) < 1e-3
 
 
 def test_a_third_of_wild_rounds_does_not_move_the_value(machine: Make) -> None:
     draw = random.Random(3)
     m = machine(1e-6, 1.02e-6, pace=lambda _: 10.0 if draw.random() < 0.15 else 1.0)
-    assert m.block(seconds=0.3).value == pytest.approx(math.log(1.02), abs=1e-9)
+    assert m.sample(seconds=0.3).value == pytest.approx(math.log(1.02), abs=1e-9)
 
 
 @pytest.mark.parametrize("seconds", [0.2, 3.0, 100.0])
 def test_a_long_call_still_gets_its_quads(seconds: float, machine: Make) -> None:
     m = machine(seconds, 1.1 * seconds)
-    block = m.block()
-    assert len(block.base) == len(block.head) == 2 * FEWEST_QUADS
-    assert block.calls == 1
-    assert block.value == pytest.approx(math.log(1.1))
+    sample = m.sample()
+    assert len(sample.base) == len(sample.head) == 2 * FEWEST_ABBA_BLOCKS
+    assert sample.calls == 1
+    assert sample.value == pytest.approx(math.log(1.1))
 
 
 @pytest.mark.parametrize(("base", "head"), [(1e-9, 1e-9), (2e-7, 1e-6), (5e-5, 1e-7), (1.0, 1e-8)])
@@ -144,10 +144,10 @@ def test_a_clock_that_does_not_move_at_first_is_waited_for(machine: Make) -> Non
 
 
 def test_times_are_of_one_call(machine: Make) -> None:
-    block = machine(1e-6, 2e-6).block()
-    assert block.calls > 1
-    assert block.base == pytest.approx([1e-6] * len(block.base))
-    assert block.head == pytest.approx([2e-6] * len(block.head))
+    sample = machine(1e-6, 2e-6).sample()
+    assert sample.calls > 1
+    assert sample.base == pytest.approx([1e-6] * len(sample.base))
+    assert sample.head == pytest.approx([2e-6] * len(sample.head))
 
 
 def test_no_garbage_is_collected_meanwhile(machine: Make) -> None:
@@ -160,7 +160,7 @@ def test_no_garbage_is_collected_meanwhile(machine: Make) -> None:
         return side(calls)
 
     before = gc.isenabled()
-    take_block(watched, m.side("head"), random.Random(0))
+    take_sample(watched, m.side("head"), random.Random(0))
     assert not any(states)
     assert gc.isenabled() == before
 
