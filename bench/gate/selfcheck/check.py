@@ -79,10 +79,11 @@ class SelfCheck:
         place = _SHIFTED if kind == SHIFTED else _AGAIN
         pairs = [replace(p, sides=(_BASE, place)) for p in chosen]
         if kind == SLOWED:
-            victims = [p.kernel and choice.random() < _VICTIMS for p in pairs]
             pairs = [
-                slowed(p, choice.choice(SLOWDOWNS)) if victim else p
-                for p, victim in zip(pairs, victims, strict=True)
+                slowed(p, choice.choice(SLOWDOWNS))
+                if p.kernel and choice.random() < _VICTIMS
+                else p
+                for p in pairs
             ]
         self.sampler.draw = random.Random(seed)
         if self.sampler.record is not None:
