@@ -68,7 +68,7 @@ def measure_in_stages(
     threshold = settings.threshold
     findings: dict[str, Finding] = {}
     settings.progress.stage(f"measuring {len(pairs)} benchmarks", FIRST_STAGE * len(pairs))
-    first = _blocks(sampler, pairs, FIRST_STAGE)
+    first = _samples(sampler, pairs, FIRST_STAGE)
     left = []
     for pair in pairs:
         if verdict.is_settled(first[pair.name], threshold, len(pairs)):
@@ -82,7 +82,7 @@ def measure_in_stages(
             break
         more = stage - taken
         settings.progress.stage(f"measuring {len(left)} again", more * len(left))
-        for name, values in _blocks(sampler, left, more).items():
+        for name, values in _samples(sampler, left, more).items():
             later[name] += values
         taken = stage
         findings |= verdict.judge({p.name: later[p.name] for p in left}, threshold)
@@ -90,7 +90,7 @@ def measure_in_stages(
     return findings
 
 
-def _blocks(sampler: Sampler, pairs: Sequence[Pair], passes: int) -> dict[str, list[float]]:
+def _samples(sampler: Sampler, pairs: Sequence[Pair], passes: int) -> dict[str, list[float]]:
     values: dict[str, list[float]] = {p.name: [] for p in pairs}
     for _ in range(passes):
         for name, value in sampler.one_pass(pairs).items():

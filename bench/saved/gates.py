@@ -46,7 +46,7 @@ class Judged:
                 100 cases; None where that is not known
     improved    it takes less than before, by as much as would have counted as a regression
     base        seconds or instructions a call
-    samples     blocks, or baseline runs, or counts of each side
+    samples     of times, or baseline runs, or counts of each side
     note        what else there is to say, in one line
     """
 

@@ -1,8 +1,8 @@
-"""From blocks to verdicts.
+"""From samples to verdicts.
 
 The first stage, of every pair, clears those that have not moved. The rest are measured again, on
-blocks that had no part in choosing them, and only these decide. There are two such stages at most,
-each with half of the chance of error: a noisy benchmark gets more blocks, never another chance.
+samples that had no part in choosing them, and only these decide. There are two such stages at most,
+each with half of the chance of error: a noisy benchmark gets more samples, never another chance.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from bench.stats.rank import hodges_lehmann, holm, interval, signed_rank_p
 
 LEAST_THRESHOLD = 0.01  # below it lies what code layout can do to a benchmark
 ALPHA = 0.01  # the chance of any false alarm in a gate
-FIRST_STAGE = 12  # blocks
-LATER_STAGES = (32, 64)  # fresh blocks; the second stage has the first's among them
+FIRST_STAGE = 12  # samples
+LATER_STAGES = (32, 64)  # fresh samples; the second stage has the first's among them
 # A pair goes on when its first estimate is beyond this share of the threshold.
 _SUSPICIOUS = 0.7
 # A pass must have been able to see a slowdown so far above the threshold.
@@ -30,7 +30,7 @@ _Z = NormalDist().inv_cdf
 
 @dataclass(frozen=True)
 class Finding:
-    """What some blocks of one pair say, as relative changes: 0.03 is 3 % slower."""
+    """What some samples of one pair say, as relative changes: 0.03 is 3 % slower."""
 
     verdict: str
     change: float
@@ -51,7 +51,7 @@ def _log(change: float) -> float:
 
 def is_settled(values: Sequence[float], threshold: float, family: int) -> bool:
     """Whether the first stage is enough to pass: nothing suspicious, and a slowdown worth seeing is
-    ruled out and would have been seen. The later stages, of more blocks, do without the last."""
+    ruled out and would have been seen. The later stages, of more samples, do without the last."""
     suspicious = abs(hodges_lehmann(values)) > _SUSPICIOUS * _log(threshold)
     span = interval(values, CONFIDENCE)
     could_see = minimum_detectable_slowdown(values, span, threshold, family) <= threshold + MARGIN
@@ -109,7 +109,7 @@ def minimum_detectable_slowdown(
     values: Sequence[float], span: Interval, threshold: float, family: int
 ) -> float:
     """The smallest slowdown that would be called one in 95 of 100 gates, from how much this pair's
-    blocks scatter: it must be suspicious at the first stage, and beyond the threshold and beyond
+    samples scatter: it must be suspicious at the first stage, and beyond the threshold and beyond
     chance at the last. For normal scatter; the tests compare it with simulated gates."""
     error = (span.high - span.low) / 2 / _Z((1 + CONFIDENCE) / 2)  # of the estimate
     of_one = error * math.sqrt(len(values))
