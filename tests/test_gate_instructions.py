@@ -21,7 +21,7 @@ from bench.gate.counts import gate as counts
 from bench.gate.counts import judge as instructions
 from bench.gate.counts.child import Side, Unsupported
 from bench.gate.counts.judge import (
-    WHIM_OF_TESTS,
+    TOLERANCE_OF_TESTS,
     Case,
     Count,
     Counts,
@@ -338,10 +338,10 @@ def test_what_a_tests_call_takes_more_in_one_process_is_no_change(
     head: int, verdict: str, improved: bool
 ) -> None:
     base, other = ([Count(float(n), "")] * 2 for n in (41_000, head))
-    result = judge_counts("x", base, other, whim=WHIM_OF_TESTS)
+    result = judge_counts("x", base, other, tolerance=TOLERANCE_OF_TESTS)
     assert isinstance(result, Judged)
     assert (result.verdict, result.improved) == (verdict, improved)
-    assert result.minimum_detectable_slowdown == WHIM_OF_TESTS / 41_000
+    assert result.minimum_detectable_slowdown == TOLERANCE_OF_TESTS / 41_000
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.saved.checks import listed
 from bench.saved.comparable import other_benchmark, other_machine, unknown_machine
 from bench.saved.gates import (
     INCONCLUSIVE,
@@ -203,8 +204,8 @@ def _missing(head: Run, lost: Sequence[Result], renamed: dict[str, str]) -> str:
         for r in lost
     ]
     return (
-        f"{head.source}: lacks {count}: {_listed(names)}; needs all of them, or --allow-removed "
-        "where they are meant to be gone"
+        f"{head.source}: lacks {count}: {listed(names, _NAMED)}; needs all of them, or "
+        "--allow-removed where they are meant to be gone"
     )
 
 
@@ -231,11 +232,6 @@ def _test(result: Result) -> str:
 def _case(result: Result) -> str | None:
     known = result.group or result.params
     return json.dumps([result.group, result.params], sort_keys=True) if known else None
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _called(runs: Sequence[Run]) -> str:

@@ -265,8 +265,8 @@ def when(check: Checker, value: Any) -> datetime | None:
     return moment
 
 
-def listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str], most: int = _LISTED) -> str:
     """For a message: "a, b, c"; of many the first, and how many more."""
     first, *others = names
-    shown = ", ".join([first, *others[: _LISTED - 1]])
-    return f"{shown} and {len(others) + 1 - _LISTED} more" if len(others) >= _LISTED else shown
+    shown = ", ".join([first, *others[: most - 1]])
+    return f"{shown} and {len(others) + 1 - most} more" if len(others) >= most else shown

@@ -1,4 +1,4 @@
-"""One side's kernels, each called where callgrind counts: what instructions.py runs under valgrind.
+"""One side's kernels, each called where callgrind counts: what judge.py runs under valgrind.
 
     python -m bench.gate.counts.child ROOT SCRATCH SEED WANTED ANSWERS
 

@@ -135,8 +135,8 @@ def _judged_test(
     head = [counts[pair.name] for counts in of_head if pair.name in counts]
     if len(base) + len(head) < len(of_base) + len(of_head):
         return Unjudged(pair.name, UNCOMPARABLE, "it fails when it is counted")
-    whim = judge.WHIM_OF_TESTS
-    return judge.judge_counts(pair.name, base, head, threshold, whim=whim)
+    tolerance = judge.TOLERANCE_OF_TESTS
+    return judge.judge_counts(pair.name, base, head, threshold, tolerance=tolerance)
 
 
 def _count_tests(side: Side, tests: Sequence[str], scratch: Path) -> dict[str, Count]:

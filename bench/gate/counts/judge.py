@@ -37,11 +37,11 @@ THRESHOLD = 0.003
 # run, the largest was 0.083 % (comprehensions over 100 elements), and the smaller counts of two
 # builds of the same code were within 0.012 % of each other.
 AGREEMENT = 0.001
-_WHIM = 5.0
+_TOLERANCE = 5.0
 # The same for a whole test's call, which runs through many of the interpreter's functions: its
 # caches go by addresses, so one process has so many more instructions in each call, and another has
 # not. 59 of 41,000 were seen in two dozen counts of one test, and 123 or more between two sides.
-WHIM_OF_TESTS = 200.0
+TOLERANCE_OF_TESTS = 200.0
 
 # The largest call that is counted; larger shapes are counted at a smaller one. Python needs as many
 # instructions for any element; natively it is the arithmetic that counts. Vectors do eight lanes of
@@ -196,10 +196,10 @@ def judge_counts(
     head: Sequence[Count],
     threshold: float = THRESHOLD,
     size: str = "",
-    whim: float = 0.0,
+    tolerance: float = 0.0,
 ) -> Judged | Unjudged:
     """One benchmark from the counts of both sides, two or more of each; any size other than `size`
-    is said in the note. Up to `whim` instructions a call are nobody's doing. No call takes no
+    is said in the note. Up to `tolerance` instructions a call are nobody's doing. No call takes no
     instructions: such a count, where what disturbs a short call is more than the call, can be
     compared with nothing."""
     for side, counts in (("base", base), ("head", head)):
@@ -209,14 +209,14 @@ def judge_counts(
     notes = [f"counted at size {head[0].size}"] if head[0].size != size and size else []
     verdict = PASS
     for side, counts in (("base", base), ("head", head)):
-        apart = disagreement(counts)
-        if apart * counts[0].instructions > max(AGREEMENT * counts[0].instructions, _WHIM, whim):
+        apart, first = disagreement(counts), counts[0].instructions
+        if apart * first > max(AGREEMENT * first, _TOLERANCE, tolerance):
             verdict = INCONCLUSIVE
             notes.append(f"two counts of the {side} differ by {apart:.2%}")
     # What is added by whatever disturbed a count is never part of the call.
     base_count, head_count = (min(c.instructions for c in side) for side in (base, head))
     change = head_count / base_count - 1
-    threshold = max(threshold, whim / base_count)
+    threshold = max(threshold, tolerance / base_count)
     if verdict == PASS and change > threshold:
         verdict = REGRESSED
     notes += _misses(base[0], head[0])
