@@ -14,17 +14,9 @@ from typing import IO, Any
 from bench.cli import checkout
 from bench.cli.exits import say
 from bench.cli.gate_arguments import NEEDED
-from bench.saved import gates
+from bench.saved import gates, writing
 from bench.saved.checks import NOT_COMPARABLE, OK, Refusal, one_line, read_text
 from bench.saved.gates import Gate
-from bench.saved.writing import (
-    draft_of,
-    is_special,
-    make_folder,
-    naming,
-    require_writable,
-    write_atomic,
-)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -123,9 +115,9 @@ def _require_least_threshold(options: argparse.Namespace) -> None:
 
 def _require_writable(*replaced: Path | None, summary: Path | None = None) -> None:
     """Found out now, not after minutes. A summary is added to what is there, a pipe included."""
-    for path in (*replaced, None if summary is None or is_special(summary) else summary):
+    for path in (*replaced, None if summary is None or writing.is_special(summary) else summary):
         if path is not None:
-            require_writable(path)
+            writing.require_writable(path)
 
 
 @contextmanager
@@ -134,15 +126,15 @@ def _recorded(path: Path | None) -> Iterator[IO[str] | None]:
     if path is None:
         yield None
         return
-    make_folder(path.parent)
-    with draft_of(path) as file:
+    writing.make_folder(path.parent)
+    with writing.draft_of(path) as file:
         yield file
 
 
 def _keep_as_baseline(gate: Gate, options: argparse.Namespace) -> None:
     """A regression must never become what the next run is held to."""
     if gate.exit_code == 0:
-        write_atomic(options.baseline, read_text(options.runs[-1], "the head"))
+        writing.write_atomic(options.baseline, read_text(options.runs[-1], "the head"))
         say(f"saved: {options.baseline}")
     else:
         say(f"bench: {options.baseline}: not written, the head did not pass")
@@ -245,8 +237,11 @@ def _publish(gate: Gate, options: argparse.Namespace) -> int:
         if options.output is not None:
             gates.save(gates.as_json(gate), options.output)
         if options.summary is not None:
-            make_folder(options.summary.parent)
-            with naming(options.summary), options.summary.open("a", encoding="utf-8") as file:
+            writing.make_folder(options.summary.parent)
+            with (
+                writing.naming(options.summary),
+                options.summary.open("a", encoding="utf-8") as file,
+            ):
                 file.write(view.as_markdown(gate) + "\n")
     finally:
         _print(view.FORMATS[options.format](gate, options.all))
