@@ -335,8 +335,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """The competency matrix of what was just measured."""
     from bench.measure.machine import metadata
     from bench.saved.overhead import call_overheads
-    from bench.views import matrix, tables
+    from bench.views import matrix
     from bench.views.explain import overhead
+    from bench.views.tables import render
 
     benchmarks = [b.as_dict(include_data=False) for b in _benchmarks(config).benchmarks if b]
     machine = {"tiers": metadata.tiers(), **_peer_metadata(config)}
@@ -345,7 +346,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     if run.ours:
         terminalreporter.section("competency matrix", sep="-")
-        terminalreporter.write_line(tables.text(matrix.table(run)))
+        terminalreporter.write_line(render(matrix.view(run), "text"))
     if call_overheads(run):
         terminalreporter.section("the overhead of a call into native code", sep="-")
-        terminalreporter.write_line(tables.text(overhead.calls_table(run)))
+        terminalreporter.write_line(render(overhead.calls(run), "text"))

@@ -96,7 +96,7 @@ def test_a_broken_document_is_left_alone(
 
 
 def test_the_claims_are_at_sizes_that_were_measured() -> None:
-    text = tables.markdown(claims.table(runs.load(REFERENCE)))
+    text = tables.render(claims.view(runs.load(REFERENCE)), "md")
     assert "not in this run" not in text
     assert text.count("\n") == 1 + len(claims.CLAIMS)
     assert all(line.count("|") == 6 for line in text.splitlines())
@@ -106,7 +106,7 @@ def test_the_three_formats_agree() -> None:
     run = runs.load(REFERENCE)
     table = matrix.table(run)
     header, cells = table.header, table.rows
-    text, markdown = tables.text(table), tables.markdown(table)
+    text, markdown = (tables.render(matrix.view(run), form) for form in ("text", "md"))
     for line in cells:
         assert len(line) == len(header)
         for cell in line:
@@ -188,6 +188,14 @@ def test_a_figure_within_a_sentence_is_brought_up_to_date(tmp_path: Path) -> Non
     assert documents.render(document)
     assert f"It is {figure.format('1.00x')} as fast." in document.read_text(encoding="utf-8")
     assert not documents.render(document, check=True)
+
+
+@pytest.mark.parametrize(("old", "new"), documents._RENAMED.items())
+def test_an_old_name_of_a_table_is_the_same_table(old: str, new: str) -> None:
+    source = "results/interpreters" if "interpreter" in new else "results/reference.json"
+    page, block = ROOT / "page.md", "<!-- render: {} {} -->\n<!-- end -->"
+    drawn = [documents.rendered(block.format(name, source), page) for name in (old, new)]
+    assert drawn[0].replace(f": {old} ", f": {new} ") == drawn[1] != block.format(new, source)
 
 
 @pytest.mark.parametrize("name", documents.RENDERERS)

@@ -62,6 +62,16 @@ def test_no_failure_is_called_a_regression(
     assert len(lines) <= 1 or type(error) in FAULTS
 
 
+@pytest.mark.parametrize(("old", "new"), command_line._RENAMED.items())
+def test_an_old_name_works_and_says_the_new_one(
+    old: str, new: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line.main([new, REFERENCE]) == 0
+    expected = capsys.readouterr().out
+    assert command_line.main([old, REFERENCE]) == 0
+    assert capsys.readouterr() == (expected, f"bench: {old} is now called {new}\n")
+
+
 @pytest.mark.parametrize("code", [0, 1, 2, 3])
 def test_what_a_command_returns_stands(code: int) -> None:
     assert exit_code(lambda: code) == code

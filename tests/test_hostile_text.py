@@ -187,7 +187,7 @@ def drawn_of_run(content: Any) -> Drawn:
     for form in FORMS:
         for view, arguments in views:
             yield form, partial(draw, view, arguments, form)
-    yield "md", lambda: tables.markdown(limits.shares(run))
+    yield "md", lambda: tables.render(limits.shares(run), "md")
 
 
 def drawn_of_gate(content: Any) -> Drawn:

@@ -198,8 +198,7 @@ def test_a_break_even_is_said_in_a_few_words(native: float, first: int, said: st
 def test_the_three_formats_agree() -> None:
     run = runs.from_json(GOOD)
     markdown = render(overhead.view(run), "md").replace("\\", "")
-    for table in (overhead.calls_table, overhead.break_even_table):
-        drawn = table(run)
+    for drawn in overhead.view(run).tables:
         for line in drawn.rows:
             assert len(line) == len(drawn.header)
             assert all(cell in render(overhead.view(run), "text") for cell in line)
@@ -213,17 +212,17 @@ def test_the_three_formats_agree() -> None:
 
 
 def test_instructions_are_shown_where_they_were_counted() -> None:
-    header = overhead.calls_table(runs.from_json(GOOD)).header
+    header = overhead.view(runs.from_json(GOOD)).tables[0].header
     assert "instructions" not in header
     content = altered(GOOD, "benchmarks.0.extra_info", {**COPY, "instructions": 123456})
-    table = overhead.calls_table(runs.from_json(content))
+    table = overhead.view(runs.from_json(content)).tables[0]
     header, cells = table.header, table.rows
     assert (header[-1], cells[0][-1], cells[1][-1]) == ("instructions", "123,456", "")
 
 
 def test_what_was_not_confirmed_is_marked() -> None:
     content = altered(GOOD, "benchmarks.0.extra_info.stable", False)
-    cells = overhead.calls_table(runs.from_json(content)).rows
+    cells = overhead.view(runs.from_json(content)).tables[0].rows
     assert (cells[0][3], cells[1][3]) == ("~200us", "50.0ns")
 
 

@@ -68,6 +68,17 @@ class CostBreakdown:
         """What the whole takes beyond its parts; below zero where they overlap."""
         return _minus(self.whole, self.explained)
 
+    @property
+    def unexplained(self) -> float:
+        """The residual as a share of the whole's time."""
+        return self.residual.ns / self.whole.ns
+
+    @property
+    def unexplained_instructions(self) -> float | None:
+        """The same of instructions; None where they were not counted."""
+        rest, whole = self.residual.instructions, self.whole.instructions
+        return None if rest is None or not whole else rest / whole
+
 
 def _sum(costs: list[Cost]) -> Cost:
     counted = [cost.instructions for cost in costs if cost.instructions is not None]
@@ -97,6 +108,13 @@ def measured(run: Run) -> dict[str, Operation]:
         if not name.startswith("step") and operation.bytecodes <= found["step"].bytecodes:
             raise BadRun(f"{run.source}: operation {name} has no bytecodes beyond the empty loop's")
     return found
+
+
+def seconds_of_one(found: Mapping[str, Operation], name: str) -> float | None:
+    """An operation beside the empty loop, its bytecodes included; None if it was not measured."""
+    if name not in found:
+        return None
+    return (found[name].seconds - found["step"].seconds) / found[name].repeats
 
 
 def unit_costs(found: Mapping[str, Operation]) -> dict[str, Cost]:

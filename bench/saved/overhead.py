@@ -32,12 +32,10 @@ class CallOverhead:
 def call_overheads(run: Run) -> tuple[CallOverhead, ...]:
     """In the order of measurement. Raises BadRun."""
     check = Checker(run.source)
-    return tuple(
-        _call_overhead(check, result) for result in run.results if "crossing" in result.extra
-    )
+    return tuple(_overhead(check, result) for result in run.results if "crossing" in result.extra)
 
 
-def _call_overhead(check: Checker, result: Result) -> CallOverhead:
+def _overhead(check: Checker, result: Result) -> CallOverhead:
     where, extra = f"{result.fullname}: extra_info", result.extra
     element, instructions = extra.get("element"), extra.get("instructions")
     elements = check.integer(extra.get("elements"), f"{where}.elements")

@@ -54,7 +54,7 @@ def _table(limits: Sequence[Limit]) -> Table:
     return Table(["limit", "working set", *names, "unit"], cells, _NOTES, narrow=False)
 
 
-def shares(run: Run) -> Table:
+def shares(run: Run) -> View:
     """How much of its limit each hand-written tier reaches: a row for each kernel and size."""
     native = [metadata for _, metadata in run.ours if metadata.side == "native"]
     tiers = [t for t in HAND_WRITTEN if any(metadata.variant == f"c-{t}" for metadata in native)]
@@ -64,7 +64,7 @@ def shares(run: Run) -> Table:
         [kernel, size, *(_share(found.get((kernel, size, f"c-{tier}"))) for tier in tiers)]
         for kernel, size in cases
     ]
-    return Table(["kernel", "size", *tiers], cells)
+    return View([Table(["kernel", "size", *tiers], cells)])
 
 
 def _share(metadata: Metadata | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.analysis.rows import Row, rows
 from bench.saved.runs import Metadata, Result, Run
 from bench.views import matrix, units
-from bench.views.tables import UNCONFIRMED, Table
+from bench.views.tables import UNCONFIRMED, Table, View
 
 _HEADER = [
     "kernel and size",
@@ -23,13 +23,14 @@ _NOTES = [
 ]
 
 
-def table(run: Run) -> Table:
+def view(run: Run) -> View:
     largest: dict[str, Row] = {}
     for row in rows(run):
         if row.kernel not in largest or _work(row) > _work(largest[row.kernel]):
             largest[row.kernel] = row
     notes = [*_NOTES, *matrix.beyond_limit(run)]
-    return Table(_HEADER, [_cells(row) for row in largest.values()], notes, words=1)
+    cells = [_cells(row) for row in largest.values()]
+    return View([Table(_HEADER, cells, notes, words=1)], cells)
 
 
 def _work(row: Row) -> int:

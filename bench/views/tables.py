@@ -42,10 +42,10 @@ class Table:
 
 @dataclass(frozen=True)
 class View:
-    """Tables, what is said below all of them, and the same as numbers: JSON's content."""
+    """Tables, the same as numbers, which is JSON's content, and what is said below all tables."""
 
     tables: Sequence[Table]
-    content: object
+    content: object = None
     notes: Sequence[str] = ()
 
 
@@ -54,14 +54,14 @@ def render(view: View, form: str) -> str:
     if form == "json":
         return json.dumps(view.content, indent=2)
     if form == "md":
-        return "\n\n".join([*map(markdown, view.tables), *_paragraph(view.notes)])
-    return "\n\n".join([*map(text, view.tables), *_lines(view.notes)])
+        return "\n\n".join([*map(_markdown, view.tables), *_paragraph(view.notes)])
+    return "\n\n".join([*map(_text, view.tables), *_lines(view.notes)])
 
 
 # --- For a terminal ------------------------------------------------------------------------------
 
 
-def text(table: Table) -> str:
+def _text(table: Table) -> str:
     """As wide as it needs to be."""
     header, *rows = ([one_line(cell) for cell in row] for row in (table.header, *table.rows))
     beside = [n for n, name in enumerate(header) if name not in table.sentences]
@@ -107,7 +107,7 @@ def _lines(notes: Sequence[str]) -> list[str]:
 # --- For a document ------------------------------------------------------------------------------
 
 
-def markdown(table: Table) -> str:
+def _markdown(table: Table) -> str:
     left = [n < table.words or name in table.sentences for n, name in enumerate(table.header)]
     header, *rows = [list(map(escaped, row)) for row in (table.header, *table.rows)]
     rule = ["---" if words else "---:" for words in left]

@@ -30,8 +30,7 @@ from bench.saved.writing import write_atomic
 from bench.views import interpreters, limits, matrix, peers, selfcheck, summary, tables
 from bench.views.documents import claims, figures
 from bench.views.explain import cost, cost_by, ladder, overhead, scaling
-from bench.views.tables import Table
-from bench.views.units import escaped
+from bench.views.tables import View
 
 
 def _run(path: Path) -> Run:
@@ -43,19 +42,19 @@ def _runs(folder: Path) -> list[Run]:
     return [runs.undamaged(run) for run in load(folder)]
 
 
-def _of_run(table: Callable[[Run], Table]) -> Callable[[Path], str]:
-    return lambda path: tables.markdown(table(_run(path)))
+def _of_run(view: Callable[[Run], View]) -> Callable[[Path], View]:
+    return lambda path: view(_run(path))
 
 
-def _ladder(path: Path, kernel: str, size: str | None = None) -> str:
+def _ladder(path: Path, kernel: str, size: str | None = None) -> View:
     run = _run(path)
-    return tables.render(ladder.view([(run, one) for one in ladders(run, kernel, size)]), "md")
+    return ladder.view([(run, one) for one in ladders(run, kernel, size)])
 
 
-def _cost(path: Path, *kernels: str) -> str:
+def _cost(path: Path, *kernels: str) -> View:
     run = _run(path)
     found = [one for kernel in kernels or (None,) for one in cost_breakdowns(run, kernel)]
-    return tables.render(cost.view(run, found), "md")
+    return cost.view(run, found)
 
 
 def _ledger(path: Path) -> str:
@@ -66,21 +65,21 @@ def _ledger(path: Path) -> str:
 
 
 # By name: what is made of a file, and of the words after it.
-RENDERERS: dict[str, Callable[..., str]] = {
-    "matrix": _of_run(matrix.table),
-    "summary": _of_run(summary.table),
-    "claims": _of_run(claims.table),
+RENDERERS: dict[str, Callable[..., View | str]] = {
+    "matrix": _of_run(matrix.view),
+    "summary": _of_run(summary.view),
+    "claims": _of_run(claims.view),
     "ladder": _ladder,
     "cost": _cost,
-    "cost-by-interpreter": lambda path: tables.render(cost_by.view(_runs(path)), "md"),
-    "scaling": lambda path, *kernels: tables.render(scaling.view(_run(path), kernels), "md"),
-    "machine": lambda path: escaped(matrix.machine_line(_run(path))),
-    "limits": lambda path: tables.render(limits.view(_run(path).limits), "md"),
+    "cost-by-interpreter": lambda path: cost_by.view(_runs(path)),
+    "scaling": lambda path, *kernels: scaling.view(_run(path), kernels),
+    "machine": _of_run(lambda run: View([], notes=[matrix.machine_line(run)])),
+    "limits": _of_run(lambda run: limits.view(run.limits)),
     "shares": _of_run(limits.shares),
-    "peers": lambda path: tables.render(peers.view(peer_runs.load(path)), "md"),
-    "overhead": _of_run(overhead.calls_table),
-    "break-even": _of_run(overhead.break_even_table),
-    "interpreters": lambda path: tables.render(interpreters.view(_runs(path)), "md"),
+    "peers": lambda path: peers.view(peer_runs.load(path)),
+    "overhead": _of_run(overhead.calls),
+    "break-even": _of_run(overhead.break_even),
+    "interpreters": lambda path: interpreters.view(_runs(path)),
     "ledger": _ledger,
 }
 _RENAMED = {
@@ -130,7 +129,9 @@ def rendered(text: str, path: Path) -> str:
             signature(renderer).bind(*arguments)
         except TypeError as error:
             raise BadDocument(f"{path}: got render: {name}{words}: {error}") from None
-        return f"{opening}{renderer(*arguments)}\n{closing}"
+        made = renderer(*arguments)
+        drawn = made if isinstance(made, str) else tables.render(made, "md")
+        return f"{opening}{drawn}\n{closing}"
 
     def single(match: re.Match[str]) -> str:
         opening, run, words, _, closing = match.groups()

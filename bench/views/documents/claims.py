@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bench.analysis.rows import rows
 from bench.saved.runs import Metadata, Result, Run
 from bench.views import units
-from bench.views.tables import Table
+from bench.views.tables import Table, View
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ HEADER = (
 Cell = tuple[Result, Metadata] | None
 
 
-def table(run: Run) -> Table:
+def view(run: Run) -> View:
     """A row for each claim. The experiment's build was -O3 -mavx2 -mfma, the autovec tier; which
     Python it was compared with is not known, so both are shown. Factors above 1 are faster."""
     found = {(row.kernel, row.size): row for row in rows(run)}
@@ -63,7 +63,7 @@ def table(run: Run) -> Table:
             loop, fastest = row.results.get("py-loop"), row.fastest("python")
             factors = [_factor(loop, plain), _factor(fastest, plain), _factor(fastest, by_hand)]
         cells.append([claim.what, units.factor(claim.claimed), *factors])
-    return Table(HEADER, cells, words=1)
+    return View([Table(HEADER, cells, words=1)])
 
 
 def _factor(slow: Cell, fast: Cell) -> str:

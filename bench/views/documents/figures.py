@@ -100,8 +100,7 @@ def _part(run: Run, kernel: str, unit: str) -> str:
 
 
 def _residual(run: Run, kernel: str) -> str:
-    found = _cost(run, kernel)
-    return units.change(found.residual.ns / found.whole.ns)
+    return units.change(_cost(run, kernel).unexplained)
 
 
 def _unit(run: Run, name: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
-from bench.analysis.cost import Cost, CostBreakdown, measured, unit_costs
+from bench.analysis.cost import Cost, CostBreakdown, measured, seconds_of_one, unit_costs
 from bench.saved.runs import Run
 from bench.views import units
 from bench.views.tables import Table, View
@@ -22,79 +23,65 @@ def _cells(found: Sequence[CostBreakdown]) -> list[list[str]]:
     for one in found:
         name = f"{one.kernel} {one.size}"
         for part in one.parts:
-            share = part.cost.ns / one.whole.ns
-            lines.append([name, part.what, _count(part.count), *_figures(part.cost, share)])
-        explained, residual = one.explained, one.residual
-        for what, cost in (("sum of the parts", explained), ("residual", residual)):
-            lines.append([name, what, "", *_figures(cost, cost.ns / one.whole.ns)])
-        lines.append([name, f"the loop, for one {one.per}", "", *_figures(one.whole, 1.0)])
+            count = f"{part.count:.3g}"
+            lines.append([name, part.what, count, *_figures(part.cost, one.whole)])
+        sums = {
+            "sum of the parts": one.explained,
+            "residual": one.residual,
+            f"the loop, for one {one.per}": one.whole,
+        }
+        for what, cost in sums.items():
+            lines.append([name, what, "", *_figures(cost, one.whole)])
     return lines
 
 
-def _figures(cost: Cost, share: float) -> list[str]:
+def _figures(cost: Cost, whole: Cost) -> list[str]:
     counted = "" if cost.instructions is None else f"{cost.instructions:.0f}"
-    return [f"{cost.ns:.1f}", f"{100 * share:.0f}%", counted]
-
-
-def _count(value: float) -> str:
-    return f"{value:.3g}"
+    return [f"{cost.ns:.1f}", f"{100 * cost.ns / whole.ns:.0f}%", counted]
 
 
 def _notes(run: Run, found: Sequence[CostBreakdown]) -> list[str]:
-    cost_of = unit_costs(measured(run))
-    one = ", ".join(f"{name} {cost.ns:.1f}" for name, cost in cost_of.items() if cost.ns >= 0.05)
-    worst = max(found, key=lambda one: abs(one.residual.ns / one.whole.ns))
+    operations = measured(run)
+    each = unit_costs(operations).items()
+    shown = ", ".join(f"{name} {cost.ns:.1f}" for name, cost in each if cost.ns >= 0.05)
+    worst = max(found, key=lambda one: abs(one.unexplained))
     lines = [
-        f"One of each, in ns: {one}.",
+        f"One of each, in ns: {shown}.",
         "The residual is what a loop takes beyond the sum of operations measured by themselves: "
         "overlap, mispredicted branches, data beyond the first-level cache. Largest here: "
-        f"{100 * worst.residual.ns / worst.whole.ns:+.0f}% ({worst.kernel}).",
+        f"{100 * worst.unexplained:+.0f}% ({worst.kernel}).",
     ]
-    shares = {
-        one.kernel: (one.residual.instructions or 0.0) / one.whole.instructions
-        for one in found
-        if one.whole.instructions and one.residual.instructions is not None
-    }
-    if shares:
-        most = max(shares, key=lambda kernel: abs(shares[kernel]))
+    shares = [(one.unexplained_instructions, one.kernel) for one in found]
+    counted = [(share, kernel) for share, kernel in shares if share is not None]
+    if counted:
+        share, kernel = max(counted, key=lambda pair: abs(pair[0]))
         lines.append(
             "In instructions nothing overlaps and nothing waits, and the largest residual is "
-            f"{100 * shares[most]:+.0f}% ({most})."
+            f"{100 * share:+.0f}% ({kernel})."
         )
-    single = measured(run)
-    empty = single["step"].seconds
-    if "call_python" in single:
-        call = single["call_python"]
+    call = seconds_of_one(operations, "call_python")
+    if call is not None:
         lines.append(
-            "Calling a Python function that returns its argument takes "
-            f"{units.seconds((call.seconds - empty) / call.repeats)}."
+            f"Calling a Python function that returns its argument takes {units.seconds(call)}."
         )
-    if "read_array" in single:
-        reads = [single[name] for name in ("read_array", "read")]
-        times = [(read.seconds - empty) / read.repeats for read in reads]
+    of_array, of_list = (seconds_of_one(operations, name) for name in ("read_array", "read"))
+    if of_array is not None and of_list is not None:
         lines.append(
-            f"Reading an array instead of a list takes {units.factor(times[0] / times[1])} as long "
-            f"({1e9 * times[0]:.1f} against {1e9 * times[1]:.1f} ns): it makes a float object."
+            f"Reading an array instead of a list takes {units.factor(of_array / of_list)} as long "
+            f"({1e9 * of_array:.1f} against {1e9 * of_list:.1f} ns): it makes a float object."
         )
     return lines
 
 
 def as_object(run: Run, found: Sequence[CostBreakdown]) -> dict[str, object]:
     return {
-        "units": {name: vars(cost) for name, cost in unit_costs(measured(run)).items()},
+        "units": {name: asdict(cost) for name, cost in unit_costs(measured(run)).items()},
         "kernels": [
             {
-                "kernel": one.kernel,
-                "size": one.size,
-                "per": one.per,
-                "parts": [
-                    {"what": part.what, "count": part.count, **vars(part.cost)}
-                    for part in one.parts
-                ],
-                "explained": vars(one.explained),
-                "residual": vars(one.residual),
-                "whole": vars(one.whole),
-                "uncertainty": one.uncertainty,
+                **asdict(one),
+                "parts": [{"what": p.what, "count": p.count, **asdict(p.cost)} for p in one.parts],
+                "explained": asdict(one.explained),
+                "residual": asdict(one.residual),
             }
             for one in found
         ],

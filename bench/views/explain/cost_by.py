@@ -33,9 +33,7 @@ def _table(saved: Sequence[Run]) -> Table:
     for kernel in dict.fromkeys(kernel for of_run in loops for kernel in of_run):
         found = [of_run.get(kernel) for of_run in loops]
         lines.append(["loop", kernel, *(f"{a.whole.ns:.1f}" if a else "" for a in found)])
-        lines.append(
-            ["residual", kernel, *(_share(a.residual.ns / a.whole.ns) if a else "" for a in found)]
-        )
+        lines.append(["residual", kernel, *(_share(a.unexplained) if a else "" for a in found)])
         if any(a.whole.instructions for a in found if a):
             lines.append(["instructions", kernel, *map(_instructions, found)])
     return Table(["", "ns", *map(interpreter_label, saved)], lines, [_NOTE])
@@ -45,9 +43,8 @@ def _instructions(found: CostBreakdown | None) -> str:
     """ "415 (-3%)": of an element, and their residual."""
     if found is None or not found.whole.instructions:
         return ""
-    counted = f"{found.whole.instructions:.0f}"
-    rest = found.residual.instructions
-    return counted if rest is None else f"{counted} ({_share(rest / found.whole.instructions)})"
+    counted, share = f"{found.whole.instructions:.0f}", found.unexplained_instructions
+    return counted if share is None else f"{counted} ({_share(share)})"
 
 
 def _share(value: float) -> str:

@@ -22,26 +22,38 @@ _CALL_NOTES = (
 
 def view(run: Run) -> View:
     """Both tables, or the one that the run has something for. Raises BadRun for neither."""
-    calls, even = call_overheads(run), break_evens(run)
-    if not calls and not even:
+    rows, found = call_overheads(run), break_evens(run)
+    if not rows and not found:
         raise BadRun(
             f"{run.source}: has no call overhead, and no kernel in Python and C++ at the same size"
         )
-    tables = ([calls_table(run)] if calls else []) + ([break_even_table(run)] if even else [])
+    tables = ([_calls_table(rows)] if rows else []) + ([_break_even_table(found)] if found else [])
     content = {
         "call_overhead": [
-            {**asdict(row), "seconds_per_element": row.seconds_per_element} for row in calls
+            {**asdict(row), "seconds_per_element": row.seconds_per_element} for row in rows
         ],
-        "break_even": [asdict(one) for one in even],
+        "break_even": [asdict(one) for one in found],
     }
     return View(tables, content)
 
 
-def calls_table(run: Run) -> Table:
+def calls(run: Run) -> View:
     """Raises BadRun where there is none."""
     rows = call_overheads(run)
     if not rows:
         raise BadRun(f"{run.source}: has no call overhead; test_bench_boundary.py measures it")
+    return View([_calls_table(rows)])
+
+
+def break_even(run: Run) -> View:
+    """Raises BadRun where there is none."""
+    found = break_evens(run)
+    if not found:
+        raise BadRun(f"{run.source}: holds no kernel in Python and C++ at the same size")
+    return View([_break_even_table(found)])
+
+
+def _calls_table(rows: Sequence[CallOverhead]) -> Table:
     counted = any(row.instructions is not None for row in rows)
     header = ["call", "by", "elements", "time", "per element", *["instructions"] * counted]
     return Table(header, [_cells(row, counted) for row in rows], _CALL_NOTES)
@@ -58,11 +70,8 @@ def _cells(row: CallOverhead, counted: bool) -> list[str]:
     return cells
 
 
-def break_even_table(run: Run) -> Table:
-    """A row for each kernel, a column for each call path and tier. Raises BadRun for none."""
-    found = break_evens(run)
-    if not found:
-        raise BadRun(f"{run.source}: holds no kernel in Python and C++ at the same size")
+def _break_even_table(found: Sequence[BreakEven]) -> Table:
+    """A row for each kernel, a column for each call path and tier."""
     columns = [
         (f"{tier} {label}", f"c-{tier}{path}")
         for path, label in CALL_PATHS.items()
