@@ -10,8 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
+from bench.analysis.machine import parts, section
 from bench.analysis.rows import Row as RunRow
 from bench.analysis.rows import rows as rows_of
 from bench.saved import runs
@@ -110,9 +112,7 @@ def sound(all_rows: Sequence[Row]) -> list[Row]:
 def means(sound_rows: Sequence[Row], which: str) -> list[float]:
     """For each interpreter the geometric mean of times_as_fast; none without rows."""
     factors = [[f for f in row.times_as_fast(which) if f is not None] for row in sound_rows]
-    return [
-        math.exp(sum(map(math.log, column)) / len(column)) for column in zip(*factors, strict=True)
-    ]
+    return [geometric_mean(column) for column in zip(*factors, strict=True)]
 
 
 def differences(run: Run, first: Run) -> list[str]:
@@ -131,20 +131,17 @@ def differences(run: Run, first: Run) -> list[str]:
 
 def _control(run: Run) -> dict[str, Any]:
     """How the control was built. Its key is left out: it holds the Python ABI, which may differ."""
-    tiers = run.machine.get("tiers")
-    info = tiers.get(CONTROL.removeprefix("c-")) if isinstance(tiers, dict) else None
-    info = info if isinstance(info, dict) else {}
+    info = parts(run, "tiers").get(CONTROL.removeprefix("c-"), {})
     return {"the control": [info.get("compiler"), info.get("flags")]}
 
 
 def build(run: Run) -> str:
     """ "CPython 3.12.1, GCC 12.2.0, --enable-optimizations"."""
-    said = run.machine.get("interpreter")
-    said = said if isinstance(said, dict) else {}
+    said = section(run, "interpreter")
     options = said.get("configured")
     compiler = said.get("compiler") or run.machine.get("python_compiler")
-    parts = [compiler, *(options if isinstance(options, list) else ())]
-    return ", ".join([interpreter_label(run), *(one_line(p) for p in parts if p)])
+    by = [compiler, *(options if isinstance(options, list) else ())]
+    return ", ".join([interpreter_label(run), *(one_line(part) for part in by if part)])
 
 
 def _moment(run: Run) -> float:

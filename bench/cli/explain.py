@@ -18,20 +18,14 @@ from bench.views.explain import cost, cost_by, ladder, ladder_by, overhead, scal
 
 def add_commands(commands: Any) -> None:
     command = commands.add_parser("ladder", help="where a kernel's factor comes from, rung by rung")
-    add_arguments(command)
+    add_arguments(command, by_interpreter=True)
     command.add_argument("--kernel", metavar="K", help="default: all")
     command.add_argument("--size", metavar="S", help="default: the largest that was measured")
-    command.add_argument(
-        "--by",
-        choices=["interpreter"],
-        help="several runs side by side; RUN may be their folder",
-    )
     command.set_defaults(command=_ladder)
 
     command = commands.add_parser("cost", help="what an element costs in Python, part by part")
-    add_arguments(command)
+    add_arguments(command, by_interpreter=True)
     command.add_argument("--kernel", metavar="K", help="default: all")
-    command.add_argument("--by", choices=["interpreter"], help="several runs side by side")
     command.set_defaults(command=_cost)
 
     command = commands.add_parser("scaling", help="how time grows with size, and where it jumps")

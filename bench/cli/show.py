@@ -18,12 +18,7 @@ def add_commands(commands: Any) -> None:
     command = commands.add_parser(
         "matrix", help="the competency matrix of one run; or of runs on several interpreters"
     )
-    add_arguments(command)
-    command.add_argument(
-        "--by",
-        choices=["interpreter"],
-        help="several runs side by side, a group of columns for each; RUN may be their folder",
-    )
+    add_arguments(command, by_interpreter=True)
     command.set_defaults(command=_matrix)
 
     command = commands.add_parser("limits", help="what this machine can do at most, measured now")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.analysis.machine import compilers, cpu, section, unavailable
 from bench.analysis.rows import Row, rows
 from bench.saved.runs import Metadata, Result, Run, interpreter_label
 from bench.views import units
@@ -57,10 +58,7 @@ def _notes(run: Run) -> list[str]:
     beyond = len(_variants(run)) - MOST_VARIANTS
     if beyond > 0:
         lines.append(f"left out: {beyond} more variants; --format json has them.")
-    tiers = run.machine.get("tiers")
-    for name, info in tiers.items() if isinstance(tiers, dict) else ():
-        if isinstance(info, dict) and "unavailable" in info:
-            lines.append(f"skipped: {name}: {info['unavailable']}")
+    lines += [f"skipped: {tier}: {why}" for tier, why in unavailable(run, "tiers").items()]
     return [*lines, *(_peer_notes(run) if _has_peers(run) else ())]
 
 
@@ -82,30 +80,21 @@ def _has_peers(run: Run) -> bool:
 
 def _peer_notes(run: Run) -> list[str]:
     """How to read the peers' column, and which libraries are not in it and why."""
-    lines = [
+    return [
         "x best peer: the fastest library's time over that of the fastest native tier on as many "
-        "threads; above 1x the native kernel is ahead. python -m bench peers measures it closer."
+        "threads; above 1x the native kernel is ahead. python -m bench peers measures it closer.",
+        *(f"skipped: {why}" for why in unavailable(run, "peers").values()),
+        *(f"not timed: {why}" for why in section(run, "refused_peers").values()),
     ]
-    peers, refused = run.machine.get("peers"), run.machine.get("refused_peers")
-    infos = peers.values() if isinstance(peers, dict) else ()
-    missing = [i["unavailable"] for i in infos if isinstance(i, dict) and "unavailable" in i]
-    reasons = refused.values() if isinstance(refused, dict) else ()
-    return [*lines, *(f"skipped: {r}" for r in missing), *(f"not timed: {r}" for r in reasons)]
 
 
 def machine_line(run: Run) -> str:
     """What the figures were measured on: CPU, interpreter, compiler."""
-    tiers = run.machine.get("tiers")
-    compilers = {
-        str(info["compiler"])
-        for info in (tiers.values() if isinstance(tiers, dict) else ())
-        if isinstance(info, dict) and "compiler" in info
-    }
     parts = [
-        _cpu(run),
+        cpu(run),
         f"{run.machine.get('usable_cores') or '?'} cores",
         interpreter_label(run),
-        *sorted(compilers),
+        *sorted(compilers(run)),
     ]
     if run.when:
         parts.append(run.when.strftime("%Y-%m-%d"))
@@ -116,12 +105,7 @@ def named(run: Run) -> str:
     """Which run a view is of: "run: FILE, 2026-01-02 03:04, commit 0123456+, CPU, Python"."""
     moment = run.when.strftime("%Y-%m-%d %H:%M") if run.when else "no date"
     commit = f"commit {run.commit[:7]}{'+' * run.dirty}" if run.commit else "no commit"
-    return f"run: {', '.join([run.source, moment, commit, _cpu(run), interpreter_label(run)])}"
-
-
-def _cpu(run: Run) -> str:
-    cpu = run.machine.get("cpu")
-    return str(cpu.get("brand_raw") or "unknown CPU") if isinstance(cpu, dict) else "unknown CPU"
+    return f"run: {', '.join([run.source, moment, commit, cpu(run), interpreter_label(run)])}"
 
 
 def _variants(run: Run) -> list[str]:

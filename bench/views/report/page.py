@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from bench.analysis.changes import Change, alike, changes, spread
+from bench.analysis.machine import compilers, section
 from bench.saved.comparable import other_machine
 from bench.saved.runs import Result, Run, interpreter_label, one_line
 from bench.views import matrix, units
@@ -109,26 +110,18 @@ def unused(runs: Sequence[Run]) -> list[str]:
 
 def measured_on(run: Run) -> list[tuple[str, str]]:
     """(what, value) of the machine and the moment; what a run does not say is left out."""
-    machine = run.machine
-    cpu = _mapping(machine.get("cpu"))
-    tiers = [_mapping(tier) for tier in _mapping(machine.get("tiers")).values()]
-    compilers = dict.fromkeys(str(tier["compiler"]) for tier in tiers if tier.get("compiler"))
+    cpu = section(run, "cpu")
     metadata = [
         ("Run", run.source),
         ("CPU", cpu.get("brand_raw")),
-        ("Cores used", machine.get("usable_cores") or cpu.get("count")),
+        ("Cores used", run.machine.get("usable_cores") or cpu.get("count")),
         ("Python", interpreter_label(run)),
-        ("Compiler", ", ".join(compilers)),
+        ("Compiler", ", ".join(compilers(run))),
         ("Date", run.when.strftime("%Y-%m-%d %H:%M") if run.when else None),
         ("Commit", run.commit + (" with uncommitted changes" if run.dirty else "")),
         ("Benchmarks", len(run.results)),
     ]
     return [(what, str(value)) for what, value in metadata if value]
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    """machine_info is whatever the file says: nothing in it may break the page."""
-    return value if isinstance(value, dict) else {}
 
 
 def _by_section(drawn: Sequence[Figure]) -> dict[str, list[Figure]]:
