@@ -19,7 +19,7 @@ from bench.analysis.interpreters import (
 )
 from bench.saved.runs import Run, interpreter_label
 from bench.views import matrix, units
-from bench.views.tables import UNCONFIRMED, Table, View
+from bench.views.tables import Table, View
 
 _OTHER_MACHINE = "!"
 
@@ -65,9 +65,8 @@ def _factors(row: Row) -> list[str]:
     cells = []
     metadata = (row.times_as_fast("loop"), row.times_as_fast("control"), row.confirmed, row.alike)
     for factor, machine, confirmed, alike in list(zip(*metadata, strict=True))[1:]:
-        before = "" if confirmed else UNCONFIRMED
-        after = "" if alike else _OTHER_MACHINE
-        cells.append(f"{before}{units.factor(factor)}{after}" if factor else "")
+        shown = units.marked(units.factor(factor), confirmed) if factor else ""
+        cells.append(shown + _OTHER_MACHINE if shown and not alike else shown)
         cells.append(units.factor(machine) if machine else "")
     return cells
 
@@ -92,7 +91,7 @@ def _notes(saved: Sequence[Run]) -> list[str]:
         lines.append(f"Only {names[0]} was measured: there is nothing to hold it against.")
     if any(not metadata.confirmed for run in each for _, metadata in run.ours):
         lines.append(
-            f"{UNCONFIRMED} not confirmed: a single call took too long to repeat, or the "
+            f"{units.UNCONFIRMED} not confirmed: a single call took too long to repeat, or the "
             "machine was never quiet for long enough; short calls, as of the control, may then "
             "have met a quiet moment all the same."
         )

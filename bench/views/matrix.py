@@ -6,7 +6,7 @@ from bench.analysis.machine import compilers, cpu, section, unavailable
 from bench.analysis.rows import Row, rows
 from bench.saved.runs import Metadata, Result, Run, interpreter_label
 from bench.views import units
-from bench.views.tables import UNCONFIRMED, Table, View
+from bench.views.tables import Table, View
 
 MOST_VARIANTS = 40  # columns of one table
 
@@ -52,8 +52,8 @@ def _notes(run: Run) -> list[str]:
         lines += beyond_limit(run)
     if any(not metadata.confirmed for _, metadata in run.ours):
         lines.append(
-            f"{UNCONFIRMED} not confirmed: a single call took too long to repeat, or the machine "
-            "was never quiet for long enough."
+            f"{units.UNCONFIRMED} not confirmed: a single call took too long to repeat, or the "
+            "machine was never quiet for long enough."
         )
     beyond = len(_variants(run)) - MOST_VARIANTS
     if beyond > 0:
@@ -139,7 +139,7 @@ def time(pair: tuple[Result, Metadata] | None) -> str:
     if pair is None:
         return ""
     result, metadata = pair
-    return ("" if metadata.confirmed else UNCONFIRMED) + units.seconds(result.minimum)
+    return units.marked(units.seconds(result.minimum), metadata.confirmed)
 
 
 def _rate(metadata: Metadata) -> str:

@@ -16,7 +16,6 @@ from bench.saved.runs import one_line
 from bench.views.units import escaped
 
 FORMATS = ("json", "md", "text")
-UNCONFIRMED = "~"  # before a time that was not confirmed
 _WIDEST = 200  # characters of a column
 
 

@@ -12,6 +12,13 @@ from bench.saved.runs import one_line
 _ACTIVE = re.compile(r"[\\`*_{}\[\]|~#@$]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 _OPENING = re.compile(r"^(?=[-=]+$|[-+](?:\s|$))|^\d+(?=[.)](?:\s|$))")
 
+UNCONFIRMED = "~"
+
+
+def marked(shown: str, confirmed: bool) -> str:
+    """ "~1.2ms" where the time, or what was made of it, was not confirmed."""
+    return shown if confirmed else UNCONFIRMED + shown
+
 
 def seconds(value: float) -> str:
     """0.00123 -> "1.23ms"."""

@@ -9,7 +9,7 @@ from bench.analysis.ladder import Ladder, MeasuredRung
 from bench.saved.runs import Metadata, Run
 from bench.views import units
 from bench.views.explain.evidence import short
-from bench.views.tables import UNCONFIRMED, Table, View
+from bench.views.tables import Table, View
 
 # What an int8 product replaces: the trap is that it may not be faster.
 INSTEAD_OF = {"matmul_i8_i32": "matmul_f32", "quantized_matmul_f32": "matmul_f32"}
@@ -67,7 +67,7 @@ def _figures(measured: MeasuredRung) -> list[str]:
     return [
         measured.rung.variant,
         idea(measured),
-        ("" if metadata.confirmed else UNCONFIRMED) + units.seconds(measured.result.minimum),
+        units.marked(units.seconds(measured.result.minimum), metadata.confirmed),
         "" if measured.factor is None else units.factor(measured.factor),
         ""
         if measured.factor is None

@@ -10,7 +10,7 @@ from bench.analysis.break_even import CALL_PATHS, NEAR, TIERS, BreakEven, break_
 from bench.saved.overhead import CallOverhead, call_overheads
 from bench.saved.runs import BadRun, Run
 from bench.views import units
-from bench.views.tables import UNCONFIRMED, Table, View
+from bench.views.tables import Table, View
 
 _CALL_NOTES = (
     "Times are minima of a call, the loop around it included: that of a Python function which "
@@ -63,7 +63,7 @@ def _cells(row: CallOverhead, counted: bool) -> list[str]:
     elements = f"{row.elements:,} {row.element or ''}".strip() if row.elements else ""
     each = row.seconds_per_element
     cells = [row.name, row.binding, elements]
-    cells.append(("" if row.confirmed else UNCONFIRMED) + units.seconds(row.minimum))
+    cells.append(units.marked(units.seconds(row.minimum), row.confirmed))
     cells.append(units.seconds(each) if each is not None else "")
     if counted:
         cells.append("" if row.instructions is None else f"{row.instructions:,.0f}")

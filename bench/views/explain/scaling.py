@@ -10,7 +10,7 @@ from bench.analysis.scaling import BEYOND_OVERHEAD, InLevel, LevelJump, Scaling,
 from bench.saved.runs import Run
 from bench.stats.fits import Fit
 from bench.views import units
-from bench.views.tables import UNCONFIRMED, Table, View
+from bench.views.tables import Table, View
 
 BEYOND = "*"
 _FEW_SIZES = 5
@@ -58,8 +58,8 @@ def _notes(run: Run, found: Sequence[Scaling]) -> list[str]:
         )
     if any(not point.confirmed for one in found for point in one.points):
         lines.append(
-            f"{UNCONFIRMED} from a time that was not confirmed; an exponent: from more such times "
-            "than others."
+            f"{units.UNCONFIRMED} from a time that was not confirmed; an exponent: from more such "
+            "times than others."
         )
     return lines
 
@@ -80,9 +80,8 @@ def _overhead(one: Scaling) -> str:
 def _exponent(one: Scaling) -> str:
     if one.fit is None or one.fit.error is None:
         return ""
-    unconfirmed = 2 * sum(not point.confirmed for point in one.fitted) > len(one.fitted)
-    shown = f"{one.fit.exponent:.3f} +- {one.fit.error:.3f}"
-    return UNCONFIRMED * unconfirmed + shown
+    confirmed = 2 * sum(point.confirmed for point in one.fitted) >= len(one.fitted)
+    return units.marked(f"{one.fit.exponent:.3f} +- {one.fit.error:.3f}", confirmed)
 
 
 def _within(one: Scaling) -> str:
@@ -93,14 +92,14 @@ def _within(one: Scaling) -> str:
 def _nanoseconds(inside: InLevel) -> str:
     value = inside.seconds * 1e9
     shown = f"{value:.3g}" if value < 0.01 else units.three_digits(value)
-    return UNCONFIRMED * (not inside.confirmed) + shown
+    return units.marked(shown, inside.confirmed)
 
 
 def _jump(jump: LevelJump | None) -> str:
     if jump is None:
         return ""
-    before, beyond = UNCONFIRMED * (not jump.confirmed), BEYOND * jump.beyond_scatter
-    shown = f"{before}{units.factor(jump.factor)}{beyond} {jump.before.level} to {jump.after.level}"
+    factor = units.marked(units.factor(jump.factor), jump.confirmed)
+    shown = f"{factor}{BEYOND * jump.beyond_scatter} {jump.before.level} to {jump.after.level}"
     if jump.inside is None:
         return shown
     return f"{shown}, {units.factor(jump.inside)} of it inside {jump.before.level}"
