@@ -196,7 +196,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         variant = spec.params.get("variant", "") if kernel and spec else ""
         if kernel and variant.startswith("c-"):
             tiers.add(registry.kernel(kernel).native(variant).tier)
-        if "cross" in fixtures:
+        if "call_overhead" in fixtures:
             tiers.add("scalar")
         timed = timed or "benchmark" in fixtures
     benchmarks = _benchmarks(session.config)
@@ -235,9 +235,9 @@ def measure_operation(benchmark: Any, request: pytest.FixtureRequest) -> Callabl
 
 
 @pytest.fixture
-def cross(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None]:
-    """cross(name, binding, n, element=None): verify, then time, what a call costs besides its
-    work, with n elements."""
+def call_overhead(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None]:
+    """call_overhead(name, binding, n, element=None): verify, then time, one of those in
+    bench/measure/overhead.py, with n elements."""
     import kernels_c
     from bench.measure import overhead
 

@@ -19,7 +19,7 @@ from bench.measure.cases.case import folder_of
 from bench.measure.cases.errors_in_ulp import inverse_ulps, worst_error
 from bench.suite.registry import KERNELS, Bound, Kernel, Native, Shape, Signature, Unit
 
-UNARY = tuple(kernel for kernel in KERNELS.values() if kernel.layout is Signature.UNARY)
+UNARY = tuple(kernel for kernel in KERNELS.values() if kernel.signature is Signature.UNARY)
 QUANTIZE = KERNELS["quantize_f32_i8"]
 SOFTMAX = KERNELS["softmax_f32"]
 MATMUL = KERNELS["matmul_f32"]

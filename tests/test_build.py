@@ -287,7 +287,7 @@ def test_a_compile_error_keeps_the_old_module(checkout: Checkout) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("clang++"), reason="clang++ is not installed")
-def test_clang_builds_and_its_kernels_pass_the_probes(tmp_path: Path) -> None:
+def test_clang_builds_and_its_kernels_pass_the_edge_cases(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path, with_modules=False)
     assert checkout.build(CXX="clang++").returncode == 0
     run = checkout.pytest("--benchmark-disable", "--quick", "-q", "-k", "c- and not test_native")

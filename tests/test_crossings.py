@@ -1,4 +1,4 @@
-"""Every way across the boundary gives the right result, and a wrong one is not timed."""
+"""Every path across the boundary gives the right result, and a wrong one is not timed."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ from bench.measure.calls import call_of
 from bench.measure.cases.case import Case
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.cases.make import make_case
+from bench.saved import runs
+from bench.saved.overhead import call_overheads
 from bench.saved.schema import MARK
 from bench.suite import registry
 from tests.checkout import ROOT
+from tests.stats import stats
 
 BENCHMARKS = ROOT / "test_bench_boundary.py"
 SHAPES = {1: ((1,), (67,)), 2: ((1, 1), (5, 67)), 3: ((1, 1, 1), (7, 17, 5))}
@@ -43,7 +46,7 @@ def way_cases() -> list[tuple[str, str, tuple[int, ...]]]:
     return [
         (kernel.name, variant, shape)
         for kernel in registry.KERNELS.values()
-        for variant in registry.WAY_VARIANTS
+        for variant in registry.CALL_PATH_VARIANTS
         for shape in SHAPES[len(kernel.sizes[0][1])]
     ]
 
@@ -52,16 +55,16 @@ def case_of(name: str, shape: tuple[int, ...]) -> Case:
     return make_case(registry.kernel(name), shape)
 
 
-# --- Crossings -----------------------------------------------------------------------------------
+# --- Call overhead -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "binding", "n", "element"), ASKED_FOR)
-def test_a_crossing_does_what_it_is_said_to(
+def test_a_call_overhead_does_what_it_is_said_to(
     name: str, binding: str, n: int, element: str | None
 ) -> None:
-    crossing = overhead.make_crossing(name, binding, n, element)
+    case = overhead.make_case(name, binding, n, element)
     for _ in range(3):
-        overhead.verify(name, crossing, crossing.function(*crossing.args))
+        overhead.verify(name, case, case.function(*case.args))
 
 
 def test_the_bindings_compute_the_same_relu() -> None:
@@ -77,24 +80,24 @@ def test_the_bindings_compute_the_same_relu() -> None:
 
 
 def test_a_wrong_result_is_noticed() -> None:
-    crossing = overhead.make_crossing("list to buffer", "Python", 300, "int8")
-    wrong = crossing.function(*crossing.args)
+    case = overhead.make_case("list to buffer", "Python", 300, "int8")
+    wrong = case.function(*case.args)
     wrong[299] ^= 1
     with pytest.raises(WrongResult, match="copied wrongly: got"):
-        overhead.verify("copied wrongly", crossing, wrong)
+        overhead.verify("copied wrongly", case, wrong)
 
 
 @pytest.mark.parametrize(
     ("name", "binding", "message"),
     [
-        ("nonsense", "ctypes", "there is no crossing 'nonsense'; there are empty call, "),
+        ("nonsense", "ctypes", "there is no call overhead 'nonsense'; there are empty call, "),
         ("empty call", "SWIG", "there is no binding 'SWIG'; the bindings are cffi API, "),
         ("list to buffer", "cffi ABI", "list to buffer: got 'cffi ABI'"),
     ],
 )
 def test_what_cannot_be_crossed_is_named(name: str, binding: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        overhead.make_crossing(name, binding, 1)
+        overhead.make_case(name, binding, 1)
 
 
 def test_a_fixture_that_keeps_no_times_is_enough(tmp_path: Path) -> None:
@@ -134,9 +137,17 @@ def test_the_metadata_is_in_the_saved_run(tmp_path: Path) -> None:
     assert metadata["test_list_to_buffer[Python-int8]"].pop("uncertainty") >= 0
     assert metadata["test_list_to_buffer[Python-int8]"] == {
         **MARK,
-        "crossing": "list to buffer", "binding": "Python", "elements": 10_000, "element": "int8",
+        "overhead": "list to buffer", "binding": "Python", "elements": 10_000, "element": "int8",
     }  # fmt: skip
     assert {b["options"]["timer"] for b in benchmarks} == {"perf_counter"}
+
+
+@pytest.mark.parametrize("mark", [MARK, {}])
+def test_runs_from_before_it_was_called_overhead_are_read(mark: dict[str, str]) -> None:
+    older = {"crossing": "empty call", "binding": "Python", "elements": 0, "stable": True}
+    row = {"fullname": "a", "stats": stats(1e-7), "extra_info": {**mark, **older}}
+    (found,) = call_overheads(runs.from_json({"benchmarks": [row]}))
+    assert (found.name, found.confirmed) == ("empty call", True)
 
 
 # --- Ways ----------------------------------------------------------------------------------------
@@ -178,27 +189,27 @@ def test_a_wrong_list_is_noticed(kernel: str, change: str) -> None:
         case.run_and_verify(kernel, dataclasses.replace(call, function=wrong))
 
 
-@pytest.mark.parametrize("way", registry.WAYS)
+@pytest.mark.parametrize("path", registry.CALL_PATHS)
 def test_a_list_that_nothing_came_back_from_is_noticed(
-    way: str, monkeypatch: pytest.MonkeyPatch
+    path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernels_c.Tier, "relu", lambda self, x, out: None)
     case = case_of("relu_f32", (67,))
     with pytest.raises(WrongResult):
-        case.run_and_verify("relu_f32", call_of(case, f"c-scalar_{way}"))
+        case.run_and_verify("relu_f32", call_of(case, f"c-scalar_{path}"))
 
 
-def test_a_way_that_does_not_exist_is_named() -> None:
+def test_a_call_path_that_does_not_exist_is_named() -> None:
     with pytest.raises(
-        ValueError, match="there is no way 'carrier_pigeon' to a kernel; the ways are checked"
+        ValueError, match="there is no call path 'carrier_pigeon'; the call paths are checked"
     ):
         call_paths.call(case_of("relu_f32", (1,)), kernels_c.load_tier("scalar"), "carrier_pigeon")
 
 
-@pytest.mark.parametrize("way", registry.WAYS)
-def test_the_instruction_counter_reaches_a_way_too(way: str) -> None:
+@pytest.mark.parametrize("path", registry.CALL_PATHS)
+def test_the_instruction_counter_reaches_a_call_path_too(path: str) -> None:
     case = case_of("quantized_matmul_f32", (7, 17, 5))
-    call = call_of(case, f"c-scalar_{way}")
+    call = call_of(case, f"c-scalar_{path}")
 
     class Built(Side):
         def __init__(self) -> None:
@@ -207,12 +218,12 @@ def test_the_instruction_counter_reaches_a_way_too(way: str) -> None:
         def tier(self, name: str) -> kernels_c.Tier:
             return kernels_c.load_tier(name)
 
-    function, args = Built().call(case, f"c-scalar_{way}")
-    case.run_and_verify(way, dataclasses.replace(call, function=function, args=args))
+    function, args = Built().call(case, f"c-scalar_{path}")
+    case.run_and_verify(path, dataclasses.replace(call, function=function, args=args))
 
 
 def test_ways_are_timed_only_when_asked_for() -> None:
     for name in registry.KERNELS:
-        assert not {v for v, _ in registry.cases(name)} & {*registry.WAY_VARIANTS}
+        assert not {v for v, _ in registry.cases(name)} & {*registry.CALL_PATH_VARIANTS}
         asked = registry.cases(name, explain=True)
-        assert {v for v, _ in asked} >= {*registry.WAY_VARIANTS}
+        assert {v for v, _ in asked} >= {*registry.CALL_PATH_VARIANTS}

@@ -78,8 +78,8 @@ def test_ended(ending, measure, when, how):
     if not when.endswith("loop"):
         ending(when, how)
 
-def test_crossing(ending, cross):
-    cross("array as buffer", "Python", 1)
+def test_call_overhead(ending, call_overhead):
+    call_overhead("array as buffer", "Python", 1)
     ending("test", "fail")
 
 def test_operation(ending, measure_operation):

@@ -1,5 +1,5 @@
-"""The machine's ceilings: what the probes touch, how levels are found, what follows from the
-figures. No test depends on how fast anything is."""
+"""The machine's ceilings: what the microbenchmarks touch, how levels are found, what follows from
+the figures. No test depends on how fast anything is."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ import pytest
 import build_ffi
 import kernels_c
 from bench import __main__ as command_line
+from bench.analysis.levels import LEVELS
 from bench.measure import derived
 from bench.measure.cases.buffers import Buffer
-from bench.measure.machine import limits
-from bench.measure.machine.caches import LEVELS, PATTERNS, Caches, read_caches
+from bench.measure.machine import limits, metadata
+from bench.measure.machine.caches import PATTERNS, Caches, read_caches
 from bench.measure.machine.limits import (
     PEAKS,
     WIDTHS,
@@ -31,7 +32,7 @@ from bench.measure.machine.limits import (
     Limits,
     Machine,
     Memory,
-    probe_tier,
+    limits_tier,
 )
 from bench.measure.machine.roofline import ceilings, least_seconds
 from bench.saved import runs
@@ -48,14 +49,14 @@ N = 3 * 128
     scope="module", params=[t for t, row in build_ffi.TIERS.items() if row.folder == "simd"]
 )
 def probing(request: pytest.FixtureRequest) -> kernels_c.Tier:
-    """The tiers that carry the probes."""
+    """The tiers that carry the microbenchmarks."""
     try:
         return kernels_c.load_tier(request.param)
     except kernels_c.TierUnavailable as reason:
         pytest.skip(str(reason))
 
 
-# --- The probes ----------------------------------------------------------------------------------
+# --- The microbenchmarks --------------------------------------------------------------------------
 
 
 def buffer(values: array[float]) -> Buffer:
@@ -112,7 +113,7 @@ def test_the_operations_reported_grow_with_the_rounds(probing: kernels_c.Tier, n
     assert function(1000) == 1000 * one
 
 
-def test_only_tiers_of_a_folder_with_probes_declare_them() -> None:
+def test_only_tiers_of_a_folder_with_microbenchmarks_declare_them() -> None:
     for name, tier in build_ffi.TIERS.items():
         assert ("limit_fma_f32" in build_ffi.declarations(name)) == (tier.folder != "portable")
         assert "relu_f32" in build_ffi.declarations(name)
@@ -237,7 +238,7 @@ def test_what_these_registers_lack_is_left_out(measured: Limits) -> None:
     assert (dot in measured.best) == (measured._tier.name == "avx512")
 
 
-def test_the_widths_stand_side_by_side_each_probe_once() -> None:
+def test_the_widths_stand_side_by_side_each_microbenchmark_once() -> None:
     wide = runs.limits_from_json(
         [
             {"name": name, "level": level, "cores": cores, "working_set": 64, "per_second": 2e9,
@@ -257,7 +258,7 @@ def test_the_widths_stand_side_by_side_each_probe_once() -> None:
 
 
 def test_each_core_has_memory_of_its_own(measured: Limits) -> None:
-    """What one thread's probe writes no other touches."""
+    """What one thread's microbenchmark writes no other touches."""
     spans: list[tuple[int, int]] = []
     real = measured._tier
 
@@ -332,7 +333,7 @@ def test_a_tier_uses_the_threads_that_it_is_given_and_has_cores_for(tier: str, g
     root = Path(kernels_c.__file__).resolve().parent.parent
     answer = subprocess.run(command, cwd=root, env=environment, capture_output=True, check=True)
     wanted = int(given.partition(",")[0] or 2**20) if tier.endswith("_omp") else 1
-    assert int(answer.stdout) == min(wanted, limits.usable_cores())
+    assert int(answer.stdout) == min(wanted, metadata.usable_cores())
 
 
 # --- What follows from them ----------------------------------------------------------------------
@@ -350,8 +351,8 @@ def test_every_row_states_its_cost_in_terms_that_are_measured(kernel: registry.K
 def synthetic(cores: int = 1) -> dict[Ceiling, float]:
     """1e9 operations a second; a copy of 16e9 bytes a second in L1, half of that in each level
     further out, but 6e9 past the caches."""
-    ways = [way for of_peak in PEAKS.values() for way in of_peak]
-    best: dict[Ceiling, float] = {Ceiling(way, None, cores): 1e9 for way in ways}
+    names = [name for of_peak in PEAKS.values() for name in of_peak]
+    best: dict[Ceiling, float] = {Ceiling(name, None, cores): 1e9 for name in names}
     for number, level in enumerate(LEVELS):
         for pattern in PATTERNS:
             best[Ceiling(pattern, level, cores)] = 16e9 / 2**number
@@ -410,7 +411,7 @@ def test_the_fastest_exact_way_that_a_width_has_bounds_int8_products() -> None:
     ],
 )
 def test_a_tier_is_judged_by_its_own_registers(variant: str, tier: str | None) -> None:
-    assert probe_tier(variant) == tier
+    assert limits_tier(variant) == tier
 
 
 @pytest.mark.parametrize(
@@ -422,7 +423,7 @@ def test_a_library_is_judged_by_the_widest_registers_here(
     monkeypatch.setattr(
         kernels_c, "why_unavailable", lambda name: None if name in available else "not here"
     )
-    assert probe_tier("peer-numpy") == tier
+    assert limits_tier("peer-numpy") == tier
     if not available:
         assert Machine().limits("peer-numpy") is None
 

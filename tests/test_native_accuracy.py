@@ -208,7 +208,7 @@ def reference(kernel: Kernel, x: Iterable[float]) -> list[float]:
 
 
 @cache
-def sweep_truth(name: str) -> list[float]:
+def sweep_reference(name: str) -> list[float]:
     return reference(KERNELS[name], sweep())
 
 
@@ -217,7 +217,7 @@ def test_the_largest_error_over_float32_is_within_the_documented_bound(
     tier: kernels_c.Tier, kernel: Kernel
 ) -> None:
     result = unary(tier, kernel, sweep())
-    assert_within(bound_of(kernel, tier), (), result, sweep_truth(kernel.name), sweep())
+    assert_within(bound_of(kernel, tier), (), result, sweep_reference(kernel.name), sweep())
 
 
 def test_the_sweep_has_hundreds_of_points_in_every_binade() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import kernels_c
 from bench.measure.calls import call_of
 from bench.measure.cases.errors_in_ulp import inverse_ulps, worst_error
-from bench.measure.cases.make import make_case, probes
+from bench.measure.cases.make import edge_cases, make_case
 from bench.suite.registry import KERNELS, Kernel, Shape, Signature
 from kernels_py import matmul, matmul_i8
 from tests.native import (
@@ -97,15 +97,15 @@ def test_int8_products_of_small_integers_are_exact_at_every_shape(i8: Product) -
     [
         (kernel, variant)
         for kernel in KERNELS.values()
-        if "PRODUCT" in kernel.layout.name
+        if "PRODUCT" in kernel.signature.name
         for variant in kernel.variants
         if variant.startswith("c-")
     ],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
-def test_the_probes_pass(kernel: Kernel, variant: str) -> None:
+def test_the_edge_cases_pass(kernel: Kernel, variant: str) -> None:
     usable(kernel.native(variant).tier)
-    for case in probes(kernel):
+    for case in edge_cases(kernel):
         case.run_and_verify(f"{kernel.name} {variant}", call_of(case, variant))
 
 
@@ -299,7 +299,7 @@ def test_any_int8_product_is_exact(i8: Product, shape: Shape, values: list[int],
 
 @pytest.mark.parametrize("shape", ((1, 1, 1), (7, 17, 5), (64, 64, 64), (13, 33, 520)), ids=str)
 def test_a_product_through_int8_is_within_its_bound(tier: kernels_c.Tier, shape: Shape) -> None:
-    chains = [k for k in KERNELS.values() if k.layout is Signature.QUANTIZED_PRODUCT]
+    chains = [k for k in KERNELS.values() if k.signature is Signature.QUANTIZED_PRODUCT]
     for kernel in chains:
         case = make_case(kernel, shape)
         case.run_and_verify(f"{kernel.name} {tier.name}", call_of(case, f"c-{tier.name}"))

@@ -29,7 +29,7 @@ KERNEL = {
 }  # fmt: skip
 COPY = {
     **MARK,
-    "crossing": "list to buffer", "binding": "ctypes", "elements": 10_000, "element": "int8",
+    "overhead": "list to buffer", "binding": "ctypes", "elements": 10_000, "element": "int8",
     "confirmed": True,
 }  # fmt: skip
 
@@ -68,7 +68,7 @@ GOOD: dict[str, Any] = {
     "machine_info": MACHINE,
     "benchmarks": [
         crossing(2e-4),
-        crossing(5e-8, "b", crossing="empty call", binding="Python", elements=0, element=None),
+        crossing(5e-8, "b", overhead="empty call", binding="Python", elements=0, element=None),
         *(timed("relu_f32", "py-idiomatic", [n], 1e-8 * n) for n in (1, 64, 512)),
         *(timed("relu_f32", "c-avx2", [n], 1.05e-7) for n in (1, 64, 512)),
         *(timed("relu_f32", "c-avx2_lists", [n], 1e-6 + 2e-8 * n) for n in (1, 64, 512)),
@@ -248,8 +248,8 @@ def test_renderers_are_for_documents() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "needs"),
     [
-        ("crossing", "", "needs text"),
-        ("crossing", 7, "needs text"),
+        ("overhead", "", "needs text"),
+        ("overhead", 7, "needs text"),
         ("binding", ..., "binding is nothing, needs text"),
         ("elements", ..., "elements is nothing"),
         ("elements", -1, "needs a whole number from 0"),

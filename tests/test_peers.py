@@ -120,14 +120,14 @@ def test_threads_are_what_they_were_afterwards() -> None:
 
 
 @pytest.mark.parametrize("kernel", [k for k in registry.KERNELS if sizes.sizes(k, False)])
-def test_both_truths_agree(kernel: str) -> None:
+def test_both_references_agree(kernel: str) -> None:
     available("numpy")
-    from bench.measure.comparison.reference import Truth
+    from bench.measure.comparison.reference import Reference
 
     case = small_case(kernel)
     call = call_of(case, "c-scalar")
     metadata = case.run_and_verify(kernel, call)
-    grade = Truth(case).grade(kernel, call)
+    grade = Reference(case).grade(kernel, call)
     assert grade.inexact is None
     assert grade.max_error == pytest.approx(metadata["max_error_ulp"], rel=1e-3, abs=1e-3)
 
@@ -135,7 +135,7 @@ def test_both_truths_agree(kernel: str) -> None:
 @pytest.mark.parametrize(("shift", "verdict"), [(0.0, "right"), (1e-3, "inexact"), (9.0, "wrong")])
 def test_results_are_right_inexact_or_wrong(shift: float, verdict: str) -> None:
     available("numpy")
-    from bench.measure.comparison.reference import Truth
+    from bench.measure.comparison.reference import Reference
 
     case = small_case("relu_f32")
     right = call_of(case, "c-scalar")
@@ -147,14 +147,14 @@ def test_results_are_right_inexact_or_wrong(shift: float, verdict: str) -> None:
     call = Call("peer", function, right.args)
     if verdict == "wrong":
         with pytest.raises(WrongResult, match="is not the result"):
-            Truth(case).grade("relu", call)
+            Reference(case).grade("relu", call)
     else:
-        assert (Truth(case).grade("relu", call).inexact is None) == (verdict == "right")
+        assert (Reference(case).grade("relu", call).inexact is None) == (verdict == "right")
 
 
 def test_what_is_tolerated_is_timed_but_marked() -> None:
     available("numpy")
-    from bench.measure.comparison.reference import Truth
+    from bench.measure.comparison.reference import Reference
 
     case = small_case("softmax_f32")
     right = call_of(case, "c-scalar")
@@ -165,7 +165,7 @@ def test_what_is_tolerated_is_timed_but_marked() -> None:
 
     call = Call("peer", function, right.args)
     assert 500 < case.run_and_verify("softmax", call)["max_error_ulp"] < 2000
-    assert "at most 70 allowed" in str(Truth(case).grade("softmax", call).inexact)
+    assert "at most 70 allowed" in str(Reference(case).grade("softmax", call).inexact)
     with pytest.raises(WrongResult):
         case.run_and_verify("softmax", Call("portable", function, right.args))
 

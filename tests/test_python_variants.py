@@ -12,7 +12,7 @@ import pytest
 
 from bench.measure.calls import call_of
 from bench.measure.cases.case import Case
-from bench.measure.cases.make import make_case, probes
+from bench.measure.cases.make import edge_cases, make_case
 from bench.suite.registry import KERNELS, PYTHON_VARIANTS, Kernel, Signature
 from kernels_py import gelu_tanh, matmul, matmul_i8, quantize, relu, softmax
 
@@ -26,7 +26,7 @@ _LARGEST_CHECKED = 300_000  # multiply-adds or elements; the benchmarks verify t
 def cases_of(name: str) -> list[Case]:
     kernel = KERNELS[name]
     shapes = [shape for shape in kernel.shapes() if math.prod(shape) <= _LARGEST_CHECKED]
-    finite = [case for case in probes(kernel) if not case.needs_ieee]  # as Python variants need
+    finite = [case for case in edge_cases(kernel) if not case.needs_ieee]  # as Python variants need
     return [*[make_case(kernel, shape) for shape in shapes], *finite]
 
 
@@ -65,7 +65,7 @@ def test_nothing_in_nothing_out(kernel: Kernel, variant: str) -> None:
             ([], [1.0] * 6, 0, 3, 2, 2.0, 2.0),
         ],
     }
-    for some in arguments[kernel.layout]:
+    for some in arguments[kernel.signature]:
         assert function(*some) == []
 
 

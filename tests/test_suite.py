@@ -283,7 +283,7 @@ def test_a_wrong_kernel_fails_and_its_figures_appear_nowhere(tmp_path: Path) -> 
 
 
 def test_a_kernel_wrong_at_one_size_is_withdrawn_at_all(tmp_path: Path) -> None:
-    """Right for the probes and for 100 elements, wrong from 5000 on."""
+    """Right for the edge cases and for 100 elements, wrong from 5000 on."""
     checkout = Checkout(tmp_path)
     checkout.replace(
         "kernels_c/portable/relu.cpp", "x[i] < 0.0f ? 0.0f : x[i];",
@@ -304,7 +304,7 @@ def test_a_kernel_wrong_at_one_size_is_withdrawn_at_all(tmp_path: Path) -> None:
 def test_a_step_wrong_for_a_small_awkward_input_fails_and_the_kernel_does_not(
     tmp_path: Path,
 ) -> None:
-    """Right at 16, where it is measured, and for all but one of the probes."""
+    """Right at 16, where it is measured, and for all but one of the edge cases."""
     checkout = Checkout(tmp_path)
     checkout.replace(
         "kernels_c/portable/matmul_ijk.cpp", "float total = 0.0f;",
@@ -316,7 +316,7 @@ def test_a_step_wrong_for_a_small_awkward_input_fails_and_the_kernel_does_not(
         "-k", "test_matmul[ and (scalar_ijk-16] or scalar-16])",
     )  # fmt: skip
     assert run.returncode == 1
-    assert "matmul_f32 c-scalar_ijk probe 13x35x300" in run.stdout
+    assert "matmul_f32 c-scalar_ijk edge case 13x35x300" in run.stdout
     saved = [b["name"] for b in checkout.json("x.json")["benchmarks"]]
     assert saved == ["test_matmul[c-scalar-16]"]
 

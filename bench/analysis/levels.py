@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from bench.saved.runs import Metadata, Run
 
 LEVELS = ("L1", "L2", "L3", "DRAM")
-_PRIVATE = ("L1", "L2")  # to a core; the rest is shared
+PRIVATE = ("L1", "L2")  # to a core; the rest is shared
 # How many times the working set that stood for a level in the run's limits goes into that level
 # (docs/measuring.md). Of L3 it can be less where L2 is large: nothing better is in old runs.
 _STOOD_FOR = {"L1": 2, "L2": 2, "L3": 4}
@@ -37,13 +38,16 @@ def working_set(metadata: Metadata) -> int:
 
 
 def level_of(metadata: Metadata, caches: dict[str, int]) -> str | None:
-    """The nearest level that holds what a call touches, spread evenly over its threads; None
-    without cache sizes."""
+    """Of what a call touches; None without cache sizes."""
     if not caches:
         return None
-    nbytes = working_set(metadata)
-    share = -(-nbytes // max(metadata.threads or 1, 1))
+    return nearest_level(working_set(metadata), caches, metadata.threads or 1)
+
+
+def nearest_level(nbytes: int, caches: Mapping[str, int], cores: int) -> str:
+    """The nearest level that holds so much, spread evenly over the cores."""
+    share = -(-nbytes // max(cores, 1))
     for level, size in caches.items():
-        if (share if level in _PRIVATE else nbytes) <= size:
+        if (share if level in PRIVATE else nbytes) <= size:
             return level
     return "DRAM"

@@ -1,5 +1,5 @@
 """Native kernels as a program reaches them that has made no pointers beforehand: through the
-checked methods of kernels_c, and from lists to lists. What registry.WAYS name."""
+checked methods of kernels_c, and from lists to lists. What registry.CALL_PATHS name."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from typing import Any
 import kernels_c
 from bench.measure.cases.case import Case
 from bench.measure.cases.errors_in_ulp import WrongResult
-from bench.suite.registry import WAYS, Signature
+from bench.suite.registry import CALL_PATHS, Signature
 
 Method = Callable[..., None]  # method(inputs..., out, sizes and scales...)
 Collect = Callable[[Any], None]
 
 
 def call(
-    case: Case, tier: kernels_c.Tier, way: str
+    case: Case, tier: kernels_c.Tier, path: str
 ) -> tuple[Callable[..., Any], tuple[Any, ...], Collect | None]:
     """What is timed, its arguments, and what brings its result to where it is verified; None where
-    it stands there already. Raises ValueError for a way that is none of registry.WAYS."""
-    if way == "checked":
+    it stands there already. Raises ValueError for a path that is none of registry.CALL_PATHS."""
+    if path == "checked":
         views = [buffer.view for buffer, _ in case.native_inputs()]
         others = case.python_args()[len(views) :]
         return method_of(case, tier, with_scratch=True), (*views, case.out.view, *others), None
-    if way == "lists":
+    if path == "lists":
         function = through_lists(case, method_of(case, tier))
         return function, case.python_args(), partial(collect_list, case)
-    raise ValueError(f"there is no way {way!r} to a kernel; the ways are {', '.join(WAYS)}")
+    raise ValueError(f"there is no call path {path!r}; the call paths are {', '.join(CALL_PATHS)}")
 
 
 def method_of(case: Case, tier: kernels_c.Tier, with_scratch: bool = False) -> Method:
     """The method of kernels_c.Tier, which has the name of the kernel's Python module, or what a
     program writes that needs several; with `with_scratch` what lies between those is made now."""
     kernel = case.kernel
-    if kernel.layout is Signature.QUANTIZED_PRODUCT:
+    if kernel.signature is Signature.QUANTIZED_PRODUCT:
         return partial(quantized_matmul, tier, scratch(*case.shape) if with_scratch else None)
     own: Method | None = getattr(tier, kernel.module, None)
-    if own is None and kernel.layout is Signature.UNARY:
+    if own is None and kernel.signature is Signature.UNARY:
         return partial(tier.unary, kernel.name)
     assert own is not None, f"kernels_c.Tier has no method {kernel.module}"
     return own

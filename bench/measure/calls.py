@@ -24,7 +24,7 @@ def call_of(case: Case, variant: str, peer_threads: int = 1) -> Call:
 def native_call_of(case: Case, tier: kernels_c.Tier, native: Native) -> Call:
     """The native variant, of this very tier."""
     folder = folder_of(tier)
-    if native.way is None:
+    if native.call_path is None:
         return Call(folder, *case.native_call(tier, native.function), tier.threads)
-    function, args, collect = call_paths.call(case, tier, native.way)
+    function, args, collect = call_paths.call(case, tier, native.call_path)
     return Call(folder, function, args, tier.threads, collect)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.measure.machine.limits import Limits, probe_tier
+from bench.measure.machine.limits import Limits, limits_tier
 from bench.measure.machine.roofline import least_seconds
 from bench.measure.timing.rounds import ROUND_SECONDS
 from bench.saved.schema import is_ours
@@ -39,7 +39,7 @@ def add_derived_figures(
         if python is not None:
             info["speedup"] = python / seconds
         if limits and info["side"] != "python":
-            tier = probe_tier(info["variant"])
+            tier = limits_tier(info["variant"])
             own = limits.get(tier) if tier is not None else None
             if own is not None:
                 _add_limit(info, seconds, own)
@@ -57,7 +57,7 @@ def correct_options(benchmarks: list[dict[str, Any]]) -> None:
     """pytest-benchmark records its own settings; of those only these governed our rounds."""
     for benchmark in benchmarks:
         extra = benchmark.get("extra_info")
-        if is_ours(extra) and {"kernel", "crossing"} & extra.keys():
+        if is_ours(extra) and {"kernel", "overhead"} & extra.keys():
             recorded = benchmark.get("options", {})
             benchmark["options"] = {
                 "timer": "perf_counter",

@@ -1,6 +1,6 @@
-"""What it costs to cross between Python and native code, apart from any kernel: calling, turning
-arguments into C values, and copying lists. The library is the scalar tier's, which every machine
-has."""
+"""Call overhead: what a call from Python into native code costs besides the work of a kernel:
+calling, turning arguments into C values, and copying lists. The library is the scalar tier's,
+which every machine has."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TYPES: dict[str, tuple[str, str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Crossing:
+class OverheadCase:
     """What is timed, function(*args), and what it must do: `outcome` makes of what was returned
     what is to be compared with `expected`."""
 
@@ -42,7 +42,7 @@ class Crossing:
 
 
 class Binding(NamedTuple):
-    """A way to reach the library: its functions, and what makes an array a pointer for them."""
+    """What reaches the library: its functions, and what makes an array a pointer for them."""
 
     empty_call: Callable[[], None]
     relu_f32: Callable[[Any, Any, int], None]
@@ -72,7 +72,7 @@ def cffi_abi(tier: kernels_c.Tier) -> Binding:
 
 
 def by_ctypes(tier: kernels_c.Tier) -> Binding:
-    """The standard library's way, through libffi too."""
+    """The standard library's, through libffi too."""
     lib = ctypes.CDLL(_library(tier))
     floats = ctypes.POINTER(ctypes.c_float)
     lib.empty_call.argtypes, lib.empty_call.restype = (), None
@@ -103,30 +103,30 @@ def _cffi_pointer(ffi: Any, x: array[float]) -> Any:
     return ffi.cast("float *", ffi.from_buffer("float[]", x))
 
 
-# --- The crossings -------------------------------------------------------------------------------
+# --- The overheads -------------------------------------------------------------------------------
 
 
-def empty_call(binding: str, n: int, element: str | None) -> Crossing:
+def empty_call(binding: str, n: int, element: str | None) -> OverheadCase:
     function = nothing if binding == "Python" else binding_of(binding).empty_call
-    return Crossing(function, (), None, lambda returned: returned)
+    return OverheadCase(function, (), None, lambda returned: returned)
 
 
-def one_kernel(binding: str, n: int, element: str | None) -> Crossing:
+def one_kernel(binding: str, n: int, element: str | None) -> OverheadCase:
     """ReLU with pointers that were made beforehand."""
     made = binding_of(binding)
     x, out = values(n, -8.0, 8.0), array("f", bytes(4 * n))
     args = (made.pointer(x), made.pointer(out), n)
     # The arrays live as long as the check that holds them.
-    return Crossing(made.relu_f32, args, _relu(x), lambda _: (out.tolist(), x)[0])
+    return OverheadCase(made.relu_f32, args, _relu(x), lambda _: (out.tolist(), x)[0])
 
 
-def checked_method(binding: str, n: int, element: str | None) -> Crossing:
+def checked_method(binding: str, n: int, element: str | None) -> OverheadCase:
     x, out = values(n, -8.0, 8.0), array("f", bytes(4 * n))
     tier = kernels_c.load_tier(_TIER)
-    return Crossing(tier.relu, (x, out), _relu(x), lambda _: out.tolist())
+    return OverheadCase(tier.relu, (x, out), _relu(x), lambda _: out.tolist())
 
 
-def buffer(binding: str, n: int, element: str | None) -> Crossing:
+def buffer(binding: str, n: int, element: str | None) -> OverheadCase:
     """An array seen by somebody else, its elements where they are."""
     x = values(n, -8.0, 8.0)
     makers: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
@@ -134,10 +134,10 @@ def buffer(binding: str, n: int, element: str | None) -> Crossing:
         "cffi API": (kernels_c.load_tier(_TIER).ffi.from_buffer, ("float[]", x)),
         "ctypes": ((ctypes.c_float * n).from_buffer, (x,)),
     }
-    return Crossing(*makers[binding], x.tolist(), list)
+    return OverheadCase(*makers[binding], x.tolist(), list)
 
 
-def list_in(binding: str, n: int, element: str | None) -> Crossing:
+def list_in(binding: str, n: int, element: str | None) -> OverheadCase:
     """A list copied to where native code can read it."""
     x, (code, c_type, c_class) = _elements(n, element)
     elements = x.tolist()
@@ -146,10 +146,10 @@ def list_in(binding: str, n: int, element: str | None) -> Crossing:
         "cffi API": (kernels_c.load_tier(_TIER).ffi.new, (f"{c_type}[]", elements)),
         "ctypes": (c_class * n, tuple(elements)),
     }
-    return Crossing(*makers[binding], elements, list)
+    return OverheadCase(*makers[binding], elements, list)
 
 
-def list_out(binding: str, n: int, element: str | None) -> Crossing:
+def list_out(binding: str, n: int, element: str | None) -> OverheadCase:
     """A list copied from where native code has written."""
     x, (_, c_type, c_class) = _elements(n, element)
     ffi = kernels_c.load_tier(_TIER).ffi
@@ -158,10 +158,10 @@ def list_out(binding: str, n: int, element: str | None) -> Crossing:
         "cffi API": (ffi.unpack, (ffi.from_buffer(f"{c_type}[]", x), n)),
         "ctypes": ((c_class * n).from_buffer(x).__getitem__, (slice(None),)),
     }
-    return Crossing(*makers[binding], x.tolist(), lambda returned: returned)
+    return OverheadCase(*makers[binding], x.tolist(), lambda returned: returned)
 
 
-CROSSINGS: dict[str, Callable[[str, int, str | None], Crossing]] = {
+OVERHEADS: dict[str, Callable[[str, int, str | None], OverheadCase]] = {
     "empty call": empty_call,
     "ReLU, ready pointers": one_kernel,
     "ReLU, checked method": checked_method,
@@ -171,12 +171,12 @@ CROSSINGS: dict[str, Callable[[str, int, str | None], Crossing]] = {
 }
 
 
-def make_crossing(name: str, binding: str, n: int, element: str | None = None) -> Crossing:
-    """The crossing of that name. Raises ValueError, kernels_c.TierUnavailable."""
-    if name not in CROSSINGS:
-        raise ValueError(f"there is no crossing {name!r}; there are {', '.join(CROSSINGS)}")
+def make_case(name: str, binding: str, n: int, element: str | None = None) -> OverheadCase:
+    """The case of that name. Raises ValueError, kernels_c.TierUnavailable."""
+    if name not in OVERHEADS:
+        raise ValueError(f"there is no call overhead {name!r}; there are {', '.join(OVERHEADS)}")
     try:
-        return CROSSINGS[name](binding, n, element)
+        return OVERHEADS[name](binding, n, element)
     except KeyError as missing:
         raise ValueError(f"{name}: got {missing}, which it is not measured for") from None
 
@@ -193,19 +193,19 @@ def _elements(n: int, element: str | None) -> tuple[array[Any], tuple[str, str, 
 def measure(
     benchmark: Any, cap_seconds: float, name: str, binding: str, n: int, element: str | None
 ) -> None:
-    """Verify, then time, one crossing into pytest-benchmark's fixture, or into what stands in for
-    it and keeps no times. Raises WrongResult, kernels_c.TierUnavailable."""
-    crossing = make_crossing(name, binding, n, element)
+    """Verify, then time, one of OVERHEADS into pytest-benchmark's fixture, or into what stands in
+    for it and keeps no times. Raises WrongResult, kernels_c.TierUnavailable."""
+    case = make_case(name, binding, n, element)
     benchmark.group = name if element is None else f"{name}, {n} {element}"
-    benchmark.extra_info.update(MARK, crossing=name, binding=binding, elements=n)
+    benchmark.extra_info.update(MARK, overhead=name, binding=binding, elements=n)
     if element is not None:
         benchmark.extra_info["element"] = element
-    verify(f"{name} by {binding}", crossing, crossing.function(*crossing.args))
-    last = record(benchmark, Rounds(crossing.function, crossing.args, cap_seconds))
-    verify(f"{name} by {binding}", crossing, last)
+    verify(f"{name} by {binding}", case, case.function(*case.args))
+    last = record(benchmark, Rounds(case.function, case.args, cap_seconds))
+    verify(f"{name} by {binding}", case, last)
 
 
-def verify(what: str, crossing: Crossing, returned: Any) -> None:
-    got = crossing.outcome(returned)
-    if got != crossing.expected:
-        raise WrongResult(f"{what}: got {str(got)[:60]}, should be {str(crossing.expected)[:60]}")
+def verify(what: str, case: OverheadCase, returned: Any) -> None:
+    got = case.outcome(returned)
+    if got != case.expected:
+        raise WrongResult(f"{what}: got {str(got)[:60]}, should be {str(case.expected)[:60]}")

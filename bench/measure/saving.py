@@ -19,8 +19,8 @@ from bench.saved import runs
 from bench.saved.writing import is_special, require_writable, write_or_keep
 
 Run = dict[str, Any]  # as pytest-benchmark's JSON
-# What a kernel's, an operation's and a crossing's extra_info tell them apart by.
-_CASE = ("kernel", "variant", "size", "operation", "crossing", "binding", "elements", "element")
+# What a kernel's, an operation's and a call overhead's extra_info tell them apart by.
+_CASE = ("kernel", "variant", "size", "operation", "overhead", "binding", "elements", "element")
 # Besides Ctrl-C; batch systems send the last three before they end a job.
 _ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR1, signal.SIGUSR2)
 

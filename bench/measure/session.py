@@ -10,7 +10,7 @@ from bench.measure import peers
 from bench.measure.calls import call_of
 from bench.measure.cases.case import Call, Case
 from bench.measure.cases.errors_in_ulp import WrongResult
-from bench.measure.cases.make import make_case, probes
+from bench.measure.cases.make import edge_cases, make_case
 from bench.measure.derived import add_derived_figures, correct_options
 from bench.measure.evidence import bytecodes
 from bench.measure.evidence.collect import add_evidence
@@ -52,7 +52,7 @@ class Session:
         self._names: set[str] = set()  # of the benchmarks that were measured here
         self._case: Case | None = None
         self._machine = Machine()
-        self._probed: set[tuple[str, str]] = set()
+        self._passed_edge_cases: set[tuple[str, str]] = set()
         self._failed: dict[tuple[str, str], str] = {}
         self._recorded: dict[tuple[str, str], list[Any]] = {}
         # Of the newest case: each variant's call and its shortest time.
@@ -83,9 +83,9 @@ class Session:
             benchmark.extra_info["threads"] = call.threads
         try:
             self._require_no_failure(name, variant)
-            self._probe(kernel, variant, call.implementation)
+            self._verify_edge_cases(kernel, variant, call.implementation)
             self._verify_and_time(benchmark, case, call, f"{name} {variant} {size}", limits)
-            if variant == "py-loop" and kernel.layout is not Signature.QUANTIZED_PRODUCT:
+            if variant == "py-loop" and kernel.signature is not Signature.QUANTIZED_PRODUCT:
                 # Of a chain of kernels each does its share of them, which depends on the shape.
                 benchmark.extra_info["bytecodes"] = self._bytecodes(kernel)
             if not benchmark.disabled:
@@ -101,7 +101,7 @@ class Session:
         self, benchmark: Any, case: Case, library: str, what: str, limits: Limits | None
     ) -> None:
         """Other people's code fails nobody's run: what is wrong is not timed, and the reason kept.
-        The probes are for kernels whose times we answer for."""
+        The edge cases are for kernels whose times we answer for."""
         benchmark.extra_info["threads"] = self.peer_threads
         try:
             with peers.limited_threads(self.peer_threads, library):
@@ -230,16 +230,16 @@ class Session:
             self.add_figures(run)
         return any(add_evidence(self._own(run), counting, say) for run in saved[:1])
 
-    def _probe(self, kernel: Kernel, variant: str, implementation: str) -> None:
+    def _verify_edge_cases(self, kernel: Kernel, variant: str, implementation: str) -> None:
         """The small awkward cases, once for each native kernel and tier."""
-        if implementation == "python" or (kernel.name, variant) in self._probed:
+        if implementation == "python" or (kernel.name, variant) in self._passed_edge_cases:
             return
-        for case in probes(kernel):
+        for case in edge_cases(kernel):
             if case.needs_ieee and variant in registry.RELAXED:
                 continue
-            what = f"{kernel.name} {variant} probe {kernel.size_name(case.shape)}"
+            what = f"{kernel.name} {variant} edge case {kernel.size_name(case.shape)}"
             case.run_and_verify(what, call_of(case, variant))
-        self._probed.add((kernel.name, variant))
+        self._passed_edge_cases.add((kernel.name, variant))
 
     def _require_no_failure(self, name: str, variant: str) -> None:
         reason = self._failed.get((name, variant))

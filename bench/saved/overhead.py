@@ -32,7 +32,7 @@ class CallOverhead:
 def call_overheads(run: Run) -> tuple[CallOverhead, ...]:
     """In the order of measurement. Raises BadRun."""
     check = Checker(run.source)
-    return tuple(_overhead(check, result) for result in run.results if "crossing" in result.extra)
+    return tuple(_overhead(check, result) for result in run.results if "overhead" in result.extra)
 
 
 def _overhead(check: Checker, result: Result) -> CallOverhead:
@@ -46,7 +46,7 @@ def _overhead(check: Checker, result: Result) -> CallOverhead:
     if instructions is not None:
         instructions = check.number(instructions, f"{where}.instructions")
     return CallOverhead(
-        name=check.text(extra.get("crossing"), f"{where}.crossing"),
+        name=check.text(extra.get("overhead"), f"{where}.overhead"),
         binding=check.text(extra.get("binding"), f"{where}.binding"),
         elements=elements,
         element=None if element is None else check.text(element, f"{where}.element"),

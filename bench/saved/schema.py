@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 # What marks a run's machine_info and a benchmark's extra_info as this suite's own: in other
 # people's any field may stand for anything.
 MARK = {"suite": "baremetal-ml"}
-# Runs from before there was a mark: what their kernels, crossings and operations all had, and
+# Runs from before there was a mark: what their kernels, call overheads and operations all had, and
 # hardly anybody else's.
 _UNMARKED = (
     {"kernel", "variant", "side", "size", "rate", "error_unit"},
@@ -28,7 +28,12 @@ def is_ours(info: Any) -> TypeGuard[dict[str, Any]]:
 
 
 # What fields of extra_info were called in runs from before November 2026, and are called now.
-_RENAMED = {"stable": "confirmed", "aside": "auxiliary", "step": "paired_ratio"}
+_RENAMED = {
+    "stable": "confirmed",
+    "aside": "auxiliary",
+    "step": "paired_ratio",
+    "crossing": "overhead",
+}
 
 
 def in_todays_names(extra: dict[str, Any]) -> dict[str, Any]:

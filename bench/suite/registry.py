@@ -38,12 +38,12 @@ PEERS = {
 # How a native kernel can be reached besides through pointers that were made beforehand, which is
 # what every other figure is: the suffix of a variant's name. Measured with --explain, for what is
 # at most as large as MOST_ELEMENTS in and as many out.
-WAYS = {
+CALL_PATHS = {
     "checked": "buffers, through the methods of kernels_c, which check them",
     "lists": "lists in and a list out: copied to buffers and back",
 }
-WAY_TIERS = ("scalar", "avx2")
-WAY_VARIANTS = tuple(f"c-{tier}_{way}" for tier in WAY_TIERS for way in WAYS)
+CALL_PATH_TIERS = ("scalar", "avx2")
+CALL_PATH_VARIANTS = tuple(f"c-{tier}_{path}" for tier in CALL_PATH_TIERS for path in CALL_PATHS)
 MOST_ELEMENTS = 40_000
 PEER_VARIANTS = tuple(f"peer-{name}" for name in PEERS)
 # The tier that stands against the peers: the first of these that this machine can run.
@@ -88,7 +88,7 @@ class Native:
 
     tier: str
     function: str
-    way: str | None = None  # one of WAYS; None: by pointers that were made beforehand
+    call_path: str | None = None  # one of CALL_PATHS; None: by pointers that were made beforehand
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Kernel:
 
     name: str
     module: str
-    layout: Signature
+    signature: Signature
     sizes: tuple[tuple[bool, Shape], ...]
     flops: Callable[[Shape], int]
     peak: str
@@ -140,9 +140,9 @@ class Kernel:
         for _, name, step in self.ablations:
             if variant == name:
                 return step
-        tier, _, way = side_and_name(variant)[1].rpartition("_")
-        if way in WAYS:
-            return Native(tier, self.name, way)
+        tier, _, path = side_and_name(variant)[1].rpartition("_")
+        if path in CALL_PATHS:
+            return Native(tier, self.name, path)
         if variant not in VARIANTS:
             raise ValueError(f"{self.name} has no native variant {variant!r}")
         return Native(variant.removeprefix("c-"), self.name)
@@ -187,7 +187,7 @@ class Kernel:
 
     def shape_named(self, size: str) -> Shape:
         """The shape of that name; any shape of the right rank can be written, listed or not."""
-        rank = {Signature.UNARY: 1, Signature.QUANTIZE: 1, Signature.ROWS: 2}.get(self.layout, 3)
+        rank = {Signature.UNARY: 1, Signature.QUANTIZE: 1, Signature.ROWS: 2}.get(self.signature, 3)
         parts = size.split("x")
         if not all(part.isdecimal() for part in parts):
             raise ValueError(f"{self.name}: got size {size!r}, needs numbers joined by x")
@@ -261,7 +261,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="relu_f32",
             module="relu",
-            layout=Signature.UNARY,
+            signature=Signature.UNARY,
             sizes=(*_VECTORS, (False, (10_000_000,))),
             flops=_per_element(1),
             peak="fma",
@@ -274,7 +274,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="softmax_f32",
             module="softmax",
-            layout=Signature.ROWS,
+            signature=Signature.ROWS,
             sizes=(
                 (True, (1, 100)),
                 (True, (1, 10_000)),
@@ -294,7 +294,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="gelu_tanh_f32",
             module="gelu_tanh",
-            layout=Signature.UNARY,
+            signature=Signature.UNARY,
             sizes=_VECTORS,
             flops=_per_element(_GELU_TANH),
             peak="fma",
@@ -307,7 +307,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="gelu_erf_f32",
             module="gelu_erf",
-            layout=Signature.UNARY,
+            signature=Signature.UNARY,
             sizes=_VECTORS,
             flops=_per_element(_GELU_ERF),
             peak="fma",
@@ -321,7 +321,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="matmul_f32",
             module="matmul",
-            layout=Signature.PRODUCT,
+            signature=Signature.PRODUCT,
             sizes=_SQUARES,
             flops=lambda shape: 2 * _multiply_adds(shape),
             peak="fma",
@@ -338,7 +338,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="quantize_f32_i8",
             module="quantize",
-            layout=Signature.QUANTIZE,
+            signature=Signature.QUANTIZE,
             sizes=((True, (10_000,)), (True, (1_000_000,))),
             flops=_per_element(3),  # product, clip, rounding
             peak="fma",
@@ -357,7 +357,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="matmul_i8_i32",
             module="matmul_i8",
-            layout=Signature.PRODUCT_I8,
+            signature=Signature.PRODUCT_I8,
             sizes=_SQUARES[1:],
             flops=lambda shape: 2 * _multiply_adds(shape),
             peak="int8",
@@ -371,7 +371,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             name="quantized_matmul_f32",
             module="quantized_matmul",
-            layout=Signature.QUANTIZED_PRODUCT,
+            signature=Signature.QUANTIZED_PRODUCT,
             sizes=_SQUARES[1:],
             flops=lambda shape: 2 * _multiply_adds(shape),
             peak="int8",
@@ -401,15 +401,15 @@ def cases(
     libraries = tuple(f"peer-{p}" for p, has in PEERS.items() if peers and name in has)
     found = []
     for shape in row.shapes(quick, explain):
-        ways = WAY_VARIANTS if explain and row.bytes(shape) <= 8 * MOST_ELEMENTS else ()
-        found += [(v, row.size_name(shape)) for v in (*row.variants, *ways, *libraries)]
+        paths = CALL_PATH_VARIANTS if explain and row.bytes(shape) <= 8 * MOST_ELEMENTS else ()
+        found += [(v, row.size_name(shape)) for v in (*row.variants, *paths, *libraries)]
     return found
 
 
 def auxiliary(kernel: Kernel) -> frozenset[str]:
-    """Variants that explain something and stand in no matrix: steps of this kernel alone, and ways
-    to reach native code."""
-    return frozenset({name for _, name, _ in kernel.ablations} | {*WAY_VARIANTS})
+    """Variants that explain something and stand in no matrix: steps of this kernel alone, and call
+    paths."""
+    return frozenset({name for _, name, _ in kernel.ablations} | {*CALL_PATH_VARIANTS})
 
 
 def side_and_name(variant: str) -> tuple[str, str]:

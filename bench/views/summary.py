@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.analysis.rows import Row, rows
 from bench.saved.runs import Metadata, Result, Run
 from bench.views import matrix, units
-from bench.views.tables import UNCONFIRMED, Table, View
+from bench.views.tables import Table, View
 
 _HEADER = [
     "kernel and size",
@@ -19,7 +19,7 @@ _NOTES = [
     "Times are minima of a call; all of these keep IEEE rules. By hand: on all cores. speedup: by "
     "hand against the fastest Python. share of the limit: of what this machine can do at most, in "
     "arithmetic (compute) or in bandwidth of the cache or memory that holds the data.",
-    f"{UNCONFIRMED} too long to be repeated until it is confirmed.",
+    f"{units.UNCONFIRMED} too long to be repeated until it is confirmed.",
 ]
 
 

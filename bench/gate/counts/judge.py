@@ -83,7 +83,7 @@ def counted_shape(kernel: Kernel, variant: str, shape: Shape) -> Shape:
         return shape
     if len(shape) == 1:
         return (most,)
-    if kernel.layout is Signature.ROWS:
+    if kernel.signature is Signature.ROWS:
         cols = shape[1]
         return max(1, most // cols), min(cols, most)
     # A product keeps its proportions, in whole registers.

@@ -23,7 +23,7 @@ from bench.gate.verdicts.pairs import Pair
 from bench.measure.calls import native_call_of
 from bench.measure.cases.case import Call, Case
 from bench.measure.cases.errors_in_ulp import WrongResult
-from bench.measure.cases.make import make_case, probes
+from bench.measure.cases.make import edge_cases, make_case
 from bench.measure.timing.rounds import ROUND_SECONDS, rounds_of
 from bench.saved.runs import one_line
 from bench.suite import registry
@@ -144,10 +144,10 @@ class BothSides:
                 return
             self._probed.add((place, case.kernel.name, pair.variant))
             if case.kernel.name not in self._probes:
-                self._probes[case.kernel.name] = list(probes(case.kernel))
+                self._probes[case.kernel.name] = list(edge_cases(case.kernel))
             for probe in self._probes[case.kernel.name]:
                 if not (probe.needs_ieee and pair.variant in registry.RELAXED):
-                    what = f"{pair.name} probe {case.kernel.size_name(probe.shape)}"
+                    what = f"{pair.name} edge case {case.kernel.size_name(probe.shape)}"
                     probe.run_and_verify(what, self._call(place, pair, probe))
 
     def _shape_to_judge(self, pair: Pair, kernel: Kernel) -> Shape:

@@ -43,7 +43,7 @@ class Call:
 
 
 class Case(ABC):
-    """One kernel at one shape. A layout says what goes in and out; the rest is shared."""
+    """One kernel at one shape. A signature says what goes in and out; the rest is shared."""
 
     out_typecode = "f"
     needs_ieee = False  # holds NaN or infinity
@@ -108,7 +108,7 @@ class Case(ABC):
         return b"" if call.implementation == "python" else bytes(self.out.view)
 
     def verify(self, what: str, call: Call, returned: Any) -> dict[str, float]:
-        """max_error_ulp and whatever else the layout has to say of the result of a call. Raises
+        """max_error_ulp and whatever else the signature has to say of the result of a call. Raises
         WrongResult when it is outside the documented bound, or memory it does not own changed."""
         if call.implementation == "python":
             result = self._in_kernel_type(what, returned)

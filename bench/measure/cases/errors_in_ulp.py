@@ -1,4 +1,4 @@
-"""How far a result is from the truth, in units in the last place of float32."""
+"""How far a result is from the reference, in units in the last place of float32."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def inverse_ulps(values: Iterable[float]) -> list[float]:
 
 
 def worst_error(
-    result: Sequence[float], truth: Sequence[float], inverse_units: Sequence[float]
+    result: Sequence[float], reference: Sequence[float], inverse_units: Sequence[float]
 ) -> Worst:
-    """max |result - truth| * inverse_units. A NaN or infinity in a result that should be finite
+    """max |result - reference| * inverse_units. A NaN or infinity in a result that should be finite
     counts as an infinite error."""
-    errors = list(map(mul, map(abs, map(sub, result, truth)), inverse_units))
+    errors = list(map(mul, map(abs, map(sub, result, reference)), inverse_units))
     if not errors:
         return Worst(0.0, 0)
     if not math.isfinite(sum(errors)):  # max() alone would step over NaN
@@ -44,10 +44,12 @@ def worst_error(
     return Worst(largest, errors.index(largest))
 
 
-def require(what: str, worst: Worst, limit: float, unit: str, result: float, truth: float) -> None:
+def require(
+    what: str, worst: Worst, limit: float, unit: str, result: float, reference: float
+) -> None:
     """Raises WrongResult unless worst.error <= limit."""
     if not worst.error <= limit:
         raise WrongResult(
-            f"{what}: element {worst.index} is {result!r}, should be {truth!r}: "
+            f"{what}: element {worst.index} is {result!r}, should be {reference!r}: "
             f"{worst.error:.4g} {unit}, at most {limit:g} allowed"
         )

@@ -1,5 +1,5 @@
-"""Which class builds the cases of which layout, and the probes: small awkward cases that every
-native kernel must pass before any of its times is believed."""
+"""Which class builds the cases of which signature, and the edge cases: small awkward ones that
+every native kernel must pass before any of its times is believed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CASES: dict[Signature, type[Case]] = {
 
 
 def make_case(kernel: Kernel, shape: Shape) -> Case:
-    return CASES[kernel.layout](kernel, shape)
+    return CASES[kernel.signature](kernel, shape)
 
 
 class SweepCase(UnaryCase):
@@ -79,28 +79,28 @@ class NotANumberCase(QuantizeCase):
 # dimension; tails of every register that a tile may end in (n modulo 16: 1 to 5, 12, 13); past two
 # blocks of m (300), past one of n (4097) and k (300); one to four columns; few rows and many
 # columns; rows of 4096 bytes.
-_PRODUCT_PROBES = (
+_PRODUCT_EDGES = (
     *((1, 1, 1), (7, 17, 5), (13, 35, 300), (25, 18, 520), (300, 18, 5), (3, 4097, 3)),
     *((7, 13, 5), (9, 61, 40), (5, 1, 100), (6, 4, 9), (9, 2, 30), (2, 300, 70), (7, 261, 1024)),
 )
-_PROBES: dict[Signature, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] = {
+_EDGE_CASES: dict[Signature, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] = {
     Signature.UNARY: ((SweepCase, ((1,), (7,), (67,), (4095,))),),
     Signature.ROWS: (
         (WideRowsCase, ((3, 1), (5, 67), (2, 1003), (1, 32781))),
         (SpikeRowsCase, ((67, 67), (40, 7))),
     ),
-    Signature.PRODUCT: ((ProductCase, _PRODUCT_PROBES),),
+    Signature.PRODUCT: ((ProductCase, _PRODUCT_EDGES),),
     Signature.QUANTIZE: (
         (ClippingCase, ((1,), (7,), (67,), (1003,))),
         (NotANumberCase, ((39,),)),
     ),
-    Signature.PRODUCT_I8: ((IntegerProductCase, _PRODUCT_PROBES),),
-    Signature.QUANTIZED_PRODUCT: ((QuantizedProductCase, _PRODUCT_PROBES),),
+    Signature.PRODUCT_I8: ((IntegerProductCase, _PRODUCT_EDGES),),
+    Signature.QUANTIZED_PRODUCT: ((QuantizedProductCase, _PRODUCT_EDGES),),
 }
 
 
-def probes(kernel: Kernel) -> Iterator[Case]:
-    """Every probe of the kernel; those with needs_ieee are not for relaxed tiers."""
-    for case_class, shapes in _PROBES[kernel.layout]:
+def edge_cases(kernel: Kernel) -> Iterator[Case]:
+    """Every edge case of the kernel; those with needs_ieee are not for relaxed tiers."""
+    for case_class, shapes in _EDGE_CASES[kernel.signature]:
         for shape in shapes:
             yield case_class(kernel, shape)

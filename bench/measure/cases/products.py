@@ -68,9 +68,9 @@ class ProductCase(Case):
             return 0.0
         bound = self.kernel.accepted(implementation)
         picked = self.checked_part(result)
-        worst = worst_error(picked, self.truth, self.inverse_units)
+        worst = worst_error(picked, self.reference, self.inverse_units)
         limit, place = bound.at(self.shape), worst.index
-        require(what, worst, limit, bound.unit.value, picked[place], self.truth[place])
+        require(what, worst, limit, bound.unit.value, picked[place], self.reference[place])
         if len(self.checked_rows) < self.shape[0]:
             self.check_by_vector(what, result, limit)
         return worst.error
@@ -92,7 +92,7 @@ class ProductCase(Case):
         return [v for i in self.checked_rows for v in a[i * k : (i + 1) * k]]
 
     @cached_property
-    def truth(self) -> Numbers:
+    def reference(self) -> Numbers:
         """Of the checked rows."""
         return self.exact(self._rows_of_a, len(self.checked_rows))
 
@@ -115,9 +115,9 @@ class ProductCase(Case):
         row_sums = matmul.reference([abs(v) for v in b], [1.0] * n, k, 1, n)
         scale = matmul.reference([abs(v) for v in a], row_sums, m, 1, k)
         allowed = [limit * 2.0**-23 * v for v in scale]  # an ULP of v is at most 2^-23 v
-        truth = matmul.reference(a, matmul.reference(b, r, k, 1, n), m, 1, k)
+        expected = matmul.reference(a, matmul.reference(b, r, k, 1, n), m, 1, k)
         got = matmul.reference(list(result), r, m, 1, n)
-        _require_equal_rows(what, got, truth, allowed)
+        _require_equal_rows(what, got, expected, allowed)
 
 
 class IntegerProductCase(ProductCase):
@@ -136,7 +136,7 @@ class IntegerProductCase(ProductCase):
 
     @cached_property
     def inverse_units(self) -> Numbers:
-        return [1.0] * len(self.truth)
+        return [1.0] * len(self.reference)
 
     def check_by_vector(self, what: str, result: Numbers, limit: float) -> None:
         integer_check_by_vector(what, list(map(int, result)), *self.lists, self.shape)
@@ -195,22 +195,22 @@ class QuantizedProductCase(ProductCase):
 
     @cached_property
     def inverse_units(self) -> Numbers:
-        return inverse_ulps(self.truth)
+        return inverse_ulps(self.reference)
 
     def check_by_vector(self, what: str, result: Numbers, limit: float) -> None:
         steps = [round(v * self.scale * self.scale) for v in result]
         integer_check_by_vector(what, steps, *self._quantized, self.shape)
 
     @cached_property
-    def _float_truth(self) -> Numbers:
+    def _float_reference(self) -> Numbers:
         return matmul.reference(
             self._rows_of_a, self.lists[1], len(self.checked_rows), *self.shape[1:]
         )
 
     def extra_metadata(self, result: Numbers) -> dict[str, float]:
         """What quantising lost: |result - a b| / |a b| in the Frobenius norm, over checked rows."""
-        lost = list(map(sub, self.checked_part(result), self._float_truth))
-        norm = math.sqrt(sum(map(mul, self._float_truth, self._float_truth)))
+        lost = list(map(sub, self.checked_part(result), self._float_reference))
+        norm = math.sqrt(sum(map(mul, self._float_reference, self._float_reference)))
         return {self.loss_name: math.sqrt(sum(map(mul, lost, lost))) / norm if norm else 0.0}
 
 
@@ -221,13 +221,13 @@ def integer_check_by_vector(
     m, n, k = shape
     draw = random.Random(SEED + 2)
     r = [draw.randrange(2**15) for _ in range(n)]
-    truth = matmul_i8.reference(a, matmul_i8.reference(b, r, k, 1, n), m, 1, k)
+    expected = matmul_i8.reference(a, matmul_i8.reference(b, r, k, 1, n), m, 1, k)
     got = matmul_i8.reference(result, r, m, 1, n)
-    _require_equal_rows(what, got, truth, [0.0] * m)
+    _require_equal_rows(what, got, expected, [0.0] * m)
 
 
-def _require_equal_rows(what: str, got: Numbers, truth: Numbers, allowed: Numbers) -> None:
-    for i, (g, t, limit) in enumerate(zip(got, truth, allowed, strict=True)):
+def _require_equal_rows(what: str, got: Numbers, expected: Numbers, allowed: Numbers) -> None:
+    for i, (g, t, limit) in enumerate(zip(got, expected, allowed, strict=True)):
         if not abs(g - t) <= limit:
             raise WrongResult(
                 f"{what}: row {i} times a random vector is {g!r}, should be {t!r} within {limit:g}"

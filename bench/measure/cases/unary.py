@@ -50,17 +50,17 @@ class UnaryCase(Case):
         return getattr(tier.lib, function or self.kernel.name), (x, out, *self.shape)
 
     @cached_property
-    def truth(self) -> Numbers:
-        reference: Numbers = self.module.reference(*self.python_args())
-        return reference
+    def reference(self) -> Numbers:
+        values: Numbers = self.module.reference(*self.python_args())
+        return values
 
     @cached_property
-    def _truth_as_result(self) -> memoryview:
-        return memoryview(array(self.out_typecode, self.truth))
+    def _reference_as_result(self) -> memoryview:
+        return memoryview(array(self.out_typecode, self.reference))
 
     @cached_property
-    def _truth_ulps(self) -> Numbers:
-        return inverse_ulps(self.truth)
+    def _reference_ulps(self) -> Numbers:
+        return inverse_ulps(self.reference)
 
     @cached_property
     def _input_ulps(self) -> Numbers:
@@ -69,17 +69,17 @@ class UnaryCase(Case):
     def check(self, what: str, implementation: str, result: Numbers) -> float:
         bound = self.kernel.accepted(implementation)
         limit = bound.at(self.shape)
-        if limit == 0 and memoryview(result) == self._truth_as_result:  # type: ignore[arg-type]
+        if limit == 0 and memoryview(result) == self._reference_as_result:  # type: ignore[arg-type]
             return 0.0  # ten million ReLUs: no need to look at them one by one
         worst = self._worst(result, bound.unit)
         if self.out_length:
             place = worst.index
-            require(what, worst, limit, bound.unit.value, result[place], self.truth[place])
+            require(what, worst, limit, bound.unit.value, result[place], self.reference[place])
         return worst.error if bound.unit is not Unit.INPUT else self._worst(result).error
 
     def _worst(self, result: Numbers, unit: Unit = Unit.RESULT) -> Worst:
-        inverse_units = self._input_ulps if unit is Unit.INPUT else self._truth_ulps
-        return worst_error(result, self.truth, inverse_units)
+        inverse_units = self._input_ulps if unit is Unit.INPUT else self._reference_ulps
+        return worst_error(result, self.reference, inverse_units)
 
 
 class RowsCase(UnaryCase):
@@ -105,4 +105,4 @@ class QuantizeCase(UnaryCase):
         return tier.lib.quantize_f32_i8, (x, out, self.out_length, self.scale)
 
     def _worst(self, result: Numbers, unit: Unit = Unit.STEP) -> Worst:
-        return worst_error(result, self.truth, [1.0] * self.out_length)
+        return worst_error(result, self.reference, [1.0] * self.out_length)

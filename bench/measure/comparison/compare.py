@@ -57,7 +57,7 @@ def plans(
 ) -> list[Plan]:
     """Every cell that was asked for, one thread first; empty sequences and None ask for the
     default. Raises ValueError for what does not exist, kernels_c.TierUnavailable."""
-    cores = metadata.usable_cores() or 1
+    cores = metadata.usable_cores()
     if not threads:
         threads = [n for n in (1, 2) if n <= cores]
         if tier is not None:
@@ -109,12 +109,12 @@ def measure_all(wanted: Sequence[Plan], seconds: float) -> Iterator[dict[str, An
 
 def measure(plan: Plan, seconds: float) -> dict[str, Any]:
     """One cell: everyone verified, then each library in alternation with the native tier."""
-    from bench.measure.comparison.reference import Truth
+    from bench.measure.comparison.reference import Reference
 
     case = cells.make(plan.kernel, plan.size)
-    truth = Truth(case)
+    reference = Reference(case)
     native = call_of(case, f"c-{plan.tier}")
-    grade = truth.grade(f"{plan.name} {plan.tier}", native)
+    grade = reference.grade(f"{plan.name} {plan.tier}", native)
     if grade.inexact is not None:
         raise WrongResult(grade.inexact)
     libraries: dict[str, dict[str, Any]] = {}
@@ -124,7 +124,7 @@ def measure(plan: Plan, seconds: float) -> dict[str, Any]:
             continue
         try:
             call = call_of(case, f"peer-{name}", plan.threads)
-            theirs = truth.grade(f"{plan.name} {name}", call)
+            theirs = reference.grade(f"{plan.name} {name}", call)
         except PeerUnavailable as reason:
             libraries[name] = {"unavailable": str(reason)}
         except Exception as error:  # whatever their code raises ends their cell, not ours

@@ -32,7 +32,7 @@ class Grade:
     inexact: str | None
 
 
-class Truth:
+class Reference:
     """The true result of a case, and what it says of others."""
 
     def __init__(self, case: Case) -> None:

@@ -58,9 +58,9 @@ def of_loop(kernel: Kernel) -> dict[str, float]:
 
 
 def _shapes(kernel: Kernel) -> tuple[Shape, Shape]:
-    if kernel.layout is Signature.ROWS:
+    if kernel.signature is Signature.ROWS:
         return (1, _SMALL), (1, 2 * _SMALL)
-    if kernel.layout in (Signature.UNARY, Signature.QUANTIZE):
+    if kernel.signature in (Signature.UNARY, Signature.QUANTIZE):
         return (_SMALL,), (2 * _SMALL,)
     return (4, 4, _SMALL // 8), (4, 4, _SMALL // 4)
 

@@ -125,7 +125,7 @@ def _row(kernel: Kernel, variant: str, seen: Seen | None, counted: Counted | Non
     row: Row = {
         "instructions": None,
         "l1_bytes": None,
-        "per": "multiply-add" if kernel.layout in _PRODUCTS else "element",
+        "per": "multiply-add" if kernel.signature in _PRODUCTS else "element",
         "size": None,
         "vector_bits": seen.vector_bits if seen else None,
         "fma": seen.fma if seen else None,
@@ -161,7 +161,7 @@ def _seen(kernel: Kernel, variant: str, found: Collected) -> Seen | None:
 def counted_size(kernel: Kernel, variant: str) -> str:
     """The size at which a variant of the kernel is counted, whatever its own is."""
     side, _ = registry.side_and_name(variant)
-    return _PRODUCTS.get(kernel.layout, _SIZES)[side]
+    return _PRODUCTS.get(kernel.signature, _SIZES)[side]
 
 
 def _count(
@@ -177,7 +177,7 @@ def _count(
         kernel, (side, _) = registry.kernel(name), registry.side_and_name(variant)
         if side == "native":
             native = kernel.native(variant)
-            if native.way is not None:
+            if native.call_path is not None:
                 continue  # the same kernel; what is different is Python's
             if native.tier in registry.ON_SEVERAL_THREADS:
                 found.lacks(f"c-{native.tier} is not counted: it runs on several threads")

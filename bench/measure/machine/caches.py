@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-LEVELS = ("L1", "L2", "L3", "DRAM")
-PRIVATE = ("L1", "L2")  # to a core; the rest is shared
+from bench.analysis.levels import nearest_level
+
 PATTERNS = ("read", "update", "copy", "stream")  # stream: a copy with non-temporal stores
 
 _LINUX = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -29,12 +29,12 @@ class Caches:
 
     def level(self, nbytes: int, cores: int = 1) -> str:
         """The nearest level that holds what a case touches, spread evenly over the cores."""
-        share = -(-nbytes // cores)
-        if share <= self.l1:
-            return "L1"
-        if share <= self.l2:
-            return "L2"
-        return "L3" if nbytes <= self.l3 else "DRAM"
+        return nearest_level(nbytes, self.sizes, cores)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """By level, as machine_info has them."""
+        return {"L1": self.l1, "L2": self.l2, "L3": self.l3}
 
     def working_set(self, level: str) -> int:
         """Bytes that stand for the level: safely inside it, far outside the one before. For each

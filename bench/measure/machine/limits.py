@@ -1,14 +1,13 @@
 """What this machine can do at most: the ceilings that kernels are judged by, measured beside them.
 
-A ceiling is the best rate that its probe (kernels_c/<folder>/limits.h) has reached in the session,
-as a kernel's figure is its minimum: interruptions only ever slow a probe down. Each slice is a few
-milliseconds, and slices are taken before and after the kernels that they are compared with, so that
-a machine that slows down or speeds up does so for both.
+A ceiling is the best rate that its microbenchmark (kernels_c/<folder>/limits.h) has reached in the
+session, as a kernel's figure is its minimum: interruptions only ever slow one down. Each slice is a
+few milliseconds, and slices are taken before and after the kernels that they are compared with, so
+that a machine that slows down or speeds up does so for both.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,16 +17,18 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import kernels_c
+from bench.analysis.levels import LEVELS, PRIVATE
 from bench.measure.cases.buffers import Buffer
-from bench.measure.machine.caches import LEVELS, PATTERNS, PRIVATE, Caches, read_caches
+from bench.measure.machine.caches import PATTERNS, Caches, read_caches
+from bench.measure.machine.metadata import usable_cores
 from bench.measure.timing.rounds import tracing_off
 from bench.suite import registry
 
-# A tier's probes measure its registers, and are the only ones that use them: narrowest first.
+# A tier's microbenchmarks measure its registers, and no others use them: narrowest first.
 WIDTHS = ("avx2", "avx512")
-# The ways to reach a kernel's peak; the fastest that a width has is what counts.
+# The instructions that reach a kernel's peak; the fastest that a width has is what counts.
 PEAKS = {"fma": ("fma",), "int8": ("madd_i16", "dot_i8")}
-_WAYS = [way for ways in PEAKS.values() for way in ways]
+_PEAK_NAMES = [name for names in PEAKS.values() for name in names]
 # What is counted; the rest counts bytes.
 _UNITS = {"fma": "FLOP", "madd_i16": "OP", "dot_i8": "OP", "clock": "cycle", "call": "call"}
 _FUNCTIONS = {
@@ -56,7 +57,8 @@ class Ceiling(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """One core's part of a probe: run(repeats) does repeats * work, at most `most` at a time."""
+    """One core's part of a microbenchmark: run(repeats) does repeats * work; at most `most` at a
+    time."""
 
     run: Callable[[int], Any]
     work: float
@@ -95,8 +97,8 @@ class Limits:
 
     @cached_property
     def peaks(self) -> list[str]:
-        """The ways to a peak that these registers have: a probe of another does no operations."""
-        return [way for way in _WAYS if getattr(self._tier.lib, _FUNCTIONS[way])(1)]
+        """The instructions of a peak that these registers have; another's loop does nothing."""
+        return [name for name in _PEAK_NAMES if getattr(self._tier.lib, _FUNCTIONS[name])(1)]
 
     @property
     def all(self) -> list[Ceiling]:
@@ -110,7 +112,7 @@ class Limits:
     def measure(self, ceilings: Sequence[Ceiling]) -> None:
         """One slice of each that these registers have."""
         for ceiling in ceilings:
-            if ceiling.name in _WAYS and ceiling.name not in self.peaks:
+            if ceiling.name in _PEAK_NAMES and ceiling.name not in self.peaks:
                 continue
             jobs, repeats = self._jobs_of(ceiling)
             work = sum(job.work for job in jobs) * repeats
@@ -273,21 +275,15 @@ def repeats_of_a_piece(jobs: Sequence[Job]) -> int:
 # --- Who is judged by what -----------------------------------------------------------------------
 
 
-def usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def probe_tier(variant: str) -> str | None:
-    """Whose probes judge a variant: those of its own registers, avx2 for the portable tiers. A
+def limits_tier(variant: str) -> str | None:
+    """Whose limits judge a variant: those of its own registers, avx2 for the portable tiers. A
     library uses what it finds, so the widest that this machine has. None where checking and copying
     are timed too: a ceiling is of kernels."""
     side, name = registry.side_and_name(variant)
     if side == "peer":
         able = [tier for tier in WIDTHS if kernels_c.why_unavailable(tier) is None]
         return able[-1] if able else WIDTHS[0]
-    if name.rpartition("_")[2] in registry.WAYS:
+    if name.rpartition("_")[2] in registry.CALL_PATHS:
         return None
     # What follows a width (_omp, _tiled) does not change its registers.
     return next((width for width in WIDTHS if name.startswith(width)), WIDTHS[0])
@@ -305,8 +301,8 @@ class Machine:
 
     def limits(self, variant: str) -> Limits | None:
         """Those that judge the variant, perhaps with nothing measured yet; None where this machine
-        cannot run their probes."""
-        tier = probe_tier(variant)
+        cannot run their microbenchmarks."""
+        tier = limits_tier(variant)
         if tier is None or kernels_c.why_unavailable(tier) is not None:
             return None
         return self.of_tier(tier)

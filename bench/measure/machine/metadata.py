@@ -48,8 +48,7 @@ def complete(machine_info: dict[str, Any]) -> None:
     machine_info["interpreter"] = interpreter.describe()
     machine_info["usable_cores"] = usable_cores()
     machine_info["omp_num_threads"] = os.environ.get("OMP_NUM_THREADS")
-    caches = read_caches()
-    machine_info["caches"] = {"L1": caches.l1, "L2": caches.l2, "L3": caches.l3}
+    machine_info["caches"] = read_caches().sizes
     machine_info["libc"] = " ".join(platform.libc_ver())
 
 
@@ -63,6 +62,8 @@ def cpu_name() -> str:
     return names[0] if names else "unknown"
 
 
-def usable_cores() -> int | None:
-    """Those that this process may run on; None where the system does not say."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+def usable_cores() -> int:
+    """Those that this process may run on; all of them where the system sets no limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

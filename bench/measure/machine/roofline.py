@@ -18,8 +18,8 @@ COMPUTE = "compute"
 
 
 def ceilings(kernel: Kernel, shape: Shape, cores: int, caches: Caches) -> list[Ceiling]:
-    """Those that the kernel is judged by: the ways to its peak, then the bandwidths that it may
-    choose from."""
+    """Those that the kernel is judged by: the instructions of its peak, then the bandwidths
+    that it may choose from."""
     level = caches.level(kernel.bytes(shape), cores)
     patterns = [kernel.pattern]
     if (
@@ -27,7 +27,7 @@ def ceilings(kernel: Kernel, shape: Shape, cores: int, caches: Caches) -> list[C
     ):  # non-temporal stores pay there, and only there
         patterns.append("stream")
     return [
-        *(Ceiling(way, None, cores) for way in PEAKS[kernel.peak]),
+        *(Ceiling(name, None, cores) for name in PEAKS[kernel.peak]),
         *(Ceiling(pattern, level, cores) for pattern in patterns),
     ]
 
