@@ -260,7 +260,9 @@ def test_what_is_collected_can_be_read() -> None:
     ],
 )
 def test_bad_evidence_is_named_with_its_place(name: str, value: Any) -> None:
-    with pytest.raises(BadRun, match=rf"extra_info\.evidence\.{name} is .*needs ") as caught:
+    with pytest.raises(
+        BadRun, match=rf"extra_info\.evidence\.{name}(\[0\])? is .*needs "
+    ) as caught:
         read({**ROW, name: value})
     assert "\n" not in str(caught.value)
 

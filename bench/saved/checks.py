@@ -8,6 +8,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -123,106 +124,96 @@ def _whole(digits: str) -> float:
     return int(digits) if len(digits) < 4300 else float(digits)
 
 
-@dataclass(frozen=True)
-class Checker:
-    """Turns a value into the type it must have, or says where it stands and what it should be."""
+# As isoformat() and other tools write moments; only from 3.11 on fromisoformat() takes them all.
+_MOMENT = re.compile(
+    r"(\d{4})-?(\d\d)-?(\d\d)[T ](\d\d):?(\d\d):?(\d\d)(?:[.,](\d+))?"
+    r" ?(?:([Zz])|([+-]\d\d):?(\d\d)?)?",
+    re.ASCII,
+)
 
+
+@dataclass(slots=True)  # frozen ones take a microsecond to make, and a run has thousands
+class Fields:
+    """An object of a file, read field by field, each as what it must be. Raises BadRun, which says
+    where the field stands (`path` goes before its name), what it is and what it should be."""
+
+    content: dict[str, Any]
     source: str
+    path: str = ""
 
-    def bad(self, where: str, value: Any, needs: str) -> BadRun:
+    def at(self, path: str) -> Fields:
+        """The same fields, called otherwise."""
+        return Fields(self.content, self.source, path)
+
+    def bad(self, name: str, needs: str, value: Any = None) -> BadRun:
+        value = self.content.get(name) if value is None else value
         try:
             shown = "nothing" if value is None else json.dumps(value, default=str)[:60]
         except (ValueError, RecursionError):  # more digits, or levels, than Python will print
             shown = "a huge value"
-        return BadRun(f"{self.source}: {where} is {shown}, needs {needs}")
-
-    def fields(self, value: Any, where: str, path: str | None = None) -> Fields:
-        """The value's own fields; `path` goes before their names, which is "WHERE." if not said."""
-        return Fields(self, self.mapping(value, where), f"{where}." if path is None else path)
-
-    def mapping(self, value: Any, where: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise self.bad(where, value, "an object")
-        return value
-
-    def finite_mapping(self, value: Any, where: str) -> dict[str, Any]:
-        """What a view writes out again: JSON has no NaN and no infinity, however deep they are."""
-        try:
-            json.dumps(value, allow_nan=False)
-        except (ValueError, RecursionError):
-            raise self.bad(where, value, "finite numbers") from None
-        return self.mapping(value, where)
-
-    def optional_mapping(self, value: Any, where: str) -> dict[str, Any]:
-        return {} if value is None else self.mapping(value, where)
-
-    def sequence(self, value: Any, where: str) -> list[Any]:
-        if not isinstance(value, list):
-            raise self.bad(where, value, "a list")
-        return value
-
-    def text(self, value: Any, where: str) -> str:
-        """What is odd in it is spelled out, see one_line()."""
-        if not isinstance(value, str) or not value:
-            raise self.bad(where, value, "text")
-        return one_line(value)
-
-    def number(self, value: Any, where: str, least: float = 0.0, most: float = _LARGEST) -> float:
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not least <= value <= most:  # NaN is not in between either
-            raise self.bad(where, value, f"a number from {least:g} to {most:g}")
-        return float(value)
-
-    def seconds(self, value: Any, where: str) -> float:
-        """A time outside would break what is computed from it."""
-        return self.number(value, where, _SHORTEST, _LONGEST)
-
-    def signed(self, value: Any, where: str) -> float:
-        return self.number(value, where, least=-_LARGEST)
-
-    def integer(self, value: Any, where: str, least: int = 0) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LARGEST:
-            raise self.bad(where, value, f"a whole number from {least} to {_LARGEST:g}")
-        return value
-
-
-@dataclass(frozen=True)
-class Fields:
-    """An object of a file, whose fields are read by name, each as what it must be. Raises BadRun,
-    which says where the field stands: `path` goes before its name."""
-
-    check: Checker
-    content: dict[str, Any]
-    path: str = ""
+        return BadRun(f"{self.source}: {self.path}{name} is {shown}, needs {needs}")
 
     def optional(self, read: Callable[[str], T], name: str) -> T | None:
-        """None where the field is not there, or null: optional(fields.text, "note")."""
+        """None where the field is not there, or null: fields.optional(fields.text, "note")."""
         return None if self.content.get(name) is None else read(name)
 
-    def inner(self, name: str) -> Fields:
-        """The object that this field is."""
-        return Fields(self.check, self.mapping(name), f"{self.path}{name}.")
-
     def mapping(self, name: str) -> dict[str, Any]:
-        return self.check.mapping(self.content.get(name), self.path + name)
+        value = self.content.get(name)
+        if not isinstance(value, dict):
+            raise self.bad(name, "an object")
+        return value
 
-    def sequence(self, name: str) -> list[Any]:
-        return self.check.sequence(self.content.get(name), self.path + name)
+    def inner(self, name: str) -> Fields:
+        """The fields of the object that this field is."""
+        return Fields(self.mapping(name), self.source, f"{self.path}{name}.")
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        return tuple(self.check.text(item, self.path + name) for item in self.sequence(name))
+    def finite_mapping(self, name: str) -> dict[str, Any]:
+        """What a view writes out again: JSON has no NaN and no infinity, however deep they are."""
+        try:
+            json.dumps(self.content.get(name), allow_nan=False)
+        except (ValueError, RecursionError):
+            raise self.bad(name, "finite numbers") from None
+        return self.mapping(name)
+
+    def items(self, name: str) -> Fields:
+        """The items of the list that this field is, as fields called [0], [1], ..."""
+        value = self.content.get(name)
+        if not isinstance(value, list):
+            raise self.bad(name, "a list")
+        named = {f"[{number}]": item for number, item in enumerate(value)}
+        return Fields(named, self.source, self.path + name)
+
+    def each(self, name: str, read: Callable[[Fields, str], T]) -> list[T]:
+        """Every item of that list: fields.each("notes", Fields.text)."""
+        items = self.items(name)
+        return [read(items, item) for item in items.content]
 
     def text(self, name: str) -> str:
-        return self.check.text(self.content.get(name), self.path + name)
+        """What is odd in it is spelled out, see one_line()."""
+        value = self.content.get(name)
+        if not isinstance(value, str) or not value:
+            raise self.bad(name, "text")
+        return one_line(value)
 
     def number(self, name: str, least: float = 0.0, most: float = _LARGEST) -> float:
-        return self.check.number(self.content.get(name), self.path + name, least, most)
+        value: Any = self.content.get(name)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not least <= value <= most:  # NaN is not in between either
+            raise self.bad(name, f"a number from {least:g} to {most:g}")
+        return float(value)
+
+    def signed(self, name: str) -> float:
+        return self.number(name, least=-_LARGEST)
 
     def seconds(self, name: str) -> float:
-        return self.check.seconds(self.content.get(name), self.path + name)
+        """A time outside would break what is computed from it."""
+        return self.number(name, _SHORTEST, _LONGEST)
 
     def integer(self, name: str, least: int = 0) -> int:
-        return self.check.integer(self.content.get(name), self.path + name, least)
+        value = self.content.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LARGEST:
+            raise self.bad(name, f"a whole number from {least} to {_LARGEST:g}")
+        return value
 
     def flag(self, name: str) -> bool:
         return self.content.get(name) is True
@@ -234,35 +225,64 @@ class Fields:
             raise self.bad(name, needs)
         return value
 
-    def bad(self, name: str, needs: str) -> BadRun:
-        return self.check.bad(self.path + name, self.content.get(name), needs)
+    def moment(self, name: str) -> datetime | None:
+        """None where there is none."""
+        if self.content.get(name) is None:
+            return None
+        parts = _MOMENT.fullmatch(self.text(name))
+        moment = None
+        if parts:
+            *numbers, fraction, utc, hours, minutes = parts.groups("")
+            zone = "+00:00" if utc else f"{hours}:{minutes or '00'}" if hours else ""
+            text = "{}-{}-{}T{}:{}:{}".format(*numbers)
+            with suppress(ValueError):  # the 31st of June
+                moment = datetime.fromisoformat(f"{text}.{fraction:0<6.6}{zone}")
+        if moment is None or not 1970 <= moment.year < 9999:
+            raise self.bad(name, "an ISO 8601 date from 1970 on")
+        return moment
 
 
-# As isoformat() and other tools write moments; only from 3.11 on fromisoformat() takes them all.
-_MOMENT = re.compile(
-    r"(\d{4})-?(\d\d)-?(\d\d)[T ](\d\d):?(\d\d):?(\d\d)(?:[.,](\d+))?"
-    r" ?(?:([Zz])|([+-]\d\d):?(\d\d)?)?",
-    re.ASCII,
-)
+def fields_of(content: Any, source: str, what: str = "the file") -> Fields:
+    """Of the outermost object. Raises BadRun."""
+    return Fields({what: content}, source).inner(what).at("")
+
+
+@dataclass(frozen=True)
+class Checker:
+    """The same for a value that is at hand, and where it stands."""
+
+    source: str
+
+    def _only(self, value: Any, where: str) -> Fields:
+        return Fields({where: value}, self.source)
+
+    def bad(self, where: str, value: Any, needs: str) -> BadRun:
+        return self._only(value, where).bad(where, needs)
+
+    def mapping(self, value: Any, where: str) -> dict[str, Any]:
+        return self._only(value, where).mapping(where)
+
+    def finite_mapping(self, value: Any, where: str) -> dict[str, Any]:
+        return self._only(value, where).finite_mapping(where)
+
+    def sequence(self, value: Any, where: str) -> list[Any]:
+        return list(self._only(value, where).items(where).content.values())
+
+    def text(self, value: Any, where: str) -> str:
+        return self._only(value, where).text(where)
+
+    def number(self, value: Any, where: str) -> float:
+        return self._only(value, where).number(where)
+
+    def signed(self, value: Any, where: str) -> float:
+        return self._only(value, where).signed(where)
+
+    def integer(self, value: Any, where: str, least: int = 0) -> int:
+        return self._only(value, where).integer(where, least)
 
 
 def when(check: Checker, value: Any) -> datetime | None:
-    """The moment that a file's "datetime" says; None where it says none."""
-    if value is None:
-        return None
-    parts = _MOMENT.fullmatch(check.text(value, "datetime"))
-    moment = None
-    if parts:
-        *numbers, fraction, utc, hours, minutes = parts.groups("")
-        zone = "+00:00" if utc else f"{hours}:{minutes or '00'}" if hours else ""
-        text = "{}-{}-{}T{}:{}:{}".format(*numbers)
-        try:
-            moment = datetime.fromisoformat(f"{text}.{fraction:0<6.6}{zone}")
-        except ValueError:  # the 31st of June
-            moment = None
-    if moment is None or not 1970 <= moment.year < 9999:
-        raise check.bad("datetime", value, "an ISO 8601 date from 1970 on")
-    return moment
+    return Fields({"datetime": value}, check.source).moment("datetime")
 
 
 def listed(names: Iterable[str], most: int = _LISTED) -> str:

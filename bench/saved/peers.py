@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.saved.checks import BadRun, Checker, Fields, one_line, read_json, when
+from bench.saved.checks import BadRun, Fields, fields_of, one_line, read_json
 from bench.saved.writing import write_measured
 
 STORAGE = Path(".peers")
@@ -84,54 +84,50 @@ def load(path: Path) -> PeerRun:
 
 def from_json(content: Any, source: str = "this comparison") -> PeerRun:
     """A comparison from its JSON, already parsed. Raises BadRun."""
-    check = Checker(source)
-    top = check.fields(content, "the file", "")
+    top = fields_of(content, source)
     if (top.content.get("format"), top.content.get("version")) != (FORMAT, VERSION):
         raise top.bad("format", f"{FORMAT!r} of version {VERSION}")
-    machine = check.optional_mapping(top.content.get("machine_info"), "machine_info")
-    cpu = check.optional_mapping(machine.get("cpu"), "machine_info.cpu")
-    libraries = {
-        name: check.mapping(info, f"libraries.{name}")
-        for name, info in top.mapping("libraries").items()
-    }
-    found = tuple(_cell(check, cell) for cell in top.sequence("cells"))
-    if not found:
+    machine = top.optional(top.inner, "machine_info") or Fields({}, source)
+    cpu = machine.optional(machine.mapping, "cpu") or {}
+    libraries = top.inner("libraries")
+    infos = {name: libraries.mapping(name) for name in libraries.content}
+    cells = tuple(top.each("cells", _cell))
+    if not cells:
         raise BadRun(f"{source}: cells is empty, needs at least one")
     return PeerRun(
         source=source,
-        when=when(check, top.content.get("datetime")),
+        when=top.moment("datetime"),
         cpu=str(cpu.get("brand_raw") or "unknown CPU"),
-        versions={name: str(i["version"]) for name, i in libraries.items() if "version" in i},
-        missing={n: str(i["unavailable"]) for n, i in libraries.items() if "unavailable" in i},
-        warnings=list(top.texts("warnings")),
-        cells=found,
-        content=check.finite_mapping(content, "the file"),
+        versions={name: str(i["version"]) for name, i in infos.items() if "version" in i},
+        missing={n: str(i["unavailable"]) for n, i in infos.items() if "unavailable" in i},
+        warnings=top.each("warnings", Fields.text),
+        cells=cells,
+        content=Fields({"the file": content}, source).finite_mapping("the file"),
     )
 
 
-def _cell(check: Checker, value: Any) -> Cell:
-    cell = check.fields(value, "a cell", "")
+def _cell(cells: Fields, item: str) -> Cell:
+    cell = cells.inner(item)
     kernel, size = cell.text("kernel"), cell.text("size")
-    cell = Fields(check, cell.content, f"{kernel} {size}: ")
+    cell = cell.at(f"{kernel} {size}: ")
+    libraries = cell.inner("peers").at(cell.path)
     peers: dict[str, PeerTime] = {}
     refused: dict[str, dict[str, str]] = {"wrong": {}, "unavailable": {}}
-    for library, info in cell.mapping("peers").items():
-        where = f"{cell.path}{check.text(library, 'peers')}"
-        peer = check.fields(info, where, f"{where}: ")
+    for library in libraries.content:
+        peer = libraries.inner(library).at(f"{cell.path}{one_line(library)}: ")
         for why, reasons in refused.items():
-            if why in info:
+            if why in peer.content:
                 reasons[library] = peer.text(why)
                 break
         else:
             peers[library] = _peer_time(peer)
+    untimed = not peers and cell.content.get("min_seconds") is None
     return Cell(
         kernel=kernel,
         size=size,
         threads=cell.integer("threads"),
         tier=cell.text("tier"),
-        seconds=cell.seconds("min_seconds")
-        if peers
-        else cell.optional(cell.seconds, "min_seconds"),
+        seconds=None if untimed else cell.seconds("min_seconds"),
         peers=peers,
         **refused,
     )

@@ -19,11 +19,12 @@ from bench.saved.checks import (
     Fields,
     NotComparable,
     Refusal,
+    fields_of,
     one_line,
     read_json,
     read_text,
     when,
-)  # fmt: skip
+)
 from bench.saved.schema import (
     Evidence,
     Limit,
@@ -71,22 +72,26 @@ def load_all(paths: Iterable[Path]) -> list[Run]:
 def from_json(content: Any, source: str = "this run") -> Run:
     """A run from pytest-benchmark's JSON, already parsed. Raises BadRun where nothing of it can be
     used."""
-    check = Checker(source)
-    top = check.mapping(content, "the file")
-    rows = check.sequence(top.get("benchmarks"), "benchmarks")
-    if not rows:
+    top = fields_of(content, source)
+    rows = top.items("benchmarks")
+    if not rows.content:
         raise BadRun(f"{source}: benchmarks is empty, needs at least one")
     left_out: list[str] = []
 
-    def usable(read: Callable[..., T], value: Any, otherwise: T) -> T:
+    def usable(read: Callable[[Fields, str], T], parent: Fields, name: str, otherwise: T) -> T:
         try:
-            return read(check, value)
+            return read(parent, name)
         except BadRun as reason:
             left_out.append(str(reason))
             return otherwise
 
-    results = [r for r in (usable(_result, row, None) for row in rows) if r is not None]
-    counts = Counter(one_line(row.get("fullname")) for row in rows if isinstance(row, dict))
+    def if_there(read: Callable[[Fields, str], T], parent: Fields, name: str, otherwise: T) -> T:
+        there = parent.content.get(name) is not None
+        return usable(read, parent, name, otherwise) if there else otherwise
+
+    results = [r for r in (usable(_result, rows, row, None) for row in rows.content) if r]
+    names = (row.get("fullname") for row in rows.content.values() if isinstance(row, dict))
+    counts = Counter(map(one_line, names))
     # Which of several was meant cannot be known, whatever is left of each.
     twice = dict.fromkeys(r.fullname for r in results if counts[r.fullname] > 1)
     left_out += [f"{source}: {name} appears twice" for name in twice]
@@ -94,21 +99,21 @@ def from_json(content: Any, source: str = "this run") -> Run:
     if not results:
         more = f" (and {len(left_out) - 1} more)" if len(left_out) > 1 else ""
         raise BadRun(f"{left_out[0]}{more}")
-    commit: dict[str, Any] = usable(_commit, top.get("commit_info"), {})
-    machine: dict[str, Any] = usable(_machine, top.get("machine_info"), {})
+    commit: dict[str, Any] = if_there(Fields.mapping, top, "commit_info", {})
+    machine: dict[str, Any] = if_there(Fields.mapping, top, "machine_info", {})
     ours = is_ours(machine) or any(result.extra for result in results)
     machine = {n: value for n, value in machine.items() if ours or n not in OURS_OF_MACHINE}
-    machine["tiers"] = usable(_tiers, machine.get("tiers"), None)
+    info = Fields(machine, source, "machine_info.")
     return Run(
         source=source,
-        when=usable(when, top.get("datetime"), None),
+        when=if_there(Fields.moment, top, "datetime", None),
         commit=str(commit.get("id") or ""),
         dirty=bool(commit.get("dirty")),
-        machine=machine,
+        machine={**machine, "tiers": if_there(_tiers, info, "tiers", None)},
         results=tuple(results),
-        limits=usable(_limits, machine.get("limits", []), ()),
-        ladders=usable(_ladders, machine.get("ladders"), {}),
-        caches=usable(_caches, machine.get("caches"), {}),
+        limits=if_there(_limits, info, "limits", ()),
+        ladders=if_there(_ladders, info, "ladders", {}),
+        caches=if_there(_caches, info, "caches", {}),
         left_out=tuple(left_out),
     )
 
@@ -122,66 +127,49 @@ def undamaged(run: Run) -> Run:
     return run
 
 
-def _commit(check: Checker, value: Any) -> dict[str, Any]:
-    return check.optional_mapping(value, "commit_info")
-
-
-def _machine(check: Checker, value: Any) -> dict[str, Any]:
-    return check.optional_mapping(value, "machine_info")
-
-
-def _tiers(check: Checker, value: Any) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    where = "machine_info.tiers"
-    return {
-        one_line(name): _tier(check.fields(info, f"{where}.{one_line(name)}"))
-        for name, info in check.mapping(value, where).items()
-    }
+def _tiers(machine: Fields, name: str) -> dict[str, Any] | None:
+    tiers = machine.inner(name)
+    return {one_line(tier): _tier(tiers.inner(tier)) for tier in tiers.content}
 
 
 def _tier(tier: Fields) -> dict[str, Any]:
     if "unavailable" in tier.content:
         return {"unavailable": tier.text("unavailable")}
-    flags = list(tier.texts("flags"))
+    flags = tier.each("flags", Fields.text)
     return {"compiler": tier.text("compiler"), "flags": flags, "key": tier.text("key")}
 
 
-def _ladders(check: Checker, value: Any) -> dict[str, tuple[Rung, ...]]:
-    where = "machine_info.ladders"
-
-    def rung(value: Any) -> Rung:
-        row = check.fields(value, f"a rung of {where}", f"{where}: ")
-        return Rung(row.text("variant"), row.text("idea"), row.text("reason"))
-
-    found = {
-        kernel: tuple(map(rung, check.sequence(rows, where)))
-        for kernel, rows in check.optional_mapping(value, where).items()
-    }
+def _ladders(machine: Fields, name: str) -> dict[str, tuple[Rung, ...]]:
+    ladders = machine.inner(name)
+    found = {kernel: tuple(ladders.each(kernel, _rung)) for kernel in ladders.content}
     for kernel, rungs in found.items():
-        if len({one.variant for one in rungs}) < len(rungs):
-            raise check.bad(f"{where}.{kernel}", [one.variant for one in rungs], "each rung once")
+        variants = [rung.variant for rung in rungs]
+        if len({*variants}) < len(variants):
+            raise ladders.bad(kernel, "each rung once", variants)
     return found
 
 
-def _caches(check: Checker, value: Any) -> dict[str, int]:
-    if value is None:
-        return {}
-    caches = check.fields(value, "machine_info.caches")
+def _rung(rungs: Fields, item: str) -> Rung:
+    rung = rungs.inner(item)
+    return Rung(rung.text("variant"), rung.text("idea"), rung.text("reason"))
+
+
+def _caches(machine: Fields, name: str) -> dict[str, int]:
+    caches = machine.inner(name)
     return {level: caches.integer(level, least=1) for level in ("L1", "L2", "L3")}
 
 
 def limits_from_json(content: Any, source: str = "this machine") -> tuple[Limit, ...]:
     """The limits of a machine_info, already parsed. Raises BadRun."""
-    return _limits(Checker(source), content)
+    return _limits(Fields({"limits": content}, source, "machine_info."), "limits")
 
 
-def _limits(check: Checker, content: Any) -> tuple[Limit, ...]:
-    return tuple(_limit(check, row) for row in check.sequence(content, "machine_info.limits"))
+def _limits(machine: Fields, name: str) -> tuple[Limit, ...]:
+    return tuple(machine.each(name, _limit))
 
 
-def _limit(check: Checker, value: Any) -> Limit:
-    limit = check.fields(value, "a limit", "a limit's ")
+def _limit(limits: Fields, item: str) -> Limit:
+    limit = limits.inner(item)
     level = limit.optional(limit.text, "level")
     return Limit(
         name=limit.text("name"),
@@ -194,22 +182,20 @@ def _limit(check: Checker, value: Any) -> Limit:
     )
 
 
-def _result(check: Checker, value: Any) -> Result:
-    benchmark = check.fields(value, "a benchmark", "a benchmark's ")
-    fullname = benchmark.text("fullname")
-    benchmark = Fields(check, benchmark.content, f"{fullname}: ")
-    extra = benchmark.optional(benchmark.mapping, "extra_info")
+def _result(rows: Fields, item: str) -> Result:
+    row = rows.inner(item)
+    fullname = row.text("fullname")
+    row = row.at(f"{fullname}: ")
+    extra = row.optional(row.mapping, "extra_info")
     extra = in_todays_names(extra) if is_ours(extra) else {}
-    options = benchmark.optional(benchmark.mapping, "options")
+    ours = "kernel" in extra
     return Result(
         fullname=fullname,
-        group=str(benchmark.content.get("group") or ""),
-        **_times(Fields(check, benchmark.mapping("stats"), benchmark.path)),
-        metadata=_metadata(Fields(check, extra, f"{benchmark.path}extra_info."))
-        if "kernel" in extra
-        else None,
-        params=benchmark.optional(benchmark.mapping, "params"),
-        options=_finite(check, benchmark.path, options),
+        group=str(row.content.get("group") or ""),
+        **_times(row.inner("stats").at(row.path)),
+        metadata=_metadata(Fields(extra, row.source, f"{row.path}extra_info.")) if ours else None,
+        params=row.optional(row.mapping, "params"),
+        options=row.optional(lambda name: _finite(row.inner(name).at(row.path)), "options"),
         extra=extra,
     )
 
@@ -222,42 +208,33 @@ def _times(stats: Fields) -> dict[str, Any]:
         if not minimum * (1 - _ROUNDING) <= value <= longest * (1 + _ROUNDING):
             raise stats.bad(name, f"a time from min, {minimum:.6g}, to max, {longest:.6g}")
     stats.number("stddev")
-    _finite(stats.check, stats.path, stats.content)
+    _finite(stats)
     rounds = stats.integer("rounds", least=1)
     if "iterations" in stats.content:
         stats.integer("iterations", least=1)
     if "data" in stats.content:  # every round; saved on request only
-        _rounds(stats, minimum, rounds)
+        data = stats.each("data", Fields.seconds)
+        if len(data) != rounds or min(data) != minimum:
+            what = [len(data), min(data, default=None)]
+            raise stats.bad("data's length and minimum", f"{[rounds, minimum]}", what)
     return {"minimum": minimum, "median": median, "iqr": stats.number("iqr"), "rounds": rounds}
 
 
-def _rounds(stats: Fields, minimum: float, rounds: int) -> None:
-    data = [stats.check.seconds(s, f"{stats.path}data") for s in stats.sequence("data")]
-    if len(data) != rounds or min(data) != minimum:
-        what, where = [len(data), min(data, default=None)], f"{stats.path}data's length and minimum"
-        raise stats.check.bad(where, what, f"{[rounds, minimum]}")
-
-
-def _finite(check: Checker, path: str, row: dict[str, Any] | None) -> dict[str, Any] | None:
-    for name, value in (row or {}).items():
+def _finite(row: Fields) -> dict[str, Any]:
+    for name, value in row.content.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise check.bad(f"{path}{one_line(name)}", value, "a finite number")
-    return row
+            raise row.bad(one_line(name), "a finite number", value)
+    return row.content
 
 
 def _metadata(extra: Fields) -> Metadata:
     text, number, optional = extra.text, extra.number, extra.optional
-    shape = [extra.check.integer(n, f"{extra.path}shape") for n in extra.sequence("shape")]
-    paired_ratio, evidence = (
-        optional(extra.inner, "paired_ratio"),
-        optional(extra.inner, "evidence"),
-    )
     return Metadata(
         kernel=text("kernel"),
         variant=text("variant"),
         side=text("side"),
         size=text("size"),
-        shape=tuple(shape),
+        shape=tuple(extra.each("shape", Fields.integer)),
         flops=extra.integer("flops"),
         bytes=extra.integer("bytes"),
         rate=text("rate"),
@@ -267,7 +244,7 @@ def _metadata(extra: Fields) -> Metadata:
         confirmed=extra.flag("confirmed"),
         uncertainty=optional(number, "uncertainty"),
         auxiliary=extra.flag("auxiliary"),
-        paired_ratio=_paired_ratio(paired_ratio) if paired_ratio else None,
+        paired_ratio=optional(lambda name: _paired_ratio(extra.inner(name)), "paired_ratio"),
         gflops=number("gflops"),
         gbps=number("gbps"),
         speedup=optional(number, "speedup"),
@@ -275,7 +252,7 @@ def _metadata(extra: Fields) -> Metadata:
         bound=optional(text, "bound"),
         percent_of_limit=optional(number, "percent_of_limit"),
         threads=optional(extra.integer, "threads"),
-        evidence=_evidence(evidence) if evidence else None,
+        evidence=optional(lambda name: _evidence(extra.inner(name)), "evidence"),
     )
 
 
@@ -300,7 +277,9 @@ def _evidence(row: Fields) -> Evidence:
         size=size,
         vector_bits=row.one_of("vector_bits", (None, 0, 128, 256, 512), "0, 128, 256 or 512"),
         fma=row.one_of("fma", (None, True, False), "true or false"),
-        math_calls=row.texts("math_calls") if "math_calls" in row.content else (),
+        math_calls=tuple(row.each("math_calls", Fields.text))
+        if "math_calls" in row.content
+        else (),
     )
 
 

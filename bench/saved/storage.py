@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from bench.saved.checks import BadRun, Checker, one_line, read_json, when
+from bench.saved.checks import BadRun, fields_of, one_line, read_json
 
 STORAGE = Path(".benchmarks")
 
@@ -53,13 +53,13 @@ def _moment(path: Path) -> float:
     the end of a file, so that not all of it has to be read; another's file is read whole. A broken
     one goes by the date in its name, or its own."""
     said = None
-    with suppress(BadRun, OSError, LookupError, TypeError, ValueError):
+    with suppress(BadRun, OSError, ValueError):
         if path.is_file():
             with path.open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - _END_BYTES))
                 end = _END.search(file.read())
             content = {"datetime": end[1].decode()} if end else read_json(path, "JSON")
-            said = when(Checker(str(path)), content["datetime"])
+            said = fields_of(content, str(path)).moment("datetime")
     named = re.search(r"_(\d{8}_\d{6})(?!\d)", path.name)
     if said is None and named:
         with suppress(ValueError):
