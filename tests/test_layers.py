@@ -22,7 +22,13 @@ FLOORS: tuple[dict[str, tuple[str, ...]], ...] = (
     },
     {
         "views": ("documents", "explain report", "."),
-        "measure": (". comparison", "evidence", "calls.py", "peers machine", "cases timing"),
+        "measure": (
+            ". comparison",
+            "evidence",
+            "calls.py",
+            "call_paths.py peers machine",
+            "cases timing",
+        ),
     },
     {"analysis": (".",)},
     {"saved": (".",)},
