@@ -173,17 +173,14 @@ def _self_check(options: argparse.Namespace) -> int:
 def _settings(options: argparse.Namespace) -> Any:
     from bench.gate.prepare.setup import Settings
 
-    chosen = {
-        "threshold": options.threshold,
-        "seed": options.seed,
-        "core": options.core,
-    }
+    chosen = {"threshold": options.threshold, "seed": options.seed}
     arguments = [
         *(["-k", options.expression] if options.expression is not None else []),
         *(["--quick"] if options.quick else []),
     ]
     return Settings(
         pytest_arguments=arguments,
+        core=options.core,
         longest_call=options.longest_call,
         **{name: value for name, value in chosen.items() if value is not None},
     )
