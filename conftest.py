@@ -105,6 +105,8 @@ def _refusals(where: str = "") -> Iterator[None]:
         yield
     except Refusal as reason:
         pytest.exit(f"{where}{reason}", returncode=reason.exit_code)
+    except OSError as error:
+        pytest.exit(f"{where}{error.filename}: {error.strerror}", returncode=Refusal.exit_code)
 
 
 def _benchmarks(config: pytest.Config) -> Any:
@@ -125,10 +127,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             preflight.require_peers()
     compared.load(benchmarks, config.getoption("benchmark_compare"))
     if not (benchmarks.disabled or config.option.collectonly):
-        try:
+        with _refusals():
             _saving(config).begin()
-        except OSError as error:
-            pytest.exit(f"{error.filename}: {error.strerror}", returncode=2)
 
 
 def _saving(config: pytest.Config) -> Saving:

@@ -132,7 +132,7 @@ def test_threads_and_ways_are_not_counted_but_looked_at(monkeypatch: pytest.Monk
 
     def count(items: list[Any], cache: bool) -> list[Counted | str]:
         asked.extend(items)
-        return [Counted("0", 20_000.0, 1, 100.0, 0.0)] * len(items)
+        return [Counted("0", 20_000.0, 100.0, 0.0)] * len(items)
 
     monkeypatch.setattr(callgrind, "why_unavailable", lambda: None)
     monkeypatch.setattr(collect, "_in_child", count)

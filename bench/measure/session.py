@@ -55,8 +55,8 @@ class Session:
         self._passed_edge_cases: set[tuple[str, str]] = set()
         self._failed: dict[tuple[str, str], str] = {}
         self._recorded: dict[tuple[str, str], list[Any]] = {}
+        self._bytecodes: dict[str, dict[str, float]] = {}  # by kernel: its loop's
         # Of the newest case: each variant's call and its shortest time.
-        self._executed: dict[str, dict[str, float]] = {}  # by kernel: its loop's bytecodes
         self._verified: dict[str, tuple[Call, float]] = {}
 
     def measure(self, benchmark: Any, name: str, variant: str, size: str) -> None:
@@ -87,7 +87,9 @@ class Session:
             self._verify_and_time(benchmark, case, call, f"{name} {variant} {size}", limits)
             if variant == "py-loop" and kernel.signature is not Signature.QUANTIZED_PRODUCT:
                 # Of a chain of kernels each does its share of them, which depends on the shape.
-                benchmark.extra_info["bytecodes"] = self._bytecodes(kernel)
+                if name not in self._bytecodes:
+                    self._bytecodes[name] = bytecodes.of_loop(kernel)
+                benchmark.extra_info["bytecodes"] = self._bytecodes[name]
             if not benchmark.disabled:
                 self._paired_ratio(benchmark, kernel, variant, call)
         except MemoryError:  # what is too large for this machine is not wrong
@@ -180,11 +182,6 @@ class Session:
             "high": max(ratios),
             "pairs": sum(len(s.ratios) for s in stretches),
         }
-
-    def _bytecodes(self, kernel: Kernel) -> dict[str, float]:
-        if kernel.name not in self._executed:
-            self._executed[kernel.name] = bytecodes.of_loop(kernel)
-        return self._executed[kernel.name]
 
     def limits(self) -> dict[str, Limits]:
         """By tier, what has been measured of those whose registers a case has used; none where only

@@ -45,7 +45,6 @@ CALL_PATHS = {
 CALL_PATH_TIERS = ("scalar", "avx2")
 CALL_PATH_VARIANTS = tuple(f"c-{tier}_{path}" for tier in CALL_PATH_TIERS for path in CALL_PATHS)
 MOST_ELEMENTS = 40_000
-PEER_VARIANTS = tuple(f"peer-{name}" for name in PEERS)
 # The tier that stands against the peers: the first of these that this machine can run.
 ON_ONE_THREAD = ("avx512", "avx2")
 ON_SEVERAL_THREADS = ("avx512_omp", "avx2_omp")

@@ -97,13 +97,6 @@ def float32(x: mp.mpf) -> float:
     return value
 
 
-def short_float(x: mp.mpf, bits: int) -> float:
-    """x rounded to `bits` significant bits."""
-    exponent = int(mp.floor(mp.log(abs(x), 2)))
-    unit = mp.mpf(2) ** (exponent - bits + 1)
-    return float(mp.nint(x / unit) * unit)
-
-
 def literal(value: float) -> str:
     return f"{value.hex()}f"
 

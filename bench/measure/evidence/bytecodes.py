@@ -52,7 +52,7 @@ def of_loop(kernel: Kernel) -> dict[str, float]:
     small, large = _shapes(kernel)
     loop = make_case(kernel, small).module.loop
     few, many = (counted(loop, make_case(kernel, s).python_args()) for s in (small, large))
-    work = _work(kernel, large) - _work(kernel, small)
+    work = math.prod(large) - math.prod(small)
     found = {kind: (many[kind] - few[kind]) / work for kind in many}
     return {**found, "ints": float(INTEGER_ARITHMETIC.get(kernel.name, 0))}
 
@@ -63,10 +63,6 @@ def _shapes(kernel: Kernel) -> tuple[Shape, Shape]:
     if kernel.signature in (Signature.UNARY, Signature.QUANTIZE):
         return (_SMALL,), (2 * _SMALL,)
     return (4, 4, _SMALL // 8), (4, 4, _SMALL // 4)
-
-
-def _work(kernel: Kernel, shape: Shape) -> int:
-    return math.prod(shape)
 
 
 def counted(function: Callable[..., Any], args: Sequence[Any] = ()) -> Counter[str]:

@@ -45,13 +45,11 @@ class Counted:
     """One label: what one call of it took.
 
     instructions  instructions read (Ir) a call, the region's own subtracted
-    calls         how many calls one region held
     d1_misses, ll_misses    of data, and of the last level, a call; None without the simulation
     """
 
     label: str
     instructions: float
-    calls: int
     d1_misses: float | None = None
     ll_misses: float | None = None
 
@@ -220,9 +218,9 @@ def _counted(label: str, calls: int, parts: Sequence[Mapping[str, int]]) -> Coun
         return max(0.0, (more - one) / calls)
 
     if "D1mr" not in parts[0]:
-        return Counted(label, a_call("Ir"), calls)
+        return Counted(label, a_call("Ir"))
     d1, ll = a_call("D1mr", "D1mw"), a_call("ILmr", "DLmr", "DLmw")
-    return Counted(label, a_call("Ir"), calls, d1, ll)
+    return Counted(label, a_call("Ir"), d1, ll)
 
 
 def _parts(profile: Path) -> Iterator[dict[str, int]]:

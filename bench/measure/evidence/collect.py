@@ -21,7 +21,8 @@ import kernels_c
 from bench.measure.evidence import callgrind, objdump
 from bench.measure.evidence.callgrind import Counted, CountingFailed
 from bench.measure.evidence.counted_calls import count_in_child
-from bench.measure.evidence.disassembly import DisassemblyFailed, Seen, look
+from bench.measure.evidence.disassembly import Seen, look
+from bench.measure.evidence.objdump import DisassemblyFailed
 from bench.saved.schema import is_ours
 from bench.suite import registry
 from bench.suite.registry import Kernel, Signature

@@ -116,6 +116,3 @@ def _repeated(module: Module, functions: Sequence[str]) -> Iterator[Instruction]
             if repeated:
                 yield instruction
             waiting += [(c, repeated) for c in module.calls(instruction) if c != name]
-
-
-__all__ = ["DisassemblyFailed", "Seen", "in_loops_of", "look", "packed_bits"]

@@ -1,4 +1,4 @@
-"""Every path across the boundary gives the right result, and a wrong one is not timed."""
+"""Every call path gives the right result, and a wrong one is not timed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ASKED_FOR = [
 ]
 
 
-def way_cases() -> list[tuple[str, str, tuple[int, ...]]]:
+def call_path_cases() -> list[tuple[str, str, tuple[int, ...]]]:
     return [
         (kernel.name, variant, shape)
         for kernel in registry.KERNELS.values()
@@ -150,7 +150,7 @@ def test_runs_from_before_it_was_called_overhead_are_read(mark: dict[str, str]) 
     assert (found.name, found.confirmed) == ("empty call", True)
 
 
-# --- Ways ----------------------------------------------------------------------------------------
+# --- Call paths ----------------------------------------------------------------------------------
 
 
 def call_or_skip(case: Case, variant: str) -> Any:
@@ -160,8 +160,10 @@ def call_or_skip(case: Case, variant: str) -> Any:
         pytest.skip(str(reason))
 
 
-@pytest.mark.parametrize(("name", "variant", "shape"), way_cases())
-def test_every_way_gives_a_right_result(name: str, variant: str, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("name", "variant", "shape"), call_path_cases())
+def test_every_call_path_gives_a_right_result(
+    name: str, variant: str, shape: tuple[int, ...]
+) -> None:
     case = case_of(name, shape)
     call = call_or_skip(case, variant)
     assert call.implementation == {"scalar": "portable"}.get(variant[2:].partition("_")[0], "simd")
