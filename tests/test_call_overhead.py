@@ -224,7 +224,7 @@ def test_the_instruction_counter_reaches_a_call_path_too(path: str) -> None:
     case.run_and_verify(path, dataclasses.replace(call, function=function, args=args))
 
 
-def test_ways_are_timed_only_when_asked_for() -> None:
+def test_call_paths_are_timed_only_when_asked_for() -> None:
     for name in registry.KERNELS:
         assert not {v for v, _ in registry.cases(name)} & {*registry.CALL_PATH_VARIANTS}
         asked = registry.cases(name, explain=True)
