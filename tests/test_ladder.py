@@ -107,12 +107,12 @@ def test_a_single_round_is_as_uncertain_as_the_variants_other_sizes_and_marked()
     slow["extra_info"]["uncertainty"] = None
     alone = ladder(made(slow, fast), "k")
     assert alone.uncertainty is None and alone.rungs[0].single
-    assert "+- unknown?" in view._title(alone)
+    assert "+- unknown?" in view.title(alone)
     others = [benchmark("py-loop", 1e-3 * size, size=size) for size in (7, 8)]
     others[1]["extra_info"]["uncertainty"] = 0.2
     found = ladder(made(*others, slow, fast), "k", "100")
     assert found.uncertainty == pytest.approx(math.hypot(0.2, 0.01))
-    assert "+-20%?" in view._title(found)
+    assert "+-20%?" in view.title(found)
     assert "a single call does not say" in render(view.view([(made(slow, fast), found)]), "text")
 
 

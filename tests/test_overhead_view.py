@@ -141,7 +141,7 @@ def test_products_are_interpolated_in_their_work() -> None:
     assert (found.counts, found.size) == ("side", 5)  # 9e-9 n^3 > 1e-6 from 4.81 on
     # 9.1e-9 n^3 > 0.91e-6 from 4.63 on, 8.9e-9 n^3 > 1.1e-6 from 4.98 on: 5 either way.
     assert (found.near_from, found.near_to) == (5, 5)
-    assert overhead._shown(found) == "5"
+    assert overhead.shown(found) == "5"
 
 
 def test_of_several_changes_of_sign_the_last_counts() -> None:
@@ -189,7 +189,7 @@ def test_shapes_that_grow_in_another_way_do_not_take_part() -> None:
 def test_a_break_even_is_said_in_a_few_words(native: float, first: int, said: str) -> None:
     run = vector_run([first, 512], {"py-loop": lambda n: 1e-8 * n, "c-avx2": lambda _: native})
     (found,) = break_even.break_evens(run)
-    assert overhead._shown(found) == said
+    assert overhead.shown(found) == said
 
 
 # --- The tables ----------------------------------------------------------------------------------

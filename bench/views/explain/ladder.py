@@ -26,7 +26,7 @@ def view(found: Found) -> View:
     return View(tables, [_as_object(run, one) for run, one in found], _how_to_read(found))
 
 
-def _title(found: Ladder) -> str:
+def title(found: Ladder) -> str:
     first, last = found.rungs[0].rung.variant, found.rungs[-1].rung.variant
     single = found.rungs[0].single or found.rungs[-1].single
     total = f"{units.factor(found.total)} {_share(found.uncertainty)}{'?' * single}"
@@ -46,7 +46,7 @@ def _table(found: Ladder, run: Run, before: str) -> Table:
             line.append(units.factor(seconds / measured.result.minimum) if seconds else "")
         lines.append([*line, reason(measured), seen(measured.metadata)])
     sentences = ("changes", "why", "seen")
-    return Table(header, lines, _notes(found, run), before + _title(found), 1, sentences)
+    return Table(header, lines, _notes(found, run), before + title(found), 1, sentences)
 
 
 def idea(measured: MeasuredRung) -> str:

@@ -79,7 +79,7 @@ def _break_even_table(found: Sequence[BreakEven]) -> Table:
         if any(one.variant == f"c-{tier}{path}" for one in found)
     ]
     kernels = dict.fromkeys((one.kernel, one.counts) for one in found)
-    by_cell = {(one.kernel, one.variant): _shown(one) for one in found}
+    by_cell = {(one.kernel, one.variant): shown(one) for one in found}
     cells = [
         [kernel, counts, *(by_cell.get((kernel, variant), "") for _, variant in columns)]
         for kernel, counts in kernels
@@ -88,7 +88,7 @@ def _break_even_table(found: Sequence[BreakEven]) -> Table:
     return Table(header, cells, _break_even_notes(found))
 
 
-def _shown(one: BreakEven) -> str:
+def shown(one: BreakEven) -> str:
     """ "12 (10-14)", "always", "at most 100", "never up to 512"."""
     if one.size is None:
         text = f"never up to {one.largest}"
