@@ -22,8 +22,6 @@ import pytest
 from markdown_it import MarkdownIt  # which rich needs, too
 
 from bench import __main__ as command_line
-from bench.analysis.cost import cost_breakdowns
-from bench.analysis.ladder import ladders, side_by_side
 from bench.saved import gates, ledger, runs
 from bench.saved import peers as peer_runs
 from bench.views import documents, interpreters, limits, matrix, peers, selfcheck, tables
@@ -171,14 +169,14 @@ def drawn_of_run(content: Any) -> Drawn:
     run = runs.from_json(content)
     views: list[tuple[Any, Callable[[], tuple[Any, ...]]]] = [
         (matrix, lambda: (run,)),
-        (ladder, lambda: ([(run, one) for one in ladders(run)],)),
-        (cost, lambda: (run, cost_breakdowns(run))),
+        (ladder, lambda: ([run],)),
+        (cost, lambda: (run,)),
         (scaling, lambda: (run, ())),
         (overhead, lambda: (run,)),
         (limits, lambda: (run.limits,)),
         (interpreters, lambda: ([run, OTHER],)),
         (cost_by, lambda: ([run, run],)),
-        (ladder_by, lambda: (side_by_side([run, run]),)),
+        (ladder_by, lambda: ([run, run],)),
     ]
 
     def draw(view: Any, arguments: Callable[[], tuple[Any, ...]], form: str) -> str:

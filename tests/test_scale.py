@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command_line
-from bench.analysis.ladder import ladders, side_by_side
 from bench.gate import saved_runs
 from bench.saved import runs
 from bench.saved.comparable import merged
@@ -98,14 +97,12 @@ def views(make: Callable[[int], Benchmarks], n: int, folder: Path) -> Iterator[t
         yield f"scaling {form}", lambda form=form: render(scaling.view(run), form)
         yield (
             f"ladder {form}",
-            lambda form=form: render(
-                ladder.view([(of, one) for of in (run, other) for one in ladders(of)]), form
-            ),
+            lambda form=form: render(ladder.view([run, other]), form),
         )
         yield f"overhead {form}", lambda form=form: render(overhead.view(run), form)
         yield (
             f"ladder by {form}",
-            lambda form=form: render(ladder_by.view(side_by_side([run, other])), form),
+            lambda form=form: render(ladder_by.view([run, other]), form),
         )
         yield f"matrix by {form}", lambda form=form: render(interpreters.view([run, other]), form)
     yield "limits", lambda: render(limits.view(run.limits), "md")

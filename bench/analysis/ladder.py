@@ -168,9 +168,7 @@ def ladders(run: Run, kernel: str | None = None, size: str | None = None) -> lis
 Side = tuple[str, Ladder]  # an interpreter's
 
 
-def side_by_side(
-    saved: Sequence[Run], kernel: str | None = None, size: str | None = None
-) -> list[list[Side]]:
+def side_by_side(saved: Sequence[Run], kernel: str | None, size: str | None) -> list[list[Side]]:
     """For each kernel that all runs have a ladder of, at the largest size that they share, each
     interpreter's. Raises BadRun."""
     first, *others = (dict.fromkeys(kernels(run)) for run in saved)

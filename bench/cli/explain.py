@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.cost import cost_breakdowns
-from bench.analysis.ladder import ladders, side_by_side
+from bench.cli.exits import OK
 from bench.cli.saved import add_arguments, chosen, of_interpreters, show
 from bench.saved import runs
 from bench.saved.checks import OK, Refusal, listed
@@ -25,14 +24,12 @@ def add_commands(commands: Any) -> None:
 
     command = commands.add_parser("cost", help="what an element costs in Python, part by part")
     add_arguments(command, by_interpreter=True)
-    command.add_argument("--kernel", metavar="K", help="default: all")
+    _add_kernels(command)
     command.set_defaults(command=_cost)
 
     command = commands.add_parser("scaling", help="how time grows with size, and where it jumps")
     add_arguments(command)
-    command.add_argument(
-        "--kernel", nargs="+", action="extend", default=[], metavar="K", help="default: all"
-    )
+    _add_kernels(command)
     command.add_argument(
         "--svg", type=Path, metavar="FILE", help="draw one kernel's chart there instead"
     )
@@ -45,21 +42,26 @@ def add_commands(commands: Any) -> None:
     command.set_defaults(command=_overhead)
 
 
+def _add_kernels(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--kernel", nargs="+", action="extend", default=[], metavar="K", help="default: all"
+    )
+
+
 def _ladder(options: argparse.Namespace) -> int:
-    kernel, size = options.kernel, options.size
     if options.by is not None:
         saved = of_interpreters(options.runs)
-        view = ladder_by.view(side_by_side(saved, kernel, size))
+        view = ladder_by.view(saved, options.kernel, options.size)
     else:
         saved = chosen(options.runs)
-        view = ladder.view([(run, one) for run in saved for one in ladders(run, kernel, size)])
+        view = ladder.view(saved, options.kernel, options.size)
     show(view, options.format, saved)
     return OK
 
 
 def _cost(options: argparse.Namespace) -> int:
     if options.by is not None:
-        if options.kernel is not None:
+        if options.kernel:
             raise Refusal("cost: --kernel does not go with --by interpreter, which has all")
         saved = of_interpreters(options.runs)
         show(cost_by.view(saved), options.format, saved)
@@ -67,7 +69,7 @@ def _cost(options: argparse.Namespace) -> int:
     if len(options.runs) > 1:
         raise Refusal(f"cost: got {len(options.runs)} runs, needs one, or --by interpreter")
     (run,) = chosen(options.runs)
-    show(cost.view(run, cost_breakdowns(run, options.kernel)), options.format, [run])
+    show(cost.view(run, options.kernel), options.format, [run])
     return OK
 
 

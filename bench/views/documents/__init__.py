@@ -20,9 +20,7 @@ from functools import cache
 from inspect import signature
 from pathlib import Path
 
-from bench.analysis.cost import cost_breakdowns
 from bench.analysis.interpreters import load
-from bench.analysis.ladder import ladders
 from bench.saved import ledger, runs
 from bench.saved import peers as peer_runs
 from bench.saved.runs import BadRun, Refusal, Run, read_text
@@ -47,14 +45,7 @@ def _of_run(view: Callable[[Run], View]) -> Callable[[Path], View]:
 
 
 def _ladder(path: Path, kernel: str, size: str | None = None) -> View:
-    run = _run(path)
-    return ladder.view([(run, one) for one in ladders(run, kernel, size)])
-
-
-def _cost(path: Path, *kernels: str) -> View:
-    run = _run(path)
-    found = [one for kernel in kernels or (None,) for one in cost_breakdowns(run, kernel)]
-    return cost.view(run, found)
+    return ladder.view([_run(path)], kernel, size)
 
 
 def _ledger(path: Path) -> str:
@@ -70,7 +61,7 @@ RENDERERS: dict[str, Callable[..., View | str]] = {
     "summary": _of_run(summary.view),
     "claims": _of_run(claims.view),
     "ladder": _ladder,
-    "cost": _cost,
+    "cost": lambda path, *kernels: cost.view(_run(path), kernels),
     "cost-by-interpreter": lambda path: cost_by.view(_runs(path)),
     "scaling": lambda path, *kernels: scaling.view(_run(path), kernels),
     "machine": _of_run(lambda run: View([], notes=[matrix.machine_line(run)])),

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from bench.analysis.cost import Cost, CostBreakdown, measured, seconds_of_one, unit_costs
+from bench.analysis.cost import (
+    Cost,
+    CostBreakdown,
+    cost_breakdowns,
+    measured,
+    seconds_of_one,
+    unit_costs,
+)
 from bench.saved.runs import Run
 from bench.views import units
 from bench.views.tables import Table, View
@@ -13,7 +20,9 @@ from bench.views.tables import Table, View
 _HEADER = ["kernel", "part", "for each", "ns", "share", "instructions"]
 
 
-def view(run: Run, found: Sequence[CostBreakdown]) -> View:
+def view(run: Run, kernels: Sequence[str] = ()) -> View:
+    """Of these kernels, of all without any. Raises BadRun."""
+    found = [one for kernel in kernels or (None,) for one in cost_breakdowns(run, kernel)]
     table = Table(_HEADER, _cells(found), _notes(run, found))
     return View([table], as_object(run, found))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from bench.analysis.ladder import Ladder, MeasuredRung
+from bench.analysis.ladder import Ladder, MeasuredRung, ladders
 from bench.saved.runs import Metadata, Run
 from bench.views import units
 from bench.views.explain.evidence import short
@@ -19,8 +19,10 @@ Found = Sequence[tuple[Run, Ladder]]
 _HEADER = ["rung", "changes", "time", "factor", "+-", "so far"]
 
 
-def view(found: Found) -> View:
-    """Ladders, each of its run; the run is said where there are several."""
+def view(saved: Sequence[Run], kernel: str | None = None, size: str | None = None) -> View:
+    """Of one kernel or all, the largest size or that; the run is said where there are several.
+    Raises BadRun."""
+    found = [(run, one) for run in saved for one in ladders(run, kernel, size)]
     several = len({run.source for run, _ in found}) > 1
     tables = [_table(one, run, f"{run.source}: " * several) for run, one in found]
     return View(tables, [_as_object(run, one) for run, one in found], _how_to_read(found))

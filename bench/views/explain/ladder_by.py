@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.analysis.ladder import Side
+from bench.analysis.ladder import Side, side_by_side
+from bench.saved.runs import Run
 from bench.views import units
 from bench.views.explain.ladder import idea
 from bench.views.tables import Table, View
 
 
-def view(found: Sequence[Sequence[Side]]) -> View:
+def view(saved: Sequence[Run], kernel: str | None = None, size: str | None = None) -> View:
+    """Of one kernel or all, the largest size that the runs share or that. Raises BadRun."""
+    found = side_by_side(saved, kernel, size)
     return View([_table(sides) for sides in found], [_as_object(sides) for sides in found])
 
 
