@@ -24,12 +24,14 @@ def add_commands(commands: Any) -> None:
 
     command = commands.add_parser("cost", help="what an element costs in Python, part by part")
     add_arguments(command, by_interpreter=True)
-    _add_kernels(command)
+    command.add_argument("--kernel", action="append", default=[], metavar="K", help="default: all")
     command.set_defaults(command=_cost)
 
     command = commands.add_parser("scaling", help="how time grows with size, and where it jumps")
     add_arguments(command)
-    _add_kernels(command)
+    command.add_argument(
+        "--kernel", nargs="+", action="extend", default=[], metavar="K", help="default: all"
+    )
     command.add_argument(
         "--svg", type=Path, metavar="FILE", help="draw one kernel's chart there instead"
     )
@@ -40,12 +42,6 @@ def add_commands(commands: Any) -> None:
     )
     add_arguments(command)
     command.set_defaults(command=_overhead)
-
-
-def _add_kernels(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--kernel", nargs="+", action="extend", default=[], metavar="K", help="default: all"
-    )
 
 
 def _ladder(options: argparse.Namespace) -> int:
