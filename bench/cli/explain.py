@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.cli.exits import OK
 from bench.cli.saved import add_arguments, chosen, of_interpreters, show
 from bench.saved import runs
 from bench.saved.checks import OK, Refusal, listed
