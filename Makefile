@@ -4,6 +4,9 @@
 #   CXX      the compiler
 #   QUICK=1  a short run
 #
+# make check: what CI runs. make coverage: how much of the code the tests run, by file; TESTS="a b"
+#   takes a few of them
+#
 # make gate BASE=main: has anything become slower since?
 #
 # make interpreters: the Python variants on every CPython found here, a run on each;
@@ -16,17 +19,27 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Every test, and every benchmark case once: verified, untimed, and so two at a time.
+TEST = pytest --benchmark-disable --baremetal-quick -n 2 --dist loadfile
 RUN_FLAGS = $(if $(QUICK),--baremetal-quick) $(if $(wildcard .benchmarks/*/*.json),--benchmark-compare)
 
-.PHONY: bench test gate interpreters package lint build clean
+.PHONY: bench test check coverage gate interpreters package lint build clean
 
 bench: build
 	$(BIN)/python -m pytest --benchmark-only --benchmark-autosave $(RUN_FLAGS)
 	$(BIN)/python -m bench report
 
-# Every test, and every benchmark case once: verified, untimed, and so two at a time.
 test: build
-	$(BIN)/python -m pytest --benchmark-disable --baremetal-quick -n 2 --dist loadfile
+	$(BIN)/python -m $(TEST)
+
+check:
+	.ci/run
+
+coverage: build
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m $(TEST) $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 gate: build
 	$(BIN)/python -m bench gate run --base $(or $(BASE),HEAD) $(if $(QUICK),--quick)
@@ -58,4 +71,4 @@ $(VENV)/installed: pyproject.toml setup.py
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-interpreters build dist *.egg-info kernels_c/*.so report
+	rm -rf $(VENV) .venv-interpreters build dist *.egg-info kernels_c/*.so report .coverage*
