@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLAIN = {"free_threaded": False, "gil": True, "jit": None, "debug": False, "compiler": "GCC 15"}
 
 
-def said(version: str, executable: Path, **more: Any) -> dict[str, Any]:
+def info(version: str, executable: Path, **more: Any) -> dict[str, Any]:
     """What an interpreter of that version answers."""
     metadata = {"implementation": "CPython", "version": version, **PLAIN, **more}
     where = {"executable": str(executable), "prefix": "/nowhere"}
@@ -88,7 +88,7 @@ def reason_for(path: Path) -> str:
 def test_this_interpreter_is_found_and_described_as_it_describes_itself(machine: Path) -> None:
     real = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
     mine = next(one for one in find()[0] if one.executable == real)
-    own = {name: value for name, value in mine.said.items() if name in description.describe()}
+    own = {name: value for name, value in mine.info.items() if name in description.describe()}
     assert own == description.describe()
 
 
@@ -102,37 +102,37 @@ def test_this_interpreter_is_found_and_described_as_it_describes_itself(machine:
     ],
 )
 def test_the_usual_places_are_looked_at(place: str, machine: Path, tmp_path: Path) -> None:
-    path = fake(tmp_path / place, said("3.99.0", tmp_path / place))
+    path = fake(tmp_path / place, info("3.99.0", tmp_path / place))
     assert [one.executable for one in found_there(machine)] == [path]
 
 
 def test_what_the_variable_names_is_asked_and_what_is_not_there_is_said(
     machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = fake(tmp_path / "elsewhere/my-python", said("3.99.0", tmp_path / "elsewhere/my-python"))
+    path = fake(tmp_path / "elsewhere/my-python", info("3.99.0", tmp_path / "elsewhere/my-python"))
     monkeypatch.setenv("INTERPRETERS", f"{path} no-such-python")
     assert [one.name for one in found_there(machine)] == ["cpython-3.99.0"]
     assert Skipped("no-such-python", "there is no such command") in find()[1]
 
 
 def test_one_interpreter_under_many_names_is_one(machine: Path) -> None:
-    path = fake(machine / "python3.99", said("3.99.0", machine / "python3.99"))
+    path = fake(machine / "python3.99", info("3.99.0", machine / "python3.99"))
     (machine / "python3").symlink_to(path)
-    fake(machine.parent / "miniconda3/bin/python3", said("3.99.0", path))  # an environment of it
+    fake(machine.parent / "miniconda3/bin/python3", info("3.99.0", path))  # an environment of it
     assert len(found_there(machine)) == 1
 
 
 def test_two_builds_of_one_version_have_two_names(machine: Path) -> None:
     for name in ("python3.98", "python3.99"):
-        fake(machine / name, said("3.99.0", machine / name))
+        fake(machine / name, info("3.99.0", machine / name))
     assert [one.name for one in found_there(machine)] == ["cpython-3.99.0", "cpython-3.99.0-2"]
 
 
 def test_versions_are_in_the_order_of_their_numbers(machine: Path) -> None:
     for version in ("3.100.0", "3.99.0", "3.98.1"):
         path = machine / f"python{version[:-2]}"
-        fake(path, said(version, path))
-    assert [one.said["version"] for one in found_there(machine)] == ["3.98.1", "3.99.0", "3.100.0"]
+        fake(path, info(version, path))
+    assert [one.info["version"] for one in found_there(machine)] == ["3.98.1", "3.99.0", "3.100.0"]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_what_is_none_for_us_is_listed_with_the_reason(
 ) -> None:
     path = machine / "python3.99"
     if isinstance(answer, dict):
-        answer = {**said("3.99.0", path), **answer}
+        answer = {**info("3.99.0", path), **answer}
     fake(path, answer)
     assert reason in reason_for(path)
     assert found_there(machine) == []
@@ -176,7 +176,7 @@ def test_a_program_that_is_no_program_is_named(machine: Path) -> None:
 
 def test_settings_are_the_lock_off_and_on_times_the_compiler_on_and_off(machine: Path) -> None:
     path = machine / "python3.99t"
-    fake(path, said("3.99.0", path, free_threaded=True, gil=False, jit=False, debug=True))
+    fake(path, info("3.99.0", path, free_threaded=True, gil=False, jit=False, debug=True))
     (one,) = found_there(machine)
     assert one.name == "cpython-3.99.0t-debug"
     assert [(s.name, dict(s.environment)) for s in one.settings] == [
@@ -199,7 +199,7 @@ def test_both_ways_of_a_free_threaded_one_are_measured_and_saved(
     machine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = machine / "python3.99t"
-    fake(path, said("3.99.0", path, free_threaded=True, gil=False), measuring(tmp_path))
+    fake(path, info("3.99.0", path, free_threaded=True, gil=False), measuring(tmp_path))
     assert command_line.main(["interpreters", "--only", "3.99t", "-o", "out"]) == 0
     saved = sorted((tmp_path / "out").iterdir())
     assert [p.name for p in saved] == ["cpython-3.99.0t-gil.json", "cpython-3.99.0t.json"]
@@ -213,7 +213,7 @@ def test_both_ways_of_a_free_threaded_one_are_measured_and_saved(
 def test_without_a_folder_no_run_becomes_the_newest_of_pytest_benchmark(
     machine: Path, tmp_path: Path
 ) -> None:
-    fake(machine / "python3.99", said("3.99.0", machine / "python3.99"), measuring(tmp_path))
+    fake(machine / "python3.99", info("3.99.0", machine / "python3.99"), measuring(tmp_path))
     assert command_line.main(["interpreters", "--only", "cpython-3.99.0"]) == 0
     assert (tmp_path / ".interpreters/cpython-3.99.0.json").is_file()
     assert not (tmp_path / ".benchmarks").exists()
@@ -222,7 +222,7 @@ def test_without_a_folder_no_run_becomes_the_newest_of_pytest_benchmark(
 def test_an_environment_is_made_once_and_again_when_it_was_not_finished(
     machine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake(machine / "python3.99", said("3.99.0", machine / "python3.99"), measuring(tmp_path))
+    fake(machine / "python3.99", info("3.99.0", machine / "python3.99"), measuring(tmp_path))
     again = ["interpreters", "--only", "3.99", "-o", "out"]
     installed = []
     for _ in range(3):
@@ -256,14 +256,14 @@ def test_one_that_fails_is_said_in_a_line_and_the_others_go_on(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    fake(machine / "python3.98", said("3.98.0", machine / "python3.98"), body)
+    fake(machine / "python3.98", info("3.98.0", machine / "python3.98"), body)
     alone = ["interpreters", "-o", "out", "--only", "3.98"]
     assert command_line.main(alone) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if complaint in line]
     assert len(lines) == 1
     assert lines[0].startswith("CPython 3.98.0: ")
     assert not (tmp_path / "out").exists()
-    fake(machine / "python3.99", said("3.99.0", machine / "python3.99"), measuring(tmp_path))
+    fake(machine / "python3.99", info("3.99.0", machine / "python3.99"), measuring(tmp_path))
     assert command_line.main([*alone, "3.99"]) == 0
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["cpython-3.99.0.json"]
 
@@ -271,7 +271,7 @@ def test_one_that_fails_is_said_in_a_line_and_the_others_go_on(
 def test_no_venv_module_names_the_package(
     machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake(machine / "python3.99", said("3.99.0", machine / "python3.99"))
+    fake(machine / "python3.99", info("3.99.0", machine / "python3.99"))
     monkeypatch.setenv("NO_VENV", "1")
     assert command_line.main(["interpreters", "--only", "3.99"]) == 2
     assert "apt-get install python3.99-venv" in capsys.readouterr().err
@@ -283,7 +283,7 @@ def test_a_run_of_another_kind_than_asked_for_is_not_saved(
     """A module can bring the lock back: that run would pass for one without."""
     path = machine / "python3.99t"
     body = measuring(tmp_path, label="CPython 3.99.0t GIL")
-    fake(path, said("3.99.0", path, free_threaded=True, gil=False), body)
+    fake(path, info("3.99.0", path, free_threaded=True, gil=False), body)
     assert command_line.main(["interpreters", "--only", "3.99t", "-o", "out"]) == 0
     assert "CPython 3.99.0t: it ran as CPython 3.99.0t GIL" in capsys.readouterr().err
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["cpython-3.99.0t-gil.json"]
@@ -307,7 +307,7 @@ def test_bad_requests(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    fake(machine / "python3.99", said("3.99.0", machine / "python3.99"))
+    fake(machine / "python3.99", info("3.99.0", machine / "python3.99"))
     (tmp_path / "taken").write_text("mine")
     assert command_line.main(["interpreters", *arguments]) == 2
     told = capsys.readouterr().err
@@ -319,7 +319,7 @@ def test_bad_requests(
 def test_the_list_names_what_can_be_chosen(
     machine: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake(machine / "python3.99", said("3.99.0", machine / "python3.99"))
+    fake(machine / "python3.99", info("3.99.0", machine / "python3.99"))
     fake(machine / "python3.98", "echo hello")
     assert command_line.main(["interpreters", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -337,7 +337,7 @@ def test_being_asked_to_end_ends_what_was_started_and_leaves_nothing(
     body = measuring(
         tmp_path, before=f"echo $$ > {started}.new; mv {started}.new {started}; sleep 60;"
     )
-    fake(machine / "python3.99", said("3.99.0", machine / "python3.99"), body)
+    fake(machine / "python3.99", info("3.99.0", machine / "python3.99"), body)
     command = [sys.executable, "-m", "bench", "interpreters", "--only", "3.99", "-o", "out"]
     process = subprocess.Popen(
         command,

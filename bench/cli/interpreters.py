@@ -89,8 +89,8 @@ def listing(chosen: list[tuple[Interpreter, Setting]], skipped: Sequence[Skipped
     """A line for each, what is skipped last."""
     lines = []
     for interpreter, setting in chosen:
-        said = interpreter.said
-        built = ", ".join([str(said.get("compiler")), *said.get("configured", ())])
+        info = interpreter.info
+        built = ", ".join([str(info.get("compiler")), *info.get("configured", ())])
         lines.append(f"{setting.name}: {setting.label}, {interpreter.executable} ({built})")
     return lines + [f"skipped: {one.what}: {one.reason}" for one in skipped]
 
@@ -118,14 +118,14 @@ def _measure(
             try:
                 if interpreter.name not in prepared:
                     prepared[interpreter.name] = None
-                    workshop = running.Environment(interpreter, WORK)
-                    workshop.prepare(say)
-                    prepared[interpreter.name] = workshop
+                    environment = running.Environment(interpreter, WORK)
+                    environment.prepare(say)
+                    prepared[interpreter.name] = environment
                 ready = prepared[interpreter.name]
                 if ready is None:  # said already
                     continue
                 content = ready.measure(setting, options.quick, say)
-            except running.Failed as reason:
+            except running.MeasurementFailed as reason:
                 console.print(_text(f"{setting.label}: {reason}"), soft_wrap=True)
                 continue
         path = running.save(content, setting.name, options.output)

@@ -32,16 +32,16 @@ import sys
 sys.path = [path for path in sys.path if path]  # not what lies in the current folder
 import json, os, platform
 base = getattr(sys, "base_prefix", sys.prefix)
-said = {
+info = {
     "implementation": platform.python_implementation(),
     "version": platform.python_version(),
     "executable": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
     "prefix": os.path.realpath(base),
 }
-if said["implementation"] == "CPython" and sys.version_info >= OLDEST:
+if info["implementation"] == "CPython" and sys.version_info >= OLDEST:
     import runpy
-    said.update(runpy.run_path(sys.argv[1])["describe"]())
-print(json.dumps(said))
+    info.update(runpy.run_path(sys.argv[1])["describe"]())
+print(json.dumps(info))
 """.replace("OLDEST", repr(OLDEST))
 
 
@@ -64,17 +64,17 @@ class Interpreter:
     """A CPython that the suite can run on.
 
     number   "-2" for the second one of the same label
-    said     what describe() says in it
+    info     what describe() says in it
     """
 
     executable: Path
     number: str
-    said: Mapping[str, Any]
+    info: Mapping[str, Any]
 
     @property
     def label(self) -> str:
         """Of the build, whatever its state."""
-        return description.label({**self.said, "gil": False, "jit": None})
+        return description.label({**self.info, "gil": False, "jit": None})
 
     @property
     def name(self) -> str:
@@ -86,14 +86,14 @@ class Interpreter:
         """How it is measured: a free-threaded one without the lock and with it, one with a JIT
         compiler with that on and off; any other as it is."""
         locks: list[tuple[bool, dict[str, str]]] = [(True, {})]
-        if self.said["free_threaded"]:
+        if self.info["free_threaded"]:
             locks = [(False, {"PYTHON_GIL": "0"}), (True, {"PYTHON_GIL": "1"})]
         compilers: list[tuple[bool | None, dict[str, str]]] = [(None, {})]
-        if self.said["jit"] is not None:
+        if self.info["jit"] is not None:
             compilers = [(True, {"PYTHON_JIT": "1"}), (False, {"PYTHON_JIT": "0"})]
         found = []
         for (gil, lock), (jit, compiler) in product(locks, compilers):
-            label = description.label({**self.said, "gil": gil, "jit": jit})
+            label = description.label({**self.info, "gil": gil, "jit": jit})
             found.append(Setting(label, _slug(label) + self.number, {**lock, **compiler}))
         return found
 
@@ -122,14 +122,14 @@ def find(environment: Mapping[str, str] = os.environ) -> tuple[list[Interpreter]
             continue
         asked.add(real)
         answer = _ask(real)
-        said = answer if isinstance(answer, dict) else None
+        info = answer if isinstance(answer, dict) else None
         reason = answer if isinstance(answer, str) else _why_not(answer)
-        if said is None or reason is not None:
-            key = said["executable"] if said else real
+        if info is None or reason is not None:
+            key = info["executable"] if info else real
             skipped.setdefault(key, Skipped(one_line(what), str(reason)))
         else:
             # The environment of a virtual one is left: it is the interpreter beneath that counts.
-            found.setdefault((said["executable"], said["prefix"]), said)
+            found.setdefault((info["executable"], info["prefix"]), info)
     return _named(list(found.values())), list(skipped.values())
 
 
@@ -204,27 +204,27 @@ def _ask(executable: str) -> dict[str, Any] | str:
         last = complaint.strip().rpartition("\n")[2] or f"exit code {process.returncode}"
         return f"cannot say what it is ({one_line(last)[:120]})"
     try:
-        said = json.loads(out.strip().rpartition("\n")[2])
+        info = json.loads(out.strip().rpartition("\n")[2])
     except ValueError:
-        said = None
+        info = None
     needs = ("implementation", "version", "executable", "prefix")
-    if not isinstance(said, dict) or not all(isinstance(said.get(name), str) for name in needs):
+    if not isinstance(info, dict) or not all(isinstance(info.get(name), str) for name in needs):
         return "does not answer as a Python would"
-    return said
+    return info
 
 
-def _why_not(said: Mapping[str, Any]) -> str | None:
+def _why_not(info: Mapping[str, Any]) -> str | None:
     """None where the suite can run on it, else why not, and what would do."""
     oldest = ".".join(map(str, OLDEST))
-    name = f"{one_line(said['implementation'])} {one_line(said['version'])}"
-    if said["implementation"] != "CPython":
+    name = f"{one_line(info['implementation'])} {one_line(info['version'])}"
+    if info["implementation"] != "CPython":
         return f"is {name}, needs CPython {oldest} or newer"
-    version = _version(said["version"])
+    version = _version(info["version"])
     if version[:2] < OLDEST:
         return f"is {name}, needs CPython {oldest} or newer"
-    if not {"label", "free_threaded", "gil", "jit", "debug"} <= said.keys():
+    if not {"label", "free_threaded", "gil", "jit", "debug"} <= info.keys():
         return "does not answer as a Python would"
-    if said["free_threaded"] and version[:2] < (3, 14):
+    if info["free_threaded"] and version[:2] < (3, 14):
         return f"is {name}t, and cffi supports free-threaded builds from 3.14 on: install 3.14t"
     return None
 
@@ -237,8 +237,8 @@ def _named(found: list[dict[str, Any]]) -> list[Interpreter]:
     """In order of version; those of one label are numbered."""
     order = sorted(found, key=lambda s: (_version(s["version"]), s["label"], s["executable"]))
     interpreters: list[Interpreter] = []
-    for said in order:
-        one = Interpreter(Path(said["executable"]), "", said)
+    for info in order:
+        one = Interpreter(Path(info["executable"]), "", info)
         before = sum(other.label == one.label for other in interpreters)
         interpreters.append(replace(one, number=f"-{before + 1}") if before else one)
     return interpreters

@@ -34,7 +34,7 @@ _SELECTED = " or ".join([*(f"{name}-" for name in _VARIANTS), "test_bench_python
 Say = Callable[[str], None]
 
 
-class Failed(Exception):
+class MeasurementFailed(Exception):
     """This interpreter cannot be measured; the message says why, and what would help."""
 
 
@@ -51,7 +51,7 @@ class Environment:
 
     def prepare(self, say: Say) -> None:
         """Environment, copy and native modules, each only where something has changed. Raises
-        Failed."""
+        MeasurementFailed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log.write_text("", encoding="utf-8")
         self._make_environment(say)
@@ -60,7 +60,8 @@ class Environment:
         self._run([str(self.python), "build_ffi.py"], "the modules were not built", _build_error)
 
     def measure(self, setting: Setting, quick: bool, say: Say) -> dict[str, Any]:
-        """The run, as pytest-benchmark's JSON without the single rounds. Raises Failed."""
+        """The run, as pytest-benchmark's JSON without the single rounds. Raises
+        MeasurementFailed."""
         say("measuring")
         with tempfile.TemporaryDirectory(dir=self.folder, prefix="run-") as folder:
             saved = Path(folder, "run.json")
@@ -77,11 +78,12 @@ class Environment:
             try:
                 run = runs.load(saved)
             except runs.BadRun as error:
-                raise Failed(str(error)) from None
+                raise MeasurementFailed(str(error)) from None
             content = json.loads(saved.read_text(encoding="utf-8"))
         label = runs.interpreter_label(run)
         if label != setting.label:
-            raise Failed(f"it ran as {label}, which is not what was asked for; see {self.log}")
+            what = f"it ran as {label}, which is not what was asked for"
+            raise MeasurementFailed(f"{what}; see {self.log}")
         for benchmark in content["benchmarks"]:
             benchmark["stats"].pop("data", None)
         return dict(content)
@@ -89,13 +91,13 @@ class Environment:
     def _make_environment(self, say: Say) -> None:
         """Complete is an environment with its stamp, which comes last and says what is in it."""
         stamp, wanted = self.folder / "venv/installed.json", requirements()
-        content = json.dumps({"python": dict(self.interpreter.said), "requirements": wanted})
+        content = json.dumps({"python": dict(self.interpreter.info), "requirements": wanted})
         if stamp.is_file() and stamp.read_text(encoding="utf-8") == content:
             return
         say("installing")
         venv = self.folder / "venv"
         shutil.rmtree(venv, ignore_errors=True)
-        version = ".".join(str(self.interpreter.said["version"]).split(".")[:2])
+        version = ".".join(str(self.interpreter.info["version"]).split(".")[:2])
         self._run(
             [str(self.interpreter.executable), "-m", "venv", str(venv)],
             "it has no working venv module: install that (Debian, Ubuntu: apt-get install "
@@ -113,7 +115,7 @@ class Environment:
         setting: Setting | None = None,
     ) -> None:
         """Run to the end, into the log. `read` sees every line; the last text it returns says why
-        the command failed. Raises Failed."""
+        the command failed. Raises MeasurementFailed."""
         environment = {**clean_environment(), "PYTHONUNBUFFERED": "1"}
         environment.update(setting.environment if setting else {})
         inside = self.checkout if self.checkout.is_dir() else self.folder
@@ -131,7 +133,8 @@ class Environment:
                 start_new_session=True,  # Ctrl-C comes to us; it and its children end below
             )
         except OSError as error:
-            raise Failed(f"{complaint}: {command[0]}: {error.strerror or error}") from None
+            reason = f"{command[0]}: {error.strerror or error}"
+            raise MeasurementFailed(f"{complaint}: {reason}") from None
         try:
             assert process.stdout is not None
             with self.log.open("a", encoding="utf-8") as log:
@@ -145,7 +148,7 @@ class Environment:
                 process.wait()
         if process.returncode != 0:
             why = f": {runs.one_line(reason)[:200]}" if reason else ""
-            raise Failed(f"{complaint}{why}; see {self.log}")
+            raise MeasurementFailed(f"{complaint}{why}; see {self.log}")
 
 
 def requirements() -> list[str]:

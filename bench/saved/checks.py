@@ -23,8 +23,8 @@ _SHORTEST, _LONGEST = 1e-12, 1e9  # seconds a call, likewise
 _LISTED = 20  # names in one line
 _PART = 1 << 20
 
-
-OK, SLOWER, BAD_INPUT, NOT_COMPARABLE = 0, 1, 2, 3  # exit codes
+# Exit codes. 3 is also a gate's that is inconclusive.
+OK, SLOWER, BAD_INPUT, NOT_COMPARABLE = 0, 1, 2, 3
 
 
 class Refusal(Exception):
