@@ -17,7 +17,7 @@ from bench.saved import ledger
 from bench.saved.gates import IMPROVED, INCONCLUSIVE, PASS, REGRESSED
 from bench.saved.ledger import SAME, SHIFTED, SLOWED, Entry, Outcome, append, load
 from bench.saved.runs import BadRun
-from bench.views import selfcheck as view
+from bench.views import selfcheck, tables
 
 ENTRY = Entry(
     kind=SAME,
@@ -33,6 +33,10 @@ ALARM = replace(ENTRY, outcomes=(Outcome("a", 0.0, REGRESSED, 0.03),))
 
 def slowed(slowdown: float, verdict: str) -> Entry:
     return replace(ENTRY, kind=SLOWED, outcomes=(Outcome("a", slowdown, verdict, slowdown),))
+
+
+def drawn(form: str, entries: list[Entry]) -> str:
+    return tables.render(selfcheck.view(entries), form)
 
 
 def written(folder: Path, *entries: Entry) -> Path:
@@ -222,23 +226,22 @@ def test_other_machines_and_designs_are_left_out() -> None:
 
 
 def test_the_text_says_what_no_alarm_shows() -> None:
-    text = view.as_text([ENTRY] * 60)
-    assert "gates with an alarm, same commit: 0 of 60, so at most 4.9 %" in text
+    text = drawn("text", [ENTRY] * 60)
+    assert re.search(r"^gates with an alarm, same commit +0 of 60 +4.9 %$", text, re.MULTILINE)
     assert "injected" not in text
-    text = view.as_text([slowed(0.03, REGRESSED)])
+    text = drawn("text", [slowed(0.03, REGRESSED)])
     assert "0 of 0" not in text
-    alarmed = view.as_text([ALARM])
-    assert "unchanged benchmarks called slower: 1 of 1," in alarmed
-    assert "unchanged benchmarks called faster: 0 of 1," in alarmed
-    assert "unchanged benchmarks inconclusive: 0 of 1," in alarmed
+    alarmed = drawn("text", [ALARM])
+    for wrong, what in ((1, "called slower"), (0, "called faster"), (0, "inconclusive")):
+        assert re.search(rf"^unchanged benchmarks {what} +{wrong} of 1 ", alarmed, re.MULTILINE)
     assert "e+" not in text
     assert "no slowdown above 1 % was missed" in text
-    text = view.as_text([slowed(0.03, PASS), slowed(0.03, REGRESSED)])
-    assert re.search(r"^missed:\n  a, 3 %: measured \+?-?[0-9.]+ %, pass$", text, re.MULTILINE)
+    text = drawn("text", [slowed(0.03, PASS), slowed(0.03, REGRESSED)])
+    assert re.search(r"^missed: a, 3 %: measured \+?-?[0-9.]+ %, pass$", text, re.MULTILINE)
 
 
 def test_markdown_holds_the_same_figures() -> None:
-    text = view.as_markdown([*[ENTRY] * 20, slowed(0.03, PASS), slowed(0.03, REGRESSED)])
+    text = drawn("md", [*[ENTRY] * 20, slowed(0.03, PASS), slowed(0.03, REGRESSED)])
     assert f"| gates with an alarm, {SAME} | 0 of 20 | 13.9 % |" in text
     assert f"alarm, {SHIFTED}" not in text
     assert "| unchanged benchmarks called faster | 20 of 40 |" in text
@@ -248,7 +251,7 @@ def test_markdown_holds_the_same_figures() -> None:
 
 
 def test_the_json_holds_the_same_figures() -> None:
-    content = json.loads(view.as_json([*[ENTRY] * 20, slowed(0.03, REGRESSED)]))
+    content = json.loads(drawn("json", [*[ENTRY] * 20, slowed(0.03, REGRESSED)]))
     assert content["gates"] == 21
     assert content["false_alarms"][SAME]["of"] == 20
     assert content["false_alarms"][SAME]["high"] == pytest.approx(0.139, abs=5e-4)

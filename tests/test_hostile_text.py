@@ -200,7 +200,9 @@ def drawn_of_peers(content: Any) -> Drawn:
 
 def drawn_of_ledger(content: Any) -> Drawn:
     entry = ledger._entry("a ledger", json.dumps(content))
-    return ((form, partial(selfcheck.FORMATS[form], [entry])) for form in FORMS)
+    return (
+        (form, partial(lambda f: tables.render(selfcheck.view([entry]), f), form)) for form in FORMS
+    )
 
 
 @pytest.mark.parametrize("hostile", [CONTROL, MARKUP], ids=["control", "markup"])

@@ -149,7 +149,8 @@ def _self_check(options: argparse.Namespace) -> int:
     from bench.gate.prepare.setup import exclusive_lock
     from bench.gate.selfcheck import check as selfcheck
     from bench.saved import ledger
-    from bench.views import selfcheck as view
+    from bench.views.selfcheck import view
+    from bench.views.tables import render
 
     earlier = ledger.load(options.ledger)  # a broken one is named now, not after minutes
     settings = _settings(options)
@@ -166,7 +167,8 @@ def _self_check(options: argparse.Namespace) -> int:
             ledger.append(options.ledger, entry)
             earlier.append(entry)
             alarms += bool(entry.alarms)
-    _print(view.FORMATS[options.format](ledger.of_this(earlier, entry.cpu, entry.design)))
+    here = ledger.of_this(earlier, entry.cpu, entry.design)
+    _print(render(view(here), options.format))
     return NOT_COMPARABLE if alarms else OK
 
 

@@ -48,11 +48,11 @@ def _ladder(path: Path, kernel: str, size: str | None = None) -> View:
     return ladder.view([_run(path)], kernel, size)
 
 
-def _ledger(path: Path) -> str:
+def _ledger(path: Path) -> View:
     gates = ledger.load(path)  # a file that is not there yet holds none
     if not gates:
         raise BadRun(f"{runs.one_line(path)}: holds no gate, needs a ledger of the gate")
-    return selfcheck.as_markdown(gates)
+    return selfcheck.view(gates)
 
 
 # By name: what is made of a file, and of the words after it.
