@@ -323,7 +323,7 @@ def test_modules_that_are_linked_for_a_pass(
         linked.write_text("another")
         yield {"name": "x", "value": 0.0}
 
-    monkeypatch.setattr(sampler._layouts, "draw", lambda *_: {(0, 0, "scalar"): linked})
+    monkeypatch.setattr(sampler._placements, "draw", lambda *_: {(0, 0, "scalar"): linked})
     monkeypatch.setattr(sampler, "_work", work)
     with pytest.raises(GateError, match=r"^base main \(1a2b3c4\): layout-0-0-scalar\.so was chan"):
         sampler.one_pass([Pair("x", "x", "relu_f32", "c-scalar", "100")])
