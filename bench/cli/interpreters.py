@@ -51,20 +51,15 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """0: at least one interpreter was measured, or listed. Raises Refusal."""
     found, skipped = find()
-    chosen = [
-        (interpreter, setting)
-        for interpreter in found
-        for setting in interpreter.settings
-        if not options.only or any(_is_named(name, interpreter, setting) for name in options.only)
-    ]
-    unknown = [
-        name
-        for name in options.only
-        if not any(_is_named(name, one, setting) for one in found for setting in one.settings)
-    ]
-    if unknown:
-        names = ", ".join(setting.name for one in found for setting in one.settings) or "none"
-        raise Refusal(f"--only: there is no interpreter {unknown[0]!r}; found: {names}")
+    settings = [(interpreter, setting) for interpreter in found for setting in interpreter.settings]
+    chosen = settings
+    if options.only:
+        named = {name: [one for one in settings if _is_named(name, *one)] for name in options.only}
+        unknown = [name for name in named if not named[name]]
+        if unknown:
+            names = ", ".join(setting.name for _, setting in settings) or "none"
+            raise Refusal(f"--only: there is no interpreter {unknown[0]!r}; found: {names}")
+        chosen = [one for one in settings if any(one in those for those in named.values())]
     if options.list:
         print("\n".join(map(runs.one_line, listing(chosen, [] if options.only else skipped))))
         return OK
