@@ -20,10 +20,9 @@ from bench.measure.machine import metadata
 from bench.measure.peers.adapter import PeerUnavailable
 from bench.measure.timing.paired import Pairing, Timed, alternate
 from bench.measure.timing.quiet import wait_until_quiet
+from bench.saved.peers import FORMAT, VERSION
 from bench.stats.rank import FEWEST, estimate
 from bench.suite import registry
-
-FORMAT, VERSION = "baremetal-ml peers", 1  # bench/saved/peers.py reads it
 
 # Pairs of rounds that every library gets, whatever they cost; of calls this slow, fewer.
 _LEAST_PAIRS = 15
