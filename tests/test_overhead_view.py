@@ -254,7 +254,7 @@ def test_renderers_are_for_documents() -> None:
         ("elements", ..., "elements is nothing"),
         ("elements", -1, "needs a whole number from 0"),
         ("elements", 0, "needs at least 1"),
-        ("elements", 10**20, "needs at most"),
+        ("elements", 10**20, "needs a whole number from 0 to 1e+12"),
         ("element", [], "needs text"),
         ("instructions", "many", "needs a number"),
     ],

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -145,6 +145,11 @@ class Fields:
         """The same fields, called otherwise."""
         return Fields(self.content, self.source, path)
 
+    def require_format(self, name: str, version: int) -> None:
+        """That the file was written by us, as it is today."""
+        if (self.content.get("format"), self.content.get("version")) != (name, version):
+            raise self.bad("format", f"{name!r} of version {version}")
+
     def bad(self, name: str, needs: str, value: Any = None) -> BadRun:
         value = self.content.get(name) if value is None else value
         try:
@@ -209,20 +214,20 @@ class Fields:
         """A time outside would break what is computed from it."""
         return self.number(name, _SHORTEST, _LONGEST)
 
-    def integer(self, name: str, least: int = 0) -> int:
+    def integer(self, name: str, least: int = 0, most: float = _LARGEST) -> int:
         value = self.content.get(name)
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LARGEST:
-            raise self.bad(name, f"a whole number from {least} to {_LARGEST:g}")
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise self.bad(name, f"a whole number from {least} to {most:g}")
         return value
 
     def flag(self, name: str) -> bool:
         return self.content.get(name) is True
 
-    def one_of(self, name: str, known: Iterable[Any], needs: str) -> Any:
+    def one_of(self, name: str, known: Sequence[Any], needs: str | None = None) -> Any:
         """True is not 1 here, nor 256.0 256."""
         value = self.content.get(name)
         if not any(type(value) is type(one) and value == one for one in known):
-            raise self.bad(name, needs)
+            raise self.bad(name, needs or " or ".join(known))
         return value
 
     def moment(self, name: str) -> datetime | None:
@@ -245,44 +250,6 @@ class Fields:
 def fields_of(content: Any, source: str, what: str = "the file") -> Fields:
     """Of the outermost object. Raises BadRun."""
     return Fields({what: content}, source).inner(what).at("")
-
-
-@dataclass(frozen=True)
-class Checker:
-    """The same for a value that is at hand, and where it stands."""
-
-    source: str
-
-    def _only(self, value: Any, where: str) -> Fields:
-        return Fields({where: value}, self.source)
-
-    def bad(self, where: str, value: Any, needs: str) -> BadRun:
-        return self._only(value, where).bad(where, needs)
-
-    def mapping(self, value: Any, where: str) -> dict[str, Any]:
-        return self._only(value, where).mapping(where)
-
-    def finite_mapping(self, value: Any, where: str) -> dict[str, Any]:
-        return self._only(value, where).finite_mapping(where)
-
-    def sequence(self, value: Any, where: str) -> list[Any]:
-        return list(self._only(value, where).items(where).content.values())
-
-    def text(self, value: Any, where: str) -> str:
-        return self._only(value, where).text(where)
-
-    def number(self, value: Any, where: str) -> float:
-        return self._only(value, where).number(where)
-
-    def signed(self, value: Any, where: str) -> float:
-        return self._only(value, where).signed(where)
-
-    def integer(self, value: Any, where: str, least: int = 0) -> int:
-        return self._only(value, where).integer(where, least)
-
-
-def when(check: Checker, value: Any) -> datetime | None:
-    return Fields({"datetime": value}, check.source).moment("datetime")
 
 
 def listed(names: Iterable[str], most: int = _LISTED) -> str:

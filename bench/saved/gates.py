@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bench.saved.checks import NOT_COMPARABLE, OK, SLOWER
-from bench.saved.runs import BadRun, Checker, one_line, read_json, when
+from bench.saved.checks import (
+    NOT_COMPARABLE,
+    OK,
+    SLOWER,
+    Fields,
+    fields_of,
+    one_line,
+    read_json,
+)
 from bench.saved.writing import write_atomic
 
 FORMAT, VERSION = "baremetal-ml gate", 1
@@ -141,68 +147,48 @@ def load(path: Path) -> Gate:
 
 def from_json(content: Any, source: str = "this gate") -> Gate:
     """A gate from its JSON, already parsed. Raises BadRun."""
-    check = Checker(source)
-    top = check.mapping(content, "the file")
-    if (top.get("format"), top.get("version")) != (FORMAT, VERSION):
-        raise check.bad("format", top.get("format"), f"{FORMAT!r} of version {VERSION}")
-    seed = top.get("seed")
+    top = fields_of(content, source)
+    top.require_format(FORMAT, VERSION)
     return Gate(
-        kind=_one_of(check, top.get("kind"), "kind", KINDS),
-        base=check.text(top.get("base"), "base"),
-        head=check.text(top.get("head"), "head"),
-        threshold=check.number(top.get("threshold"), "threshold"),
-        judged=tuple(_judged(check, j) for j in check.sequence(top.get("judged"), "judged")),
-        unjudged=tuple(
-            _unjudged(check, u) for u in check.sequence(top.get("unjudged"), "unjudged")
-        ),
-        controls=tuple(_judged(check, j) for j in check.sequence(top.get("controls"), "controls")),
-        seconds=check.number(top.get("seconds"), "seconds"),
-        seed=None if seed is None else check.integer(seed, "seed"),
-        machine=check.finite_mapping(top.get("machine"), "machine"),
-        note=str(top.get("note") or ""),
-        when=when(check, top.get("datetime")),
+        kind=top.one_of("kind", KINDS),
+        base=top.text("base"),
+        head=top.text("head"),
+        threshold=top.number("threshold"),
+        judged=tuple(top.each("judged", _judged)),
+        unjudged=tuple(top.each("unjudged", _unjudged)),
+        controls=tuple(top.each("controls", _judged)),
+        seconds=top.number("seconds"),
+        seed=top.optional(top.integer, "seed"),
+        machine=top.finite_mapping("machine"),
+        note=_note(top),
+        when=top.moment("datetime"),
     )
 
 
-def _judged(check: Checker, value: Any) -> Judged:
-    row = check.mapping(value, "a judged benchmark")
-    name = check.text(row.get("name"), "a judged benchmark's name")
-
-    def signed(key: str) -> float | None:
-        number = row.get(key)
-        return None if number is None else check.signed(number, f"{name}: {key}")
-
-    detectable = "detectable" if "detectable" in row else "minimum_detectable_slowdown"  # old, new
+def _judged(rows: Fields, item: str) -> Judged:
+    row = rows.inner(item)
+    name = row.text("name")
+    row = row.at(f"{name}: ")
+    old, new = "detectable", "minimum_detectable_slowdown"
     return Judged(
         name=name,
-        verdict=_one_of(check, row.get("verdict"), f"{name}: verdict", VERDICTS),
-        change=check.signed(row.get("change"), f"{name}: change"),
-        base=check.number(row.get("base"), f"{name}: base"),
-        samples=check.integer(row.get("samples"), f"{name}: samples"),
-        low=signed("low"),
-        high=signed("high"),
-        minimum_detectable_slowdown=signed(detectable),
-        improved=row.get("improved") is True,
-        note=str(row.get("note") or ""),
+        verdict=row.one_of("verdict", VERDICTS),
+        change=row.signed("change"),
+        base=row.number("base"),
+        samples=row.integer("samples"),
+        low=row.optional(row.signed, "low"),
+        high=row.optional(row.signed, "high"),
+        minimum_detectable_slowdown=row.optional(row.signed, old if old in row.content else new),
+        improved=row.flag("improved"),
+        note=_note(row),
     )
 
 
-def _unjudged(check: Checker, value: Any) -> Unjudged:
-    row = check.mapping(value, "an unjudged benchmark")
-    name = check.text(row.get("name"), "an unjudged benchmark's name")
-    return Unjudged(
-        name=name,
-        why=_one_of(check, row.get("why"), f"{name}: why", WHYS),
-        note=str(row.get("note") or ""),
-    )
+def _unjudged(rows: Fields, item: str) -> Unjudged:
+    row = rows.inner(item)
+    name = row.text("name")
+    return Unjudged(name, row.at(f"{name}: ").one_of("why", WHYS), _note(row))
 
 
-def _one_of(check: Checker, value: Any, where: str, known: Sequence[str]) -> str:
-    if value not in known:
-        raise check.bad(where, value, " or ".join(known))
-    return str(value)
-
-
-__all__ = [
-    "BadRun", "Gate", "Judged", "Unjudged", "as_json", "from_json", "load", "save",
-]  # fmt: skip
+def _note(row: Fields) -> str:
+    return str(row.content.get("note") or "")

@@ -8,11 +8,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from bench.saved.checks import parse_json, read_text
+from bench.saved.checks import Fields, fields_of, one_line, parse_json, read_text
 from bench.saved.gates import IMPROVED, REGRESSED, VERDICTS
-from bench.saved.runs import Checker, one_line
 
 FORMAT, VERSION = "baremetal-ml gate ledger", 1
 
@@ -75,36 +73,29 @@ def load(path: Path) -> list[Entry]:
 
 
 def _entry(source: str, line: str) -> Entry:
-    check = Checker(source)
-    content = parse_json(line, source, "a line of a ledger")
-    row = check.mapping(content, "the line")
-    if (row.get("format"), row.get("version")) != (FORMAT, VERSION):
-        raise check.bad("format", row.get("format"), f"{FORMAT!r} of version {VERSION}")
-    kind = check.text(row.get("kind"), "kind")
-    kind = _OLD_NAMES.get(kind, kind)
-    if kind not in KINDS:
-        raise check.bad("kind", kind, " or ".join(KINDS))
+    row = fields_of(parse_json(line, source, "a line of a ledger"), source, "the line")
+    row.require_format(FORMAT, VERSION)
+    kind = row.one_of("kind", (*KINDS, *_OLD_NAMES), " or ".join(KINDS))
     return Entry(
-        kind=kind,
-        cpu=check.text(row.get("cpu"), "cpu"),
-        design=check.text(row.get("design"), "design"),
-        seed=check.integer(row.get("seed"), "seed"),
-        seconds=check.number(row.get("seconds"), "seconds"),
-        when=check.text(row.get("when"), "when"),
-        outcomes=tuple(_outcome(check, o) for o in check.sequence(row.get("outcomes"), "outcomes")),
+        kind=_OLD_NAMES.get(kind, kind),
+        cpu=row.text("cpu"),
+        design=row.text("design"),
+        seed=row.integer("seed"),
+        seconds=row.number("seconds"),
+        when=row.text("when"),
+        outcomes=tuple(row.each("outcomes", _outcome)),
     )
 
 
-def _outcome(check: Checker, value: Any) -> Outcome:
-    row = check.mapping(value, "an outcome")
-    name = check.text(row.get("name"), "an outcome's name")
-    if row.get("verdict") not in (*VERDICTS, IMPROVED):
-        raise check.bad(f"{name}: verdict", row.get("verdict"), " or ".join((*VERDICTS, IMPROVED)))
+def _outcome(outcomes: Fields, item: str) -> Outcome:
+    row = outcomes.inner(item)
+    name = row.text("name")
+    row = row.at(f"{name}: ")
     return Outcome(
         name=name,
-        injected=check.number(row.get("injected", row.get("planted")), f"{name}: injected"),
-        verdict=row["verdict"],
-        change=check.signed(row.get("change"), f"{name}: change"),
+        injected=row.number("planted" if "planted" in row.content else "injected"),
+        verdict=row.one_of("verdict", (*VERDICTS, IMPROVED)),
+        change=row.signed("change"),
     )
 
 

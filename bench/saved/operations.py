@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.saved.runs import Checker, Result, Run
+from bench.saved.runs import Result, Run, extra_info
 
 
 @dataclass(frozen=True)
@@ -27,41 +27,28 @@ class Operation:
 
 def operations(run: Run) -> dict[str, Operation]:
     """Those that the run has measured, by name. Raises BadRun."""
-    check = Checker(run.source)
-    found = [_operation(check, r) for r in run.results if "operation" in r.extra]
+    found = [_operation(run, result) for result in run.results if "operation" in result.extra]
     return {operation.name: operation for operation in found}
 
 
-def _operation(check: Checker, result: Result) -> Operation:
-    def where(name: str) -> str:
-        return f"{result.fullname}: extra_info.{name}"
-
-    extra = result.extra
-    steps = check.integer(extra.get("steps"), where("steps"), least=1)
-    counted, uncertainty = extra.get("instructions"), extra.get("uncertainty")
+def _operation(run: Run, result: Result) -> Operation:
+    extra = extra_info(run, result)
+    steps = extra.integer("steps", least=1)
+    instructions = extra.optional(extra.number, "instructions")
     return Operation(
-        name=check.text(extra.get("operation"), where("operation")),
-        what=check.text(extra.get("what"), where("what")),
-        repeats=check.integer(extra.get("repeats"), where("repeats"), least=1),
+        name=extra.text("operation"),
+        what=extra.text("what"),
+        repeats=extra.integer("repeats", least=1),
         seconds=result.minimum / steps,
-        bytecodes=check.number(extra.get("bytecodes"), where("bytecodes")),
-        instructions=None
-        if counted is None
-        else check.number(counted, where("instructions")) / steps,
-        uncertainty=None
-        if uncertainty is None
-        else check.number(uncertainty, where("uncertainty")),
+        bytecodes=extra.number("bytecodes"),
+        instructions=None if instructions is None else instructions / steps,
+        uncertainty=extra.optional(extra.number, "uncertainty"),
     )
 
 
 def executed(run: Run, result: Result) -> dict[str, float] | None:
     """The bytecodes of one element of a Python loop, by kind (bench/measure/evidence/bytecodes.py);
     None where the run did not count them. Raises BadRun."""
-    counts = result.extra.get("bytecodes")
-    if counts is None:
-        return None
-    check, where = Checker(run.source), f"{result.fullname}: extra_info.bytecodes"
-    return {
-        check.text(kind, where): check.number(count, f"{where}.{kind}")
-        for kind, count in check.mapping(counts, where).items()
-    }
+    extra = extra_info(run, result)
+    counts = extra.optional(extra.inner, "bytecodes")
+    return None if counts is None else {kind: counts.number(kind) for kind in counts.content}

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.saved.runs import Checker, Result, Run
+from bench.saved.runs import Result, Run, extra_info
 
-MOST_ELEMENTS = 10**12
+_MOST_ELEMENTS = 10**12
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,22 @@ class CallOverhead:
 
 def call_overheads(run: Run) -> tuple[CallOverhead, ...]:
     """In the order of measurement. Raises BadRun."""
-    check = Checker(run.source)
-    return tuple(_overhead(check, result) for result in run.results if "overhead" in result.extra)
+    return tuple(_overhead(run, result) for result in run.results if "overhead" in result.extra)
 
 
-def _overhead(check: Checker, result: Result) -> CallOverhead:
-    where, extra = f"{result.fullname}: extra_info", result.extra
-    element, instructions = extra.get("element"), extra.get("instructions")
-    elements = check.integer(extra.get("elements"), f"{where}.elements")
-    if elements > MOST_ELEMENTS:
-        raise check.bad(f"{where}.elements", elements, f"at most {MOST_ELEMENTS:g}")
+def _overhead(run: Run, result: Result) -> CallOverhead:
+    extra = extra_info(run, result)
+    elements = extra.integer("elements", most=_MOST_ELEMENTS)
+    element = extra.optional(extra.text, "element")
     if element is not None and elements == 0:
-        raise check.bad(f"{where}.elements", elements, "at least 1 where elements are copied")
-    if instructions is not None:
-        instructions = check.number(instructions, f"{where}.instructions")
+        raise extra.bad("elements", "at least 1 where elements are copied")
     return CallOverhead(
-        name=check.text(extra.get("overhead"), f"{where}.overhead"),
-        binding=check.text(extra.get("binding"), f"{where}.binding"),
+        name=extra.text("overhead"),
+        binding=extra.text("binding"),
         elements=elements,
-        element=None if element is None else check.text(element, f"{where}.element"),
+        element=element,
         minimum=result.minimum,
         median=result.median,
-        confirmed=extra.get("confirmed") is True,
-        instructions=instructions,
+        confirmed=extra.flag("confirmed"),
+        instructions=extra.optional(extra.number, "instructions"),
     )

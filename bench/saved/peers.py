@@ -85,8 +85,7 @@ def load(path: Path) -> PeerRun:
 def from_json(content: Any, source: str = "this comparison") -> PeerRun:
     """A comparison from its JSON, already parsed. Raises BadRun."""
     top = fields_of(content, source)
-    if (top.content.get("format"), top.content.get("version")) != (FORMAT, VERSION):
-        raise top.bad("format", f"{FORMAT!r} of version {VERSION}")
+    top.require_format(FORMAT, VERSION)
     machine = top.optional(top.inner, "machine_info") or Fields({}, source)
     cpu = machine.optional(machine.mapping, "cpu") or {}
     libraries = top.inner("libraries")

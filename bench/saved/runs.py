@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from bench.saved.checks import (
     BadRun,
-    Checker,
     Fields,
     NotComparable,
     Refusal,
@@ -23,7 +22,6 @@ from bench.saved.checks import (
     one_line,
     read_json,
     read_text,
-    when,
 )
 from bench.saved.schema import (
     Evidence,
@@ -39,9 +37,9 @@ from bench.saved.schema import (
 
 # Who reads a run needs no other door.
 __all__ = [
-    "BadRun", "Checker", "Evidence", "Limit", "Metadata", "NotComparable", "Refusal", "Result",
-    "Run", "Rung", "from_json", "interpreter_label", "limits_from_json", "load", "load_all",
-    "one_line", "read_json", "read_text", "undamaged", "when",
+    "BadRun", "Evidence", "Limit", "Metadata", "NotComparable", "Refusal", "Result", "Run", "Rung",
+    "extra_info", "from_json", "interpreter_label", "limits_from_json", "load", "load_all",
+    "one_line", "read_json", "read_text", "undamaged",
 ]  # fmt: skip
 
 
@@ -200,6 +198,11 @@ def _result(rows: Fields, item: str) -> Result:
     )
 
 
+def extra_info(run: Run, result: Result) -> Fields:
+    """What else a benchmark of this suite has recorded."""
+    return Fields(result.extra, run.source, f"{result.fullname}: extra_info.")
+
+
 def _times(stats: Fields) -> dict[str, Any]:
     """The figures of a benchmark that we use. Those that only pytest-benchmark's own tables use
     must be there too, and all of them must agree: else something wrote over the file."""
@@ -273,7 +276,7 @@ def _evidence(row: Fields) -> Evidence:
     return Evidence(
         instructions=row.optional(row.number, "instructions"),
         l1_bytes=row.optional(row.number, "l1_bytes"),
-        per=row.one_of("per", ("element", "multiply-add"), '"element" or "multiply-add"'),
+        per=row.one_of("per", ("element", "multiply-add")),
         size=size,
         vector_bits=row.one_of("vector_bits", (None, 0, 128, 256, 512), "0, 128, 256 or 512"),
         fma=row.one_of("fma", (None, True, False), "true or false"),
