@@ -188,6 +188,10 @@ class Fields:
         named = {f"[{number}]": item for number, item in enumerate(value)}
         return Fields(named, self.source, self.path + name)
 
+    def objects(self, name: str) -> list[Fields]:
+        """The fields of each object of that list."""
+        return self.each(name, Fields.inner)
+
     def each(self, name: str, read: Callable[[Fields, str], T]) -> list[T]:
         """Every item of that list: fields.each("notes", Fields.text)."""
         items = self.items(name)

@@ -154,9 +154,9 @@ def from_json(content: Any, source: str = "this gate") -> Gate:
         base=top.text("base"),
         head=top.text("head"),
         threshold=top.number("threshold"),
-        judged=tuple(top.each("judged", _judged)),
-        unjudged=tuple(top.each("unjudged", _unjudged)),
-        controls=tuple(top.each("controls", _judged)),
+        judged=tuple(map(_judged, top.objects("judged"))),
+        unjudged=tuple(map(_unjudged, top.objects("unjudged"))),
+        controls=tuple(map(_judged, top.objects("controls"))),
         seconds=top.number("seconds"),
         seed=top.optional(top.integer, "seed"),
         machine=top.finite_mapping("machine"),
@@ -165,8 +165,7 @@ def from_json(content: Any, source: str = "this gate") -> Gate:
     )
 
 
-def _judged(rows: Fields, item: str) -> Judged:
-    row = rows.inner(item)
+def _judged(row: Fields) -> Judged:
     name = row.text("name")
     row = row.at(f"{name}: ")
     old, new = "detectable", "minimum_detectable_slowdown"
@@ -184,8 +183,7 @@ def _judged(rows: Fields, item: str) -> Judged:
     )
 
 
-def _unjudged(rows: Fields, item: str) -> Unjudged:
-    row = rows.inner(item)
+def _unjudged(row: Fields) -> Unjudged:
     name = row.text("name")
     return Unjudged(name, row.at(f"{name}: ").one_of("why", WHYS), _note(row))
 

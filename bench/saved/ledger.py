@@ -83,12 +83,11 @@ def _entry(source: str, line: str) -> Entry:
         seed=row.integer("seed"),
         seconds=row.number("seconds"),
         when=row.text("when"),
-        outcomes=tuple(row.each("outcomes", _outcome)),
+        outcomes=tuple(map(_outcome, row.objects("outcomes"))),
     )
 
 
-def _outcome(outcomes: Fields, item: str) -> Outcome:
-    row = outcomes.inner(item)
+def _outcome(row: Fields) -> Outcome:
     name = row.text("name")
     row = row.at(f"{name}: ")
     return Outcome(

@@ -90,7 +90,7 @@ def from_json(content: Any, source: str = "this comparison") -> PeerRun:
     cpu = machine.optional(machine.mapping, "cpu") or {}
     libraries = top.inner("libraries")
     infos = {name: libraries.mapping(name) for name in libraries.content}
-    cells = tuple(top.each("cells", _cell))
+    cells = tuple(map(_cell, top.objects("cells")))
     if not cells:
         raise BadRun(f"{source}: cells is empty, needs at least one")
     return PeerRun(
@@ -105,19 +105,19 @@ def from_json(content: Any, source: str = "this comparison") -> PeerRun:
     )
 
 
-def _cell(cells: Fields, item: str) -> Cell:
-    cell = cells.inner(item)
+def _cell(cell: Fields) -> Cell:
     kernel, size = cell.text("kernel"), cell.text("size")
     cell = cell.at(f"{kernel} {size}: ")
     libraries = cell.inner("peers").at(cell.path)
     peers: dict[str, PeerTime] = {}
-    refused: dict[str, dict[str, str]] = {"wrong": {}, "unavailable": {}}
+    wrong: dict[str, str] = {}
+    unavailable: dict[str, str] = {}
     for library in libraries.content:
         peer = libraries.inner(library).at(f"{cell.path}{one_line(library)}: ")
-        for why, reasons in refused.items():
-            if why in peer.content:
-                reasons[library] = peer.text(why)
-                break
+        if "wrong" in peer.content:
+            wrong[library] = peer.text("wrong")
+        elif "unavailable" in peer.content:
+            unavailable[library] = peer.text("unavailable")
         else:
             peers[library] = _peer_time(peer)
     untimed = not peers and cell.content.get("min_seconds") is None
@@ -128,7 +128,8 @@ def _cell(cells: Fields, item: str) -> Cell:
         tier=cell.text("tier"),
         seconds=None if untimed else cell.seconds("min_seconds"),
         peers=peers,
-        **refused,
+        wrong=wrong,
+        unavailable=unavailable,
     )
 
 

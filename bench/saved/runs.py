@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -95,8 +95,7 @@ def from_json(content: Any, source: str = "this run") -> Run:
     left_out += [f"{source}: {name} appears twice" for name in twice]
     results = [result for result in results if result.fullname not in twice]
     if not results:
-        more = f" (and {len(left_out) - 1} more)" if len(left_out) > 1 else ""
-        raise BadRun(f"{left_out[0]}{more}")
+        raise _damaged(left_out)
     commit: dict[str, Any] = if_there(Fields.mapping, top, "commit_info", {})
     machine: dict[str, Any] = if_there(Fields.mapping, top, "machine_info", {})
     ours = is_ours(machine) or any(result.extra for result in results)
@@ -120,9 +119,13 @@ def undamaged(run: Run) -> Run:
     """The run, of which nothing had to be left out. Raises BadRun: where figures are judged or
     published, what is damaged in a part is not to be trusted."""
     if run.left_out:
-        more = f" (and {len(run.left_out) - 1} more)" if len(run.left_out) > 1 else ""
-        raise BadRun(f"{run.left_out[0]}{more}")
+        raise _damaged(run.left_out)
     return run
+
+
+def _damaged(left_out: Sequence[str]) -> BadRun:
+    more = f" (and {len(left_out) - 1} more)" if len(left_out) > 1 else ""
+    return BadRun(f"{left_out[0]}{more}")
 
 
 def _tiers(machine: Fields, name: str) -> dict[str, Any] | None:
@@ -139,7 +142,7 @@ def _tier(tier: Fields) -> dict[str, Any]:
 
 def _ladders(machine: Fields, name: str) -> dict[str, tuple[Rung, ...]]:
     ladders = machine.inner(name)
-    found = {kernel: tuple(ladders.each(kernel, _rung)) for kernel in ladders.content}
+    found = {kernel: tuple(map(_rung, ladders.objects(kernel))) for kernel in ladders.content}
     for kernel, rungs in found.items():
         variants = [rung.variant for rung in rungs]
         if len({*variants}) < len(variants):
@@ -147,8 +150,7 @@ def _ladders(machine: Fields, name: str) -> dict[str, tuple[Rung, ...]]:
     return found
 
 
-def _rung(rungs: Fields, item: str) -> Rung:
-    rung = rungs.inner(item)
+def _rung(rung: Fields) -> Rung:
     return Rung(rung.text("variant"), rung.text("idea"), rung.text("reason"))
 
 
@@ -163,11 +165,10 @@ def limits_from_json(content: Any, source: str = "this machine") -> tuple[Limit,
 
 
 def _limits(machine: Fields, name: str) -> tuple[Limit, ...]:
-    return tuple(machine.each(name, _limit))
+    return tuple(map(_limit, machine.objects(name)))
 
 
-def _limit(limits: Fields, item: str) -> Limit:
-    limit = limits.inner(item)
+def _limit(limit: Fields) -> Limit:
     level = limit.optional(limit.text, "level")
     return Limit(
         name=limit.text("name"),
