@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from bench.interpreters import running
 from bench.interpreters.discovery import Interpreter, Setting, Skipped, find
 from bench.saved import runs
 from bench.saved.checks import OK, Refusal
-from bench.saved.writing import naming
+from bench.saved.writing import require_writable, write_measured
+from bench.views import interpreters
+from bench.views.tables import render
 
 WORK = Path(".venv-interpreters")
 # Not pytest-benchmark's storage, whose newest run is what others are compared with.
@@ -63,20 +65,20 @@ def run(options: argparse.Namespace) -> int:
     if options.list:
         print("\n".join(map(runs.one_line, listing(chosen, [] if options.only else skipped))))
         return OK
-    if options.output.exists() and not options.output.is_dir():
-        raise Refusal(f"{options.output}: is no folder, needs one for the runs")
     checkout.needed_by("interpreters")
     if not chosen:
         raise Refusal("no CPython 3.10 or newer was found; name one in INTERPRETERS")
+    # Found out now, not after minutes.
+    require_writable(_file(options.output, chosen[0][1]))
     saved: list[Path] = []
     try:
-        with _asked_to_end(), _writable(options.output):
-            _measure(chosen, options, saved)
+        with _asked_to_end():
+            saved.extend(_measured(chosen, options))  # one by one: what is there stays
     except KeyboardInterrupt:
         raise Refusal(f"interrupted; {len(saved)} of {len(chosen)} runs were saved") from None
     if not saved:
         raise Refusal("no interpreter could be measured; the lines above say why")
-    _show(saved)
+    print(render(interpreters.view([runs.load(path) for path in saved]), "text"))
     return OK
 
 
@@ -100,10 +102,14 @@ def _is_named(name: str, interpreter: Interpreter, setting: Setting) -> bool:
     return bool(asked) and same and free == name.endswith("t")
 
 
-def _measure(
-    chosen: list[tuple[Interpreter, Setting]], options: argparse.Namespace, saved: list[Path]
-) -> None:
-    """Adds to `saved` where each run is; a failure is said, and the others go on."""
+def _file(folder: Path, setting: Setting) -> Path:
+    return folder / f"{setting.name}.json"
+
+
+def _measured(
+    chosen: list[tuple[Interpreter, Setting]], options: argparse.Namespace
+) -> Iterator[Path]:
+    """Where each run is saved; a failure is said, and the others go on."""
     console = Console(stderr=True, highlight=False)
     prepared: dict[str, running.Environment | None] = {}
     for number, (interpreter, setting) in enumerate(chosen, 1):
@@ -123,9 +129,11 @@ def _measure(
             except running.MeasurementFailed as reason:
                 console.print(_text(f"{setting.label}: {reason}"), soft_wrap=True)
                 continue
-        path = running.save(content, setting.name, options.output)
+        path = _file(options.output, setting)
+        # On one line, which makes a third of the size.
+        write_measured(path, json.dumps(content, separators=(",", ":")) + "\n")
         console.print(_text(f"{setting.label}: saved {path}"), soft_wrap=True)
-        saved.append(path)
+        yield path
 
 
 def _text(what: str) -> Text:
@@ -159,26 +167,3 @@ def _asked_to_end() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    """Where runs go is there before minutes are spent on them, and gone again if none came. Raises
-    OSError."""
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with naming(folder), tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(4096))
-        yield
-    finally:
-        if made:
-            with suppress(OSError):  # there is something in it
-                folder.rmdir()
-
-
-def _show(saved: list[Path]) -> None:
-    from bench.views import interpreters
-    from bench.views.tables import render
-
-    print(render(interpreters.view([runs.load(path) for path in saved]), "text"))

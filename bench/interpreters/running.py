@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.interpreters.discovery import Interpreter, Setting, clean_environment
 from bench.saved import runs
-from bench.saved.writing import write_atomic, write_measured
+from bench.saved.writing import write_atomic
 from bench.suite import registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,11 +76,10 @@ class Environment:
 
             self._run(command, "the benchmarks failed", read, setting)
             try:
-                run = runs.load(saved)
+                content = runs.read_json(saved, "pytest-benchmark JSON")
+                label = runs.interpreter_label(runs.from_json(content, str(saved)))
             except runs.BadRun as error:
                 raise MeasurementFailed(str(error)) from None
-            content = json.loads(saved.read_text(encoding="utf-8"))
-        label = runs.interpreter_label(run)
         if label != setting.label:
             what = f"it ran as {label}, which is not what was asked for"
             raise MeasurementFailed(f"{what}; see {self.log}")
@@ -175,13 +174,6 @@ def copy_checkout(target: Path) -> None:
         shutil.copy2(built, fresh / "kernels_c")
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
-
-
-def save(content: dict[str, Any], name: str, folder: Path) -> Path:
-    """FOLDER/NAME.json, on one line, which makes a third of the size."""
-    path = folder / f"{name}.json"
-    write_measured(path, json.dumps(content, separators=(",", ":")) + "\n")
-    return path
 
 
 def _pip_error(line: str) -> str | None:
