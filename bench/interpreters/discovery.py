@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import bench.measure.machine.interpreter as description
-from bench.saved.runs import one_line
 
 OLDEST = (3, 10)
 _SECONDS = 20.0  # a cold start from a slow disk takes some of them
@@ -121,12 +120,11 @@ def find(environment: Mapping[str, str] = os.environ) -> tuple[list[Interpreter]
         if real in asked:
             continue
         asked.add(real)
-        answer = _ask(real)
-        info = answer if isinstance(answer, dict) else None
-        reason = answer if isinstance(answer, str) else _why_not(answer)
-        if info is None or reason is not None:
-            key = info["executable"] if info else real
-            skipped.setdefault(key, Skipped(one_line(what), str(reason)))
+        info = _ask(real)
+        if isinstance(info, str):
+            skipped.setdefault(real, Skipped(what, info))
+        elif (reason := _why_not(info)) is not None:
+            skipped.setdefault(info["executable"], Skipped(what, reason))
         else:
             # The environment of a virtual one is left: it is the interpreter beneath that counts.
             found.setdefault((info["executable"], info["prefix"]), info)
@@ -202,7 +200,7 @@ def _ask(executable: str) -> dict[str, Any] | str:
         process.wait()
     if process.returncode != 0:
         last = complaint.strip().rpartition("\n")[2] or f"exit code {process.returncode}"
-        return f"cannot say what it is ({one_line(last)[:120]})"
+        return f"cannot say what it is ({last[:120]})"
     try:
         info = json.loads(out.strip().rpartition("\n")[2])
     except ValueError:
@@ -216,11 +214,9 @@ def _ask(executable: str) -> dict[str, Any] | str:
 def _why_not(info: Mapping[str, Any]) -> str | None:
     """None where the suite can run on it, else why not, and what would do."""
     oldest = ".".join(map(str, OLDEST))
-    name = f"{one_line(info['implementation'])} {one_line(info['version'])}"
-    if info["implementation"] != "CPython":
-        return f"is {name}, needs CPython {oldest} or newer"
+    name = f"{info['implementation']} {info['version']}"
     version = _version(info["version"])
-    if version[:2] < OLDEST:
+    if info["implementation"] != "CPython" or version[:2] < OLDEST:
         return f"is {name}, needs CPython {oldest} or newer"
     if not {"label", "free_threaded", "gil", "jit", "debug"} <= info.keys():
         return "does not answer as a Python would"

@@ -20,7 +20,6 @@ _LARGEST = 1e30  # what a believable figure lies below
 # A saved run of 50,000 benchmarks has some 100 MB; with every round of a long one a few times that.
 LARGEST_FILE = 2**29
 _SHORTEST, _LONGEST = 1e-12, 1e9  # seconds a call, likewise
-_LISTED = 20  # names in one line
 _PART = 1 << 20
 
 # Exit codes. 3 is also a gate's that is inconclusive.
@@ -256,8 +255,8 @@ def fields_of(content: Any, source: str, what: str = "the file") -> Fields:
     return Fields({what: content}, source).inner(what).at("")
 
 
-def listed(names: Iterable[str], most: int = _LISTED) -> str:
+def listed(names: Iterable[str], most: int = 20) -> str:
     """For a message: "a, b, c"; of many the first, and how many more."""
-    first, *others = names
-    shown = ", ".join([first, *others[: most - 1]])
-    return f"{shown} and {len(others) + 1 - most} more" if len(others) >= most else shown
+    found = list(names)
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more
