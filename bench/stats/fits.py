@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, linear_regression
 
 _ROUNDING = 1e-9  # what is left of nothing when floats are subtracted, relative
 Points = Sequence[tuple[float, float]]  # (work, seconds), both above zero
@@ -39,16 +40,15 @@ def overhead(points: Points) -> float | None:
 
 def power(points: Points) -> Fit | None:
     """Least squares of log(seconds) on log(work). None where all sizes are one."""
-    logs = [(math.log(work), math.log(seconds)) for work, seconds in points]
-    n = len(logs)
-    if n < 2:
+    x = [math.log(work) for work, _ in points]
+    y = [math.log(seconds) for _, seconds in points]
+    n = len(points)
+    if len(set(x)) < 2:
         return None
-    mean_x, mean_y = (math.fsum(values) / n for values in zip(*logs, strict=True))
-    sxx = math.fsum((x - mean_x) ** 2 for x, _ in logs)
-    if len({work for work, _ in points}) < 2 or not sxx:
-        return None
-    slope = math.fsum((x - mean_x) * (y - mean_y) for x, y in logs) / sxx
+    slope, intercept = linear_regression(x, y)
     if n == 2:
         return Fit(slope, None, n)
-    residuals = math.fsum((y - mean_y - slope * (x - mean_x)) ** 2 for x, y in logs)
-    return Fit(slope, math.sqrt(residuals / (n - 2) / sxx), n)
+    residuals = math.fsum((b - intercept - slope * a) ** 2 for a, b in zip(x, y, strict=True))
+    mean = fmean(x)
+    spread = math.fsum((a - mean) ** 2 for a in x)
+    return Fit(slope, math.sqrt(residuals / (n - 2) / spread), n)
