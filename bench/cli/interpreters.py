@@ -115,7 +115,7 @@ def _measured(
     for number, (interpreter, setting) in enumerate(chosen, 1):
         what = f"{setting.label} ({number} of {len(chosen)})"
         with console.status(_text(what)) as status:
-            say = _Speaker(console, status, what)
+            say = _speaker(console, status, what)
             try:
                 if interpreter.name not in prepared:
                     prepared[interpreter.name] = None
@@ -141,18 +141,16 @@ def _text(what: str) -> Text:
     return Text(runs.one_line(what))
 
 
-class _Speaker:
+def _speaker(console: Console, status: Status, what: str) -> running.Say:
     """Progress: on a terminal one line that changes, else a line for each step."""
 
-    def __init__(self, console: Console, status: Status, what: str) -> None:
-        self.console, self.status, self.what = console, status, what
-
-    def __call__(self, text: str) -> None:
-        if self.console.is_terminal:
-            if text:
-                self.status.update(_text(f"{self.what}: {text}"))
+    def say(text: str) -> None:
+        if text and console.is_terminal:
+            status.update(_text(f"{what}: {text}"))
         elif text and " % " not in text:
-            self.console.print(_text(f"{self.what}: {text}"), soft_wrap=True)
+            console.print(_text(f"{what}: {text}"), soft_wrap=True)
+
+    return say
 
 
 @contextmanager

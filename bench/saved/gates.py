@@ -124,14 +124,14 @@ class Gate:
 def as_json(gate: Gate) -> dict[str, Any]:
     """What save() writes and from_json() reads."""
     content = asdict(gate)
-    moment = gate.when or datetime.now(timezone.utc)
+    moment = content.pop("when") or datetime.now(timezone.utc)
     return {
         "format": FORMAT,
         "version": VERSION,
         "datetime": moment.isoformat(timespec="seconds"),
         "verdict": gate.verdict,
         "exit_code": gate.exit_code,
-        **{name: content[name] for name in content if name != "when"},
+        **content,
     }
 
 
