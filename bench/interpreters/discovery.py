@@ -154,9 +154,11 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, Path | No
     for folder in (pyenv / "versions", Path(uv)):
         for version in _entries(folder):
             yield from _interpreters_in(version / "bin")
-    conda = [home / name for name in ("miniconda3", "anaconda3", "miniforge3", "mambaforge")]
-    named = [Path(environment[name]) for name in ("CONDA_PREFIX",) if environment.get(name)]
-    for root in [*named, *conda, Path("/opt/conda"), Path("/opt/miniconda3")]:
+    condas = [home / name for name in ("miniconda3", "anaconda3", "miniforge3", "mambaforge")]
+    condas += [Path("/opt/conda"), Path("/opt/miniconda3")]
+    if environment.get("CONDA_PREFIX"):
+        condas.insert(0, Path(environment["CONDA_PREFIX"]))
+    for root in condas:
         for prefix in [root, *_entries(root / "envs")]:
             yield from _interpreters_in(prefix / "bin")
 
