@@ -190,7 +190,7 @@ def drawn_of_run(content: Any) -> Drawn:
 
 def drawn_of_gate(content: Any) -> Drawn:
     gate = gates.from_json(content)
-    return ((form, partial(gate_view.FORMATS[form], gate, True)) for form in FORMS)
+    return ((f, partial(tables.render, gate_view.view(gate, True), f)) for f in FORMS)
 
 
 def drawn_of_peers(content: Any) -> Drawn:

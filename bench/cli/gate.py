@@ -230,7 +230,8 @@ def _progress() -> Iterator[Any]:
 def _publish(gate: Gate, options: argparse.Namespace) -> int:
     """The exit code. Saves first: what was measured is not lost to a closed terminal; nor to a full
     disk, as it is shown all the same."""
-    from bench.views import gate as view
+    from bench.views.gate import view, with_short_names
+    from bench.views.tables import render
 
     try:
         if options.output is not None:
@@ -241,9 +242,10 @@ def _publish(gate: Gate, options: argparse.Namespace) -> int:
                 writing.naming(options.summary),
                 options.summary.open("a", encoding="utf-8") as file,
             ):
-                file.write(view.as_markdown(gate) + "\n")
+                file.write(render(view(gate), "md") + "\n")
     finally:
-        _print(view.FORMATS[options.format](gate, options.all))
+        shown = with_short_names(gate) if options.format == "text" else gate
+        _print(render(view(shown, options.all), options.format))
     return gate.exit_code
 
 

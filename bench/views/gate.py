@@ -6,16 +6,9 @@ the verdict means and cannot show.
 
 from __future__ import annotations
 
-import json
-import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
-from io import StringIO
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from dataclasses import replace
 
 from bench.saved.gates import (
     CONTROL,
@@ -31,45 +24,85 @@ from bench.saved.gates import (
     Judged,
     as_json,
 )
-from bench.saved.runs import one_line
 from bench.views import units
-from bench.views.units import escaped
+from bench.views.tables import Table, View
 
 WIDTH = 110  # of a terminal
-MANY_PASSES = 30  # in a terminal they are summed up from there on
+MANY_PASSES = 30  # from there on they are summed up
 _NAMED = 3  # benchmarks in the headline
 
-Name = Callable[[str], str]  # how a benchmark's name, or a side's, is written
+
+def view(gate: Gate, everything: bool = False) -> View:
+    """Many plain passes are one line, unless `everything` is asked for. JSON is as it is saved."""
+    rows, plain = _notable(gate), _passes(gate)
+    if len(plain) <= MANY_PASSES or everything:
+        rows, plain = rows + plain, []
+    noted = sum(bool(j.note) for j in plain)
+    with_notes = f", {noted} with a note" if noted else ""
+    tables = [_table(gate, rows)] if rows else []
+    if plain:
+        summed_up = f"pass: {len(plain)} more, {_range(plain)}{with_notes} (--all lists them)"
+        tables.append(replace(_table(gate, plain), folded=summed_up))
+    notes = [
+        *(f"{u.why}: {u.name}" + (f" ({u.note})" if u.note else "") for u in gate.unjudged),
+        controls(gate),
+        *([f"Note: {gate.note}."] if gate.note else []),
+        meaning(gate),
+        circumstances(gate),
+    ]
+    return View(tables, as_json(gate), notes, headline(gate), WIDTH)
+
+
+def with_short_names(gate: Gate) -> Gate:
+    """A test's file says little beside the test, and would take half of a terminal's line."""
+    names = {j.name for j in (*gate.judged, *gate.controls)} | {u.name for u in gate.unjudged}
+    tests = {name.removeprefix(CONTROL) for name in names}
+    tails = Counter(name.partition("::")[2] for name in tests)
+
+    def short(name: str) -> str:
+        tail = name.partition("::")[2]
+        if not tail or tails[tail] > 1:
+            return name
+        return CONTROL + tail if name.startswith(CONTROL) else tail
+
+    def shortened(judged: Sequence[Judged]) -> tuple[Judged, ...]:
+        return tuple(replace(one, name=short(one.name)) for one in judged)
+
+    return replace(
+        gate,
+        judged=shortened(gate.judged),
+        controls=shortened(gate.controls),
+        unjudged=tuple(replace(one, name=short(one.name)) for one in gate.unjudged),
+    )
 
 
 # --- In words ------------------------------------------------------------------------------------
 
 
-def headline(gate: Gate, name: Name = one_line) -> str:
+def headline(gate: Gate) -> str:
     """The verdict in a sentence: "REGRESSED: 2 of 60 benchmarks take longer than main: ..."."""
-    base, total = name(gate.base), _count(len(gate.judged))
+    base, total = gate.base, _count(len(gate.judged))
     slower = _by_change(gate, REGRESSED)
     moved = gate.moved_controls
     if gate.verdict == REGRESSED:
         return (
             f"REGRESSED: {len(slower)} of {total} {_needs_more(gate, len(slower))} than {base}: "
-            f"{_named(slower, name)}"
+            f"{_named(slower)}"
         )
     if gate.verdict == PASS:
         more = "more instructions" if gate.kind == INSTRUCTIONS else "slowdown"
         return f"PASS: no {more} seen in {total} against {base}"
     reasons = []
     if moved:
-        reasons.append(f"what cannot have changed did: {_named(moved, name)}")
+        reasons.append(f"what cannot have changed did: {_named(moved)}")
     if slower:
         seem = "seems to" if len(slower) == 1 else "seem to"
         reasons.append(
-            f"{len(slower)} of {total} {seem} {_needs_more(gate, 2)} than {base}: "
-            f"{_named(slower, name)}"
+            f"{len(slower)} of {total} {seem} {_needs_more(gate, 2)} than {base}: {_named(slower)}"
         )
     unclear = _by_change(gate, INCONCLUSIVE)
     if unclear:
-        reasons.append(f"{len(unclear)} of {total} not clear: {_named(unclear, name)}")
+        reasons.append(f"{len(unclear)} of {total} not clear: {_named(unclear)}")
     apart = sum(u.why == UNCOMPARABLE for u in gate.unjudged)
     if apart:
         reasons.append(f"{_count(apart)} not comparable with {base}")
@@ -111,13 +144,13 @@ def meaning(gate: Gate) -> str:
     return " ".join(lines)
 
 
-def controls(gate: Gate, name: Name = one_line) -> str:
+def controls(gate: Gate) -> str:
     """What those benchmarks did that the change cannot touch."""
     if not gate.controls:
         blind = "" if gate.kind == INSTRUCTIONS else ": nothing shows whether the machine changed"
         return f"Controls: none{blind}."
     if gate.moved_controls:
-        return f"Controls: moved: {_named(gate.moved_controls, name)}, of {len(gate.controls)}."
+        return f"Controls: moved: {_named(gate.moved_controls)}, of {len(gate.controls)}."
     return f"Controls: none of {len(gate.controls)} moved ({_range(gate.controls)})."
 
 
@@ -126,11 +159,11 @@ def circumstances(gate: Gate) -> str:
     cpu = gate.machine.get("cpu")
     name = cpu.get("brand_raw") if isinstance(cpu, dict) else None
     parts = [
-        f"head: {one_line(gate.head)}",
+        f"head: {gate.head}",
         f"least change that counts: {units.change(gate.threshold).lstrip('+')}",
         f"took {units.seconds(gate.seconds)}" if gate.seconds else "",
         f"seed {gate.seed}" if gate.seed is not None else "",
-        one_line(name) if name else "",
+        str(name or ""),
     ]
     return ", ".join(part for part in parts if part) + "."
 
@@ -145,8 +178,8 @@ def _needs_more(gate: Gate, number: int) -> str:
     return ("takes" if number == 1 else "take") + " longer"
 
 
-def _named(judged: Sequence[Judged], name: Name) -> str:
-    shown = [f"{name(j.name)} {units.change(j.change)}" for j in judged[:_NAMED]]
+def _named(judged: Sequence[Judged]) -> str:
+    shown = [f"{j.name} {units.change(j.change)}" for j in judged[:_NAMED]]
     more = len(judged) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
@@ -165,7 +198,7 @@ def _by_change(gate: Gate, verdict: str) -> list[Judged]:
     return sorted(found, key=lambda j: -j.change)
 
 
-def notable(gate: Gate) -> list[Judged]:
+def _notable(gate: Gate) -> list[Judged]:
     """What is not a plain pass: regressed, inconclusive, improved."""
     improved = [j for j in gate.judged if j.verdict == PASS and j.improved]
     return [
@@ -175,14 +208,13 @@ def notable(gate: Gate) -> list[Judged]:
     ]
 
 
-def passes(gate: Gate) -> list[Judged]:
+def _passes(gate: Gate) -> list[Judged]:
     """Plain passes, in the order in which they were judged."""
     return [j for j in gate.judged if j.verdict == PASS and not j.improved]
 
 
-def table(gate: Gate, rows: Sequence[Judged]) -> tuple[list[str], list[list[str]]]:
-    """Header and cells, as text; the first column is the name, the last one the note. Without
-    intervals where the kind has none, and without the notes if there are none."""
+def _table(gate: Gate, rows: Sequence[Judged]) -> Table:
+    """Without intervals where the kind has none, and without the notes if there are none."""
     columns: dict[str, Callable[[Judged], str]] = {
         "benchmark": lambda j: j.name,
         "base": lambda j: _base(gate, j),
@@ -196,7 +228,8 @@ def table(gate: Gate, rows: Sequence[Judged]) -> tuple[list[str], list[list[str]
         del columns["interval"]
     if not any(j.note for j in rows):
         del columns["note"]
-    return list(columns), [[cell(j) for cell in columns.values()] for j in rows]
+    cells = [[cell(j) for cell in columns.values()] for j in rows]
+    return Table(list(columns), cells, words=1, sentences=("verdict", "note"))
 
 
 def _base(gate: Gate, judged: Judged) -> str:
@@ -213,118 +246,3 @@ def _interval(judged: Judged) -> str:
 def _detectable(judged: Judged) -> str:
     least = judged.minimum_detectable_slowdown
     return "" if least is None else units.change(least).lstrip("+")
-
-
-# --- The three formats ---------------------------------------------------------------------------
-
-
-def as_text(gate: Gate, everything: bool = False) -> str:
-    """For a terminal. Many plain passes are one line, unless `everything` is asked for."""
-    name = _short_names(gate)
-    rows, plain = notable(gate), passes(gate)
-    summed_up = len(plain) > MANY_PASSES and not everything
-    if not summed_up:
-        rows, plain = rows + plain, []
-    noted = sum(bool(j.note) for j in plain)
-    with_notes = f", {noted} with a note" if noted else ""
-    lines = [
-        f"pass: {len(plain)} more, {_range(plain)}{with_notes} (--all lists them)" if plain else "",
-        *(_line(u.why, name(u.name), one_line(u.note)) for u in gate.unjudged),
-        controls(gate, name),
-        f"Note: {one_line(gate.note)}." if gate.note else "",
-        meaning(gate),
-        circumstances(gate),
-    ]
-    above, below = _wrapped([headline(gate, name)]), _wrapped(lines)
-    return "\n".join([*above, *(_drawn(*table(gate, rows), name) if rows else ()), *below])
-
-
-def _line(why: str, name: str, note: str) -> str:
-    return f"{why}: {name}" + (f" ({note})" if note else "")
-
-
-def _short_names(gate: Gate) -> Name:
-    """A test's file says little beside the test, and would take half of the table."""
-    names = {j.name for j in (*gate.judged, *gate.controls)} | {u.name for u in gate.unjudged}
-    tests = {name.removeprefix(CONTROL) for name in names}
-    tails = Counter(name.partition("::")[2] for name in tests)
-
-    def short(name: str) -> str:
-        tail = name.partition("::")[2]
-        if not tail or tails[tail] > 1:
-            return one_line(name)
-        return one_line(CONTROL + tail if name.startswith(CONTROL) else tail)
-
-    return short
-
-
-def _wrapped(lines: Sequence[str]) -> list[str]:
-    return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="  ")]
-
-
-def _drawn(header: list[str], cells: list[list[str]], name: Name) -> list[str]:
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    for heading in header:
-        words = heading in ("benchmark", "note")
-        left = words or heading == "verdict"
-        drawn.add_column(
-            heading, justify="left" if left else "right", no_wrap=not words, overflow="fold"
-        )
-    for first, *others in cells:
-        drawn.add_row(Text(name(first)), *(Text(one_line(cell)) for cell in others))
-    out = StringIO()
-    Console(file=out, width=WIDTH, color_system=None, legacy_windows=False).print(drawn)
-    # The rule in ASCII: a terminal that cannot show the line character would show none of it.
-    lines = [line.rstrip().replace("\u2500", "-") for line in out.getvalue().splitlines()]
-    return [line for line in lines if line]
-
-
-def as_markdown(gate: Gate, everything: bool = False) -> str:
-    """For a pull request's summary; plain passes are folded, unless `everything` is asked for."""
-    rows, plain = notable(gate), passes(gate)
-    parts = [f"### {headline(gate, _code)}", meaning(gate)]
-    if rows:
-        parts.append(_markdown_table(*table(gate, rows)))
-    if plain:
-        opened = " open" if everything else ""
-        summary = f"{_count(len(plain))} passed, {_range(plain)}"
-        parts.append(f"<details{opened}><summary>{summary}</summary>")
-        parts += [_markdown_table(*table(gate, plain)), "</details>"]
-    if gate.unjudged:
-        listed = (_line(u.why, _code(u.name), escaped(u.note)) for u in gate.unjudged)
-        parts.append("\n".join(f"- {line}" for line in listed))
-    parts.append(controls(gate, _code))
-    if gate.note:
-        parts.append(f"Note: {escaped(gate.note)}.")
-    parts.append(escaped(circumstances(gate)))
-    return "\n\n".join(parts)
-
-
-def _markdown_table(header: list[str], cells: list[list[str]]) -> str:
-    rules = ["---" if name in ("benchmark", "verdict", "note") else "---:" for name in header]
-    rows = [[_code(first), *map(escaped, others)] for first, *others in cells]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [header, rules, *rows])
-
-
-def _code(name: str) -> str:
-    """A name as code: nothing in it is markup, mentions anybody, or ends a table's cell."""
-    name = one_line(name)
-    if any(character in name for character in "`|\\") or name != name.strip():
-        # What ends a code span or a cell cannot stand in one; as numbers it can. Bare addresses
-        # are links in HTML's code: see units.escaped.
-        shown = "".join(c if c.isalnum() or c in " /-" else f"&#{ord(c)};" for c in name)
-        return f"<code>{shown.replace('&#64;', '&#64;&#8203;')}</code>"
-    return f"`{name}`"
-
-
-def as_json_text(gate: Gate, everything: bool = False) -> str:
-    """As it is saved: always everything."""
-    return json.dumps(as_json(gate), indent=2, allow_nan=False)
-
-
-# The second argument: whether plain passes are listed even where there are many of them.
-FORMATS: dict[str, Callable[[Gate, bool], str]] = {
-    "text": as_text,
-    "md": as_markdown,
-    "json": as_json_text,
-}

@@ -5,12 +5,15 @@ print(render(matrix.view(run), "text"))
 
 from __future__ import annotations
 
+import html
 import json
+import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 
 from bench.saved.runs import one_line
 from bench.views.units import escaped
@@ -26,8 +29,9 @@ class Table:
     notes      what has to be said below: how to read it, what is missing and why
     words      so many columns come first that hold words; the others hold figures
     sentences  headings of columns too long for figures to stand beside them in a terminal: there
-               they end the line as one, but for the last, which stands below it
+               two end the line as one, and a third stands below it
     narrow     a word of a heading a line, in a terminal
+    folded     a line that is enough for most: a terminal has no more, in a document it opens
     """
 
     header: Sequence[str]
@@ -37,44 +41,61 @@ class Table:
     words: int = 2
     sentences: Sequence[str] = ()
     narrow: bool = True
+    folded: str = ""
 
 
 @dataclass(frozen=True)
 class View:
-    """Tables, the same as numbers, which is JSON's content, and what is said below all tables."""
+    """Tables, the same as numbers, which is JSON's content, and what is said below all tables.
+
+    title  what is said above them
+    width  of a terminal, where what is longer goes on in the next line; 0: lines have no end
+    """
 
     tables: Sequence[Table]
     content: object = None
     notes: Sequence[str] = ()
+    title: str = ""
+    width: int = 0
 
 
 def render(view: View, form: str) -> str:
     """The view in one of FORMATS."""
     if form == "json":
-        return json.dumps(view.content, indent=2)
+        return json.dumps(view.content, indent=2, allow_nan=False)
     if form == "md":
-        return "\n\n".join([*map(_markdown, view.tables), *_paragraph(view.notes)])
-    return "\n\n".join([*map(_text, view.tables), *_lines(view.notes)])
+        title = [f"### {escaped(view.title)}"] if view.title else []
+        return "\n\n".join([*title, *map(_markdown, view.tables), *_paragraph(view.notes)])
+    longest = view.width * 2 // 5 or sys.maxsize  # the rest of a line is for figures
+    drawn = [_text(table, longest) for table in view.tables]
+    text = "\n\n".join([*_lines([view.title] * bool(view.title)), *drawn, *_lines(view.notes)])
+    return _wrapped(text, view.width) if view.width else text
 
 
 # --- For a terminal ------------------------------------------------------------------------------
 
 
-def _text(table: Table) -> str:
-    """As wide as it needs to be."""
+def _text(table: Table, longest: int) -> str:
+    """As wide as it needs to be, but for the first column."""
+    if table.folded:
+        return one_line(table.folded)
     header, *rows = ([one_line(cell) for cell in row] for row in (table.header, *table.rows))
     beside = [n for n, name in enumerate(header) if name not in table.sentences]
     apart = [n for n, name in enumerate(header) if name in table.sentences]
+    names = [chop_cells(row[0], longest) or [""] for row in rows]
     headings = [header[n].split()[::-1] if table.narrow else [header[n]] for n in beside]
     above = list(zip_longest(*headings, fillvalue=""))[::-1]
-    lines = columns([*above, *([row[n] for n in beside] for row in rows)], table.words)
+    cells = [
+        [name, *(row[n] for n in beside[1:])] for (*_, name), row in zip(names, rows, strict=True)
+    ]
+    lines = columns([*above, *cells], table.words)
     drawn = lines[: len(above)]
     if apart:
-        drawn[-1] += "  " + ": ".join(header[n] for n in apart[:-1])
+        drawn[-1] += "  " + ": ".join(header[n] for n in apart[:2])
     # In ASCII: a terminal that cannot show a line's character would show none of it.
     drawn.append("-" * max(map(cell_len, drawn)))
-    for line, row in zip(lines[len(above) :], rows, strict=True):
-        drawn += _with_sentences(line, [row[n] for n in apart])
+    for line, (*before, _), row in zip(lines[len(above) :], names, rows, strict=True):
+        drawn += [*before, *_with_sentences(line, [row[n] for n in apart])]
     title = [one_line(table.title), ""] if table.title else []
     return "\n".join([*title, *map(str.rstrip, drawn), *map(one_line, table.notes)])
 
@@ -82,9 +103,9 @@ def _text(table: Table) -> str:
 def _with_sentences(line: str, sentences: Sequence[str]) -> list[str]:
     if not sentences:
         return [line]
-    *ending, below = sentences
-    shown = f"{line}  {': '.join(filter(None, ending))}"
-    return [shown, f"{' ' * cell_len(line)}    {below}"] if below else [shown]
+    shown = f"{line}  {': '.join(filter(None, sentences[:2]))}"
+    below = filter(None, sentences[2:])
+    return [shown, *(f"{' ' * cell_len(line)}    {sentence}" for sentence in below)]
 
 
 def columns(rows: Sequence[Sequence[str]], words: int) -> list[str]:
@@ -103,6 +124,11 @@ def _lines(notes: Sequence[str]) -> list[str]:
     return ["\n".join(map(one_line, notes))] if notes else []
 
 
+def _wrapped(text: str, width: int) -> str:
+    lines = (textwrap.wrap(line, width, subsequent_indent="  ") for line in text.split("\n"))
+    return "\n".join("\n".join(parts) for parts in lines)
+
+
 # --- For a document ------------------------------------------------------------------------------
 
 
@@ -111,6 +137,9 @@ def _markdown(table: Table) -> str:
     header, *rows = [list(map(escaped, row)) for row in (table.header, *table.rows)]
     rule = ["---" if words else "---:" for words in left]
     drawn = "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))
+    if table.folded:
+        summary = html.escape(one_line(table.folded))
+        drawn = f"<details><summary>{summary}</summary>\n\n{drawn}\n\n</details>"
     title = [f"**{escaped(table.title)}**"] if table.title else []
     return "\n\n".join([*title, drawn, *_paragraph(table.notes)])
 
