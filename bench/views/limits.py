@@ -11,16 +11,17 @@ from bench.views import units
 from bench.views.tables import Table, View
 
 HAND_WRITTEN = ("avx2", "avx2_omp", "avx512", "avx512_omp")
-# Name in the run: name in the table, factor from a second to its unit, unit.
+# Name in the run: name in the table, and the unit of what it shows.
 _NAMED = {
-    "fma": ("FMA peak, float32", 1e-9, "GFLOP/s"),
-    "madd_i16": ("int16 pair peak", 1e-9, "GOP/s"),
-    "dot_i8": ("int8 quad peak", 1e-9, "GOP/s"),
-    "clock": ("core clock", 1e-9, "GHz"),
-    "read": ("read", 1e-9, "GB/s"),
-    "update": ("update in place", 1e-9, "GB/s"),
-    "copy": ("copy", 1e-9, "GB/s"),
-    "stream": ("copy, non-temporal", 1e-9, "GB/s"),
+    "fma": ("FMA peak, float32", "GFLOP/s"),
+    "madd_i16": ("int16 pair peak", "GOP/s"),
+    "dot_i8": ("int8 quad peak", "GOP/s"),
+    "clock": ("core clock", "GHz"),
+    "read": ("read", "GB/s"),
+    "update": ("update in place", "GB/s"),
+    "copy": ("copy", "GB/s"),
+    "stream": ("copy, non-temporal", "GB/s"),
+    "call": ("empty call", "ns"),
 }
 _NOTES = (
     "FMA: a multiply-add counts as two operations. int16 pairs: vpmaddwd and vpaddd, sixteen-bit "
@@ -46,10 +47,10 @@ def _table(limits: Sequence[Limit]) -> Table:
     cells: list[list[str]] = []
     for (level, name), found in by_row.items():
         one = next(iter(found.values()))
-        label = f"{level} {_label(name)}" if level else _label(name)
+        label, unit = _NAMED.get(name, (name, f"{one.unit}/s"))
         size = units.nbytes(one.working_set) if one.working_set else ""
         values = [_value(found[column]) if column in found else "" for column in columns]
-        cells.append([label, size, *values, _unit(one)])
+        cells.append([f"{level} {label}" if level else label, size, *values, unit])
     names = [f"{tier} {cores} core{'s' * (cores > 1)}" for tier, cores in columns]
     return Table(["limit", "working set", *names, "unit"], cells, _NOTES, narrow=False)
 
@@ -80,15 +81,7 @@ def _in_order(limits: Sequence[Limit]) -> list[Limit]:
     return sorted(limits, key=lambda li: (levels[li.level], names.get(li.name, len(names))))
 
 
-def _label(name: str) -> str:
-    return "empty call" if name == "call" else _NAMED.get(name, (name,))[0]
-
-
-def _unit(limit: Limit) -> str:
-    return "ns" if limit.name == "call" else _NAMED.get(limit.name, ("", 1, f"{limit.unit}/s"))[2]
-
-
 def _value(limit: Limit) -> str:
     if limit.name == "call":
         return units.three_digits(1e9 / limit.per_second)
-    return units.three_digits(limit.per_second * _NAMED.get(limit.name, ("", 1.0, ""))[1])
+    return units.three_digits(limit.per_second * (1e-9 if limit.name in _NAMED else 1.0))
