@@ -26,22 +26,33 @@ _OTHER_MACHINE = "!"
 
 def view(saved: Sequence[Run]) -> View:
     """Factors are against the first interpreter."""
-    return View([_table(saved)], _as_object(saved))
-
-
-def _table(saved: Sequence[Run]) -> Table:
     each = of_each(saved)
     names, all_rows = headings(each), rows(each)
+    warnings = [
+        f"{name} and {names[0]}: {difference}"
+        for name, run in zip(names[1:], each[1:], strict=True)
+        for difference in differences(run, each[0])
+    ]
+    notes = _notes(each, names)
+    if len(saved) > len(each):
+        left_out = len(saved) - len(each)
+        notes.append(f"Of an interpreter with several runs the newest counts: {left_out} left out.")
+    notes += [f"warning: {warning}" for warning in warnings]
+    content = {**_as_object(each, names, all_rows), "warnings": warnings}
+    return View([_table(names, all_rows, notes)], content)
+
+
+def _table(names: Sequence[str], all_rows: Sequence[Row], notes: Sequence[str]) -> Table:
     header = ["kernel", "size"]
     header += [f"{name} {what}" for name in names for what in ("loop", "fastest", "control")]
     header += [f"{name} x{what}" for name in names[1:] for what in ("", " control")]
     cells = [_cells(row) for row in all_rows]
-    if len(each) > 1:
+    if len(names) > 1:
         of = sound(all_rows)
         both = zip(means(of, "loop")[1:], means(of, "control")[1:], strict=True)
-        mean = [units.factor(f) for pair in both for f in pair] or [""] * 2 * (len(each) - 1)
-        cells.append(["geometric mean", f"of {len(of)}", *[""] * (3 * len(each)), *mean])
-    return Table(header, cells, _notes(saved))
+        mean = [units.factor(f) for pair in both for f in pair] or [""] * 2 * (len(names) - 1)
+        cells.append(["geometric mean", f"of {len(of)}", *[""] * (3 * len(names)), *mean])
+    return Table(header, cells, notes)
 
 
 def headings(each: Sequence[Run]) -> list[str]:
@@ -71,10 +82,8 @@ def _factors(row: Row) -> list[str]:
     return cells
 
 
-def _notes(saved: Sequence[Run]) -> list[str]:
-    """How to read the table, what the interpreters are, and what besides them differs."""
-    each = of_each(saved)
-    names = headings(each)
+def _notes(each: Sequence[Run], names: Sequence[str]) -> list[str]:
+    """How to read the table, and what the interpreters are."""
     lines = [
         "Times are minima. loop: py-loop; fastest: the faster Python variant; control: "
         f"{CONTROL}, native code that is compiled alike for each interpreter.",
@@ -95,19 +104,13 @@ def _notes(saved: Sequence[Run]) -> list[str]:
             "machine was never quiet for long enough; short calls, as of the control, may then "
             "have met a quiet moment all the same."
         )
-    lines += [f"{name}: {build(run)}" for name, run in zip(names, each, strict=True)]
-    left_out = len(saved) - len(each)
-    if left_out:
-        lines.append(f"Of an interpreter with several runs the newest counts: {left_out} left out.")
-    for name, run in zip(names[1:], each[1:], strict=True):
-        lines += [f"warning: {name} and {names[0]}: {d}" for d in differences(run, each[0])]
-    return lines
+    return lines + [f"{name}: {build(run)}" for name, run in zip(names, each, strict=True)]
 
 
-def _as_object(saved: Sequence[Run]) -> dict[str, object]:
+def _as_object(
+    each: Sequence[Run], names: Sequence[str], all_rows: Sequence[Row]
+) -> dict[str, object]:
     """Times in seconds."""
-    each = of_each(saved)
-    all_rows, names = rows(each), headings(each)
     of = sound(all_rows)
 
     def minimum(pair: Pair | None) -> float | None:
@@ -137,5 +140,4 @@ def _as_object(saved: Sequence[Run]) -> dict[str, object]:
             "loop": per_name(means(of, "loop")) if of else None,
             "control": per_name(means(of, "control")) if of else None,
         },
-        "warnings": [n.removeprefix("warning: ") for n in _notes(saved) if "warning: " in n],
     }
