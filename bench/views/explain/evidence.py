@@ -14,28 +14,18 @@ _VECTOR_NAME = re.compile(r"_ZGV[a-e][MN](\d+)v+_(\w+)")
 def short(evidence: Evidence) -> str:
     """ "12.0 instr, 8.00 B beyond L1, 256-bit FMA", "scalar, calls tanhf": always in this order,
     what was not looked at left out; "" where nothing was."""
-    return ", ".join([*counts(evidence), *code(evidence)])
-
-
-def counts(evidence: Evidence) -> list[str]:
-    """Instructions, and bytes from beyond the first-level cache, of an element (Evidence.per)."""
     parts = []
+    # Of an element (Evidence.per).
     if evidence.instructions is not None:
         parts.append(f"{three_digits(evidence.instructions)} instr")
     if evidence.l1_bytes is not None:
         parts.append(f"{three_digits(evidence.l1_bytes)} B beyond L1")
-    return parts
-
-
-def code(evidence: Evidence) -> list[str]:
-    """The width of the arithmetic, and the mathematics that is called."""
-    parts = []
     if evidence.vector_bits is not None:
         width = f"{evidence.vector_bits}-bit" if evidence.vector_bits else "scalar"
         parts.append(f"{width} FMA" if evidence.fma else width)
     if evidence.math_calls:
         parts.append("calls " + " and ".join(map(_said, evidence.math_calls)))
-    return parts
+    return ", ".join(parts)
 
 
 def _said(function: str) -> str:
