@@ -100,9 +100,8 @@ def _notes(each: Sequence[Run], names: Sequence[str]) -> list[str]:
         lines.append(f"Only {names[0]} was measured: there is nothing to hold it against.")
     if any(not metadata.confirmed for run in each for _, metadata in run.ours):
         lines.append(
-            f"{units.UNCONFIRMED} not confirmed: a single call took too long to repeat, or the "
-            "machine was never quiet for long enough; short calls, as of the control, may then "
-            "have met a quiet moment all the same."
+            f"{units.NOT_CONFIRMED}; short calls, as of the control, may then have met a quiet "
+            "moment all the same."
         )
     return lines + [f"{name}: {build(run)}" for name, run in zip(names, each, strict=True)]
 

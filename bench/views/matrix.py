@@ -18,7 +18,13 @@ def view(run: Run) -> View:
 def table(run: Run) -> Table:
     all_rows = rows(run)
     variants = _variants(run)[:MOST_VARIANTS]
-    header = ["kernel", "size", "fastest Python", "py-loop", *(_heading(v) for v in variants)]
+    header = [
+        "kernel",
+        "size",
+        "fastest Python",
+        "py-loop",
+        *(v.removeprefix("c-") for v in variants),
+    ]
     limited = _has_limits(run)
     header += ["speedup", "rate", *(["limit"] if limited else []), "worst error"]
     cells = [_cells(row, variants, limited) for row in all_rows]
@@ -51,10 +57,7 @@ def _notes(run: Run) -> list[str]:
         )
         lines += beyond_limit(run)
     if any(not metadata.confirmed for _, metadata in run.ours):
-        lines.append(
-            f"{units.UNCONFIRMED} not confirmed: a single call took too long to repeat, or the "
-            "machine was never quiet for long enough."
-        )
+        lines.append(f"{units.NOT_CONFIRMED}.")
     beyond = len(_variants(run)) - MOST_VARIANTS
     if beyond > 0:
         lines.append(f"left out: {beyond} more variants; --format json has them.")
@@ -114,10 +117,6 @@ def _variants(run: Run) -> list[str]:
     return list(dict.fromkeys(f.variant for f in shown))
 
 
-def _heading(variant: str) -> str:
-    return variant.removeprefix("c-")
-
-
 def _has_limits(run: Run) -> bool:
     return any(metadata.percent_of_limit is not None for _, metadata in run.ours)
 
@@ -127,10 +126,10 @@ def _cells(row: Row, variants: list[str], limited: bool) -> list[str]:
     cells = [row.kernel, row.size, time(python), time(row.results.get("py-loop"))]
     cells += [time(row.results.get(variant)) for variant in variants]
     cells.append(units.factor(row.speedup) if row.speedup else "")
-    cells.append(_rate(native[1]) if native else "")
+    cells.append(rate(native[1]) if native else "")
     if limited:
         cells.append(limit(native[1]) if native else "")
-    cells.append(_error(native[1]) if native else "")
+    cells.append(units.error(native[1].max_error_ulp) if native else "")
     return cells
 
 
@@ -142,7 +141,7 @@ def time(pair: tuple[Result, Metadata] | None) -> str:
     return units.marked(units.seconds(result.minimum), metadata.confirmed)
 
 
-def _rate(metadata: Metadata) -> str:
+def rate(metadata: Metadata) -> str:
     value = metadata.gbps if metadata.rate == "GB/s" else metadata.gflops
     return f"{units.three_digits(value)} {metadata.rate}"
 
@@ -151,10 +150,6 @@ def limit(metadata: Metadata) -> str:
     if metadata.percent_of_limit is None:
         return ""
     return f"{units.percent(metadata.percent_of_limit)} {metadata.bound or ''}".strip()
-
-
-def _error(metadata: Metadata) -> str:
-    return units.error(metadata.max_error_ulp)
 
 
 def _as_object(row: Row) -> dict[str, object]:

@@ -13,6 +13,10 @@ _ACTIVE = re.compile(r"[\\`*_{}\[\]|~#@$]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 _OPENING = re.compile(r"^(?=[-=]+$|[-+](?:\s|$))|^\d+(?=[.)](?:\s|$))")
 
 UNCONFIRMED = "~"
+NOT_CONFIRMED = (
+    f"{UNCONFIRMED} not confirmed: a single call took too long to repeat, or the machine was never "
+    "quiet for long enough"
+)
 
 
 def marked(shown: str, confirmed: bool) -> str:

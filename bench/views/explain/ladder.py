@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from bench.analysis.ladder import Ladder, MeasuredRung, ladders
 from bench.saved.runs import Metadata, Run
-from bench.views import units
+from bench.views import matrix, units
 from bench.views.explain.evidence import short
 from bench.views.tables import Table, View
 
@@ -93,8 +93,7 @@ def seen(metadata: Metadata) -> str:
     """What tools and the clock can tell of a rung: rate, instructions, registers, calls."""
     parts = []
     if metadata.side == "native":
-        rate = metadata.gbps if metadata.rate == "GB/s" else metadata.gflops
-        parts.append(f"{units.three_digits(rate)} {metadata.rate}")
+        parts.append(matrix.rate(metadata))
         if metadata.percent_of_limit is not None:
             parts.append(f"{units.percent(metadata.percent_of_limit)} of {metadata.bound}")
     if metadata.evidence is not None:
