@@ -8,9 +8,10 @@ overlap more or less than by themselves, mispredicted branches, data beyond the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.analysis.scaling import counted_in
 from bench.saved.operations import Operation, executed, operations
 from bench.saved.runs import BadRun, Metadata, Result, Run
 
@@ -19,7 +20,6 @@ _NEEDED = (
     "step", "step_known", "name", "read", "write", "compare", "multiply", "negate", "keep",
     "multiply_int", "add_int", "global", "attribute", "call", "fabs",
 )  # fmt: skip
-_PRODUCTS = ("matmul_f32", "matmul_i8_i32")
 _FUNCTIONS = ("exp", "tanh", "erf", "round")
 _ENOUGH = 4096  # elements; of products, of the first matrix
 _SMALL_INTS = 257  # from 0 on, which CPython keeps; the innermost loop goes over the last dimension
@@ -128,38 +128,28 @@ def unit_costs(found: Mapping[str, Operation]) -> dict[str, Cost]:
     exp, ...     that function's own time: on an element, less that of fabs on an element
     round        the same for round, with an int where fabs makes a float
     """
-    return {
-        name: Cost(ns, counted.get(name))
-        for counted in [_units(found, lambda o: o.instructions) if _counted(found) else {}]
-        for name, ns in _units(found, lambda o: o.seconds * 1e9).items()
-    }
+    ns = _units(found, {name: 1e9 * operation.seconds for name, operation in found.items()})
+    counts = {n: o.instructions for n, o in found.items() if o.instructions is not None}
+    counted = _units(found, counts) if len(counts) == len(found) else {}
+    return {name: Cost(value, counted.get(name)) for name, value in ns.items()}
 
 
-def _counted(found: Mapping[str, Operation]) -> bool:
-    return all(operation.instructions is not None for operation in found.values())
-
-
-def _units(
-    found: Mapping[str, Operation], of_step: Callable[[Operation], float | None]
-) -> dict[str, float]:
+def _units(found: Mapping[str, Operation], of_step: Mapping[str, float]) -> dict[str, float]:
+    """`of_step`: what a step of each operation's loop costs, the empty one's in it."""
     empty = found["step"]
-    empty_cost = of_step(empty) or 0.0
 
-    def alone(operation: Operation) -> tuple[float, float]:
+    def alone(name: str) -> tuple[float, float]:
         """What one repetition costs, and how many bytecodes it is."""
-        cost = ((of_step(operation) or 0.0) - empty_cost) / operation.repeats
-        return cost, (operation.bytecodes - empty.bytecodes) / operation.repeats
+        cost = (of_step[name] - of_step["step"]) / found[name].repeats
+        return cost, (found[name].bytecodes - empty.bytecodes) / found[name].repeats
 
     steps = ("step", "step_known")
-    single = {name: alone(operation) for name, operation in found.items() if name not in steps}
+    single = {name: alone(name) for name in found if name not in steps}
     dispatch = min(cost / bytecodes for cost, bytecodes in single.values())
     work = {name: cost - bytecodes * dispatch for name, (cost, bytecodes) in single.items()}
     return {
         "dispatch": dispatch,
-        **{
-            name: max(0.0, (of_step(found[name]) or 0.0) - found[name].bytecodes * dispatch)
-            for name in steps
-        },
+        **{name: max(0.0, of_step[name] - found[name].bytecodes * dispatch) for name in steps},
         **{name: work[name] for name in ("read", "write", "compare", "global", "attribute")},
         "float": work["multiply"],
         "object": min(max(0.0, work["negate"] - work["keep"]), work["multiply"]),
@@ -202,11 +192,6 @@ def _preferred(metadata: Metadata) -> tuple[bool, int]:
     return elements < _ENOUGH, elements if elements >= _ENOUGH else -elements
 
 
-def _per_element(result: Result, metadata: Metadata) -> float:
-    """Seconds."""
-    return result.minimum / max(1, math.prod(metadata.shape))
-
-
 def _breakdown(
     source: str,
     result: Result,
@@ -241,12 +226,12 @@ def _breakdown(
     return CostBreakdown(
         kernel=metadata.kernel,
         size=metadata.size,
-        per="multiply-add" if metadata.kernel in _PRODUCTS else "element",
+        per=counted_in(metadata),
         parts=tuple(
             Part(what, unit, count, cost_of[unit].times(count))
             for what, count, unit in rows
             if count
         ),
-        whole=Cost(_per_element(result, metadata) * 1e9, seen),
+        whole=Cost(1e9 * (result.minimum / max(1, math.prod(metadata.shape))), seen),
         uncertainty=metadata.uncertainty,
     )
