@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+from bench.analysis.changes import spread
 from bench.analysis.levels import LEVELS, cache_sizes, level_of
 from bench.saved.runs import Metadata, Result, Run
 from bench.stats import fits
@@ -191,7 +192,7 @@ def _point(result: Result, metadata: Metadata, caches: dict[str, int]) -> Point:
         size=metadata.size,
         work=work(metadata),
         seconds=result.minimum,
-        spread=result.spread if result.rounds > 1 else None,
+        spread=spread(result),
         confirmed=metadata.confirmed,
         level=level_of(metadata, caches),
     )

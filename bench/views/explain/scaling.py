@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from bench.analysis.levels import LEVELS, cache_sizes
 from bench.analysis.scaling import BEYOND_OVERHEAD, InLevel, LevelJump, Scaling, scalings
 from bench.saved.runs import Run
-from bench.stats.fits import Fit
 from bench.views import units
 from bench.views.tables import Table, View
 
@@ -111,13 +110,13 @@ def _as_object(one: Scaling) -> dict[str, object]:
         "variant": one.variant,
         "per": one.per,
         "overhead_seconds": one.overhead,
-        "fit": _fit(one.fit),
+        "fit": one.fit and vars(one.fit),
         "levels": {
             name: {
                 "seconds_per_unit": inside.seconds,
                 "scatter": inside.scatter,
                 "confirmed": inside.confirmed,
-                "fit": _fit(inside.fit),
+                "fit": inside.fit and vars(inside.fit),
             }
             for name, inside in one.levels.items()
         },
@@ -133,7 +132,3 @@ def _as_object(one: Scaling) -> dict[str, object]:
         ],
         "points": [vars(point) for point in one.points],
     }
-
-
-def _fit(fit: Fit | None) -> dict[str, object] | None:
-    return None if fit is None else vars(fit)

@@ -15,7 +15,7 @@ from bench.analysis import scaling
 from bench.analysis.levels import cache_sizes
 from bench.analysis.rows import Row, rows
 from bench.analysis.scaling import Scaling
-from bench.saved.runs import Metadata, Result, Run, one_line
+from bench.saved.runs import Result, Run, one_line
 from bench.views import units
 from bench.views.report import drawing
 from bench.views.report.drawing import Chart
@@ -175,7 +175,10 @@ def trend(runs: Sequence[Run], kernel: str) -> Chart | None:
         return None
     size = max(shared, key=_work).size
     found = [case[size].results if size in case else {} for case in cases]
-    times = {v: [_minimum(results.get(v)) for results in found] for v in _variants(runs)}
+    times = {
+        v: [results[v][0].minimum if v in results else None for results in found]
+        for v in _variants(runs)
+    }
     return _trend(runs, f"{kernel} {size}: time across runs", times)
 
 
@@ -234,10 +237,6 @@ def _relative(values: list[float | None]) -> list[float | None]:
     return [None if value is None else value / first for value in values]
 
 
-def _minimum(pair: tuple[Result, Metadata] | None) -> float | None:
-    return pair[0].minimum if pair else None
-
-
 # --- What they share -----------------------------------------------------------------------------
 
 
@@ -250,10 +249,8 @@ def _every_variant(runs: Iterable[Run]) -> list[str]:
     """Those of the newest run first: its order decides the colours. Not those that are beside the
     main ladder: there are more of them than a chart has room for."""
     newest_first = reversed(list(runs))
-    shown = (
-        pair for run in newest_first for pair in run.ours if not pair[0].extra.get("auxiliary")
-    )
-    return list(dict.fromkeys(metadata.variant for _, metadata in shown))
+    shown = (f for run in newest_first for _, f in run.ours if not f.auxiliary)
+    return list(dict.fromkeys(metadata.variant for metadata in shown))
 
 
 def left_out(runs: Sequence[Run]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -92,7 +94,7 @@ def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
         header=table.header,
         cells=table.rows,
         notes=table.notes,
-        sections=_by_section(drawn),
+        sections={name: list(those) for name, those in groupby(drawn, attrgetter("section"))},
         left_out=charts.left_out(runs),
         other=[_other_cells(result) for result in newest.results if result.metadata is None],
         before=f"{before.label} ({before.source})" if before else None,
@@ -122,13 +124,6 @@ def measured_on(run: Run) -> list[tuple[str, str]]:
         ("Benchmarks", len(run.results)),
     ]
     return [(what, str(value)) for what, value in metadata if value]
-
-
-def _by_section(drawn: Sequence[Figure]) -> dict[str, list[Figure]]:
-    sections: dict[str, list[Figure]] = {}
-    for figure in drawn:
-        sections.setdefault(figure.section, []).append(figure)
-    return sections
 
 
 def _other_cells(result: Result) -> list[str]:
