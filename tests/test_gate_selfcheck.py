@@ -155,7 +155,7 @@ def test_shifted_code_does_the_same_and_lies_elsewhere(tmp_path: Path) -> None:
         case = make_case(kernel, kernel.shapes()[0])
         results = []
         for tier in (plain, shifted):
-            call = Call("portable", *case.native_call(tier))
+            call = Call("portable", *case.native_call(tier, name))
             case.run_and_verify(name, call)
             results.append(case.output(call))
         assert results[0] == results[1]

@@ -23,7 +23,7 @@ def call(
     """What is timed, its arguments, and what brings its result to where it is verified; None where
     it stands there already. Raises ValueError for a path that is none of registry.CALL_PATHS."""
     if path == "checked":
-        views = [buffer.view for buffer, _ in case.native_inputs()]
+        views = [buffer.view for buffer in case.buffers]
         others = case.python_args()[len(views) :]
         return method_of(case, tier, with_scratch=True), (*views, case.out.view, *others), None
     if path == "lists":
@@ -76,8 +76,7 @@ def quantized_matmul(
 
 def through_lists(case: Case, method: Method) -> Callable[..., list[Any]]:
     """A function of what the kernel's Python functions take, lists and numbers, to a list."""
-    inputs = [original.typecode for _, original in case.native_inputs()]
-    in_code, out_code = inputs[0], case.out_typecode
+    in_code, out_code = case.inputs[0].typecode, case.out_typecode
 
     def unary(x: list[float], *others: float) -> list[Any]:
         out = empty(out_code, len(x))
@@ -89,7 +88,7 @@ def through_lists(case: Case, method: Method) -> Callable[..., list[Any]]:
         method(array(in_code, a), array(in_code, b), out, m, n, k, *scales)
         return out.tolist()
 
-    return unary if len(inputs) == 1 else product
+    return unary if len(case.inputs) == 1 else product
 
 
 def collect_list(case: Case, returned: list[Any]) -> None:

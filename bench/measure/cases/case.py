@@ -22,6 +22,9 @@ from bench.suite.registry import Kernel, Shape
 
 Numbers = Sequence[float]
 
+_C_TYPES = {"f": "float", "b": "int8_t", "i": "int32_t"}  # by array's names
+_STAGGERS = (0, 2)  # of the inputs' buffers; the output's follows
+
 
 def folder_of(tier: kernels_c.Tier) -> str:
     """Of its sources, by which the registry's bounds are named: "portable" or "simd"."""
@@ -57,20 +60,19 @@ class Case(ABC):
     def out_length(self) -> int:
         """Elements of the result."""
 
+    @property
+    @abstractmethod
+    def inputs(self) -> tuple[array[Any], ...]:
+        """The values of the operands, which both sides start from."""
+
     @abstractmethod
     def python_args(self) -> tuple[Any, ...]:
         """The arguments of every function in the kernel's Python module."""
 
-    @abstractmethod
-    def native_call(
-        self, tier: kernels_c.Tier, function: str | None = None
-    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """The native function, the kernel's own or the one that is named, and its arguments,
-        buffers already converted to pointers."""
-
-    @abstractmethod
-    def native_inputs(self) -> list[tuple[Buffer, array[Any]]]:
-        """Each native input with what it must still hold after a call."""
+    @property
+    def native_numbers(self) -> tuple[float, ...]:
+        """What a native function takes after its pointers."""
+        return self.shape
 
     @abstractmethod
     def check(self, what: str, implementation: str, result: Numbers) -> float:
@@ -90,8 +92,29 @@ class Case(ABC):
         return importlib.import_module(f"kernels_py.{self.kernel.module}")
 
     @cached_property
+    def lists(self) -> tuple[list[Any], ...]:
+        """A number object for each element, as a program would have."""
+        return tuple(values.tolist() for values in self.inputs)
+
+    @cached_property
+    def buffers(self) -> tuple[Buffer, ...]:
+        return tuple(map(filled, self.inputs, _STAGGERS))
+
+    @cached_property
     def out(self) -> Buffer:
         return Buffer(self.out_typecode, self.out_length, stagger=5)
+
+    def native_call(
+        self, tier: kernels_c.Tier, function: str
+    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """The native function of that name, and its arguments, buffers already converted to
+        pointers."""
+        pointers = [pointer(tier, buffer) for buffer in (*self.buffers, self.out)]
+        return getattr(tier.lib, function), (*pointers, *self.native_numbers)
+
+    def native_inputs(self) -> list[tuple[Buffer, array[Any]]]:
+        """Each native input with what it must still hold after a call."""
+        return list(zip(self.buffers, self.inputs, strict=True))
 
     def run_and_verify(self, what: str, call: Call) -> dict[str, float]:
         """Call once; see verify."""
@@ -138,8 +161,8 @@ class Case(ABC):
                 raise WrongResult(f"{what}: changed its input")
 
 
-def pointer(tier: kernels_c.Tier, buffer: Buffer, c_type: str) -> Any:
-    return tier.ffi.cast(f"{c_type} *", buffer.address)
+def pointer(tier: kernels_c.Tier, buffer: Buffer) -> Any:
+    return tier.ffi.cast(f"{_C_TYPES[buffer.view.format]} *", buffer.address)
 
 
 def filled(elements: array[Any], stagger: int) -> Buffer:

@@ -12,8 +12,9 @@ from typing import Any
 
 import kernels_c
 from bench.measure.cases.buffers import SEED, Buffer, integers, values
-from bench.measure.cases.case import Case, Numbers, filled, pointer
+from bench.measure.cases.case import Case, Numbers, pointer
 from bench.measure.cases.errors_in_ulp import WrongResult, inverse_ulps, require, worst_error
+from bench.suite.registry import Shape
 from kernels_py import matmul, matmul_i8, quantize
 
 # A product of more multiply-adds than this is checked in some rows, and whole by a random vector:
@@ -27,8 +28,6 @@ _SLOW_MULTIPLY_ADDS = 10_000_000
 class ProductCase(Case):
     """float32 [m, k], [k, n] -> float32 [m, n]."""
 
-    in_c_type, out_c_type = "float", "float"
-
     @property
     def slow_in_python(self) -> bool:
         return math.prod(self.shape) > _SLOW_MULTIPLY_ADDS
@@ -38,30 +37,12 @@ class ProductCase(Case):
         return self.shape[0] * self.shape[1]
 
     @cached_property
-    def data(self) -> tuple[array[Any], array[Any]]:
+    def inputs(self) -> tuple[array[Any], array[Any]]:
         m, n, k = self.shape
         return values(m * k, -1.0, 1.0), values(k * n, -1.0, 1.0, stream=1)
 
-    @cached_property
-    def buffers(self) -> tuple[Buffer, Buffer]:
-        return filled(self.data[0], stagger=0), filled(self.data[1], stagger=2)
-
-    @cached_property
-    def lists(self) -> tuple[list[Any], list[Any]]:
-        return self.data[0].tolist(), self.data[1].tolist()
-
     def python_args(self) -> tuple[Any, ...]:
         return (*self.lists, *self.shape)
-
-    def native_inputs(self) -> list[tuple[Buffer, array[Any]]]:
-        return list(zip(self.buffers, self.data, strict=True))
-
-    def native_call(
-        self, tier: kernels_c.Tier, function: str | None = None
-    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        a, b = (pointer(tier, buffer, self.in_c_type) for buffer in self.buffers)
-        out = pointer(tier, self.out, self.out_c_type)
-        return getattr(tier.lib, function or self.kernel.name), (a, b, out, *self.shape)
 
     def check(self, what: str, implementation: str, result: Numbers) -> float:
         if not self.out_length:
@@ -124,10 +105,9 @@ class IntegerProductCase(ProductCase):
     """int8 [m, k], [k, n] -> int32 [m, n]."""
 
     out_typecode = "i"
-    in_c_type, out_c_type = "int8_t", "int32_t"
 
     @cached_property
-    def data(self) -> tuple[array[Any], array[Any]]:
+    def inputs(self) -> tuple[array[Any], array[Any]]:
         m, n, k = self.shape
         return integers(m * k, -128, 127), integers(k * n, -128, 127, stream=1)
 
@@ -139,7 +119,7 @@ class IntegerProductCase(ProductCase):
         return [1.0] * len(self.reference)
 
     def check_by_vector(self, what: str, result: Numbers, limit: float) -> None:
-        integer_check_by_vector(what, list(map(int, result)), *self.lists, self.shape)
+        integer_check_by_vector(what, list(map(int, result)), self.lists, self.shape)
 
 
 class QuantizedProductCase(ProductCase):
@@ -149,10 +129,10 @@ class QuantizedProductCase(ProductCase):
     loss_name = "relative_frobenius_error"
 
     @cached_property
-    def data(self) -> tuple[array[Any], array[Any]]:
+    def inputs(self) -> tuple[array[Any], array[Any]]:
         """On a grid of 2^-16: 17 bits times 7 bits of scale is exact in float32 too, so both sides
         quantise to the same steps and the products must be equal."""
-        a, b = (array("f", [round(v * 65536) / 65536 for v in x]) for x in super().data)
+        a, b = (array("f", [round(v * 65536) / 65536 for v in x]) for x in super().inputs)
         return a, b
 
     def python_args(self) -> tuple[Any, ...]:
@@ -164,13 +144,11 @@ class QuantizedProductCase(ProductCase):
         return Buffer("b", m * k, 1), Buffer("b", k * n, 3), Buffer("i", m * n, 4)
 
     def native_call(
-        self, tier: kernels_c.Tier, function: str | None = None
+        self, tier: kernels_c.Tier, function: str
     ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         m, n, k = self.shape
-        a, b = (pointer(tier, buffer, "float") for buffer in self.buffers)
-        qa, qb = (pointer(tier, buffer, "int8_t") for buffer in self._scratch[:2])
-        product = pointer(tier, self._scratch[2], "int32_t")
-        out = pointer(tier, self.out, "float")
+        memory = (*self.buffers, *self._scratch, self.out)
+        a, b, qa, qb, product, out = (pointer(tier, buffer) for buffer in memory)
         lib, scale, unit = tier.lib, self.scale, 1.0 / (self.scale * self.scale)
 
         def quantized_matmul() -> None:
@@ -199,7 +177,7 @@ class QuantizedProductCase(ProductCase):
 
     def check_by_vector(self, what: str, result: Numbers, limit: float) -> None:
         steps = [round(v * self.scale * self.scale) for v in result]
-        integer_check_by_vector(what, steps, *self._quantized, self.shape)
+        integer_check_by_vector(what, steps, self._quantized, self.shape)
 
     @cached_property
     def _float_reference(self) -> Numbers:
@@ -215,10 +193,10 @@ class QuantizedProductCase(ProductCase):
 
 
 def integer_check_by_vector(
-    what: str, result: list[int], a: list[int], b: list[int], shape: tuple[int, ...]
+    what: str, result: list[int], operands: tuple[list[int], ...], shape: Shape
 ) -> None:
     """As ProductCase.check_by_vector, exact: a wrong row passes with probability below 2^-15."""
-    m, n, k = shape
+    (a, b), (m, n, k) = operands, shape
     draw = random.Random(SEED + 2)
     r = [draw.randrange(2**15) for _ in range(n)]
     expected = matmul_i8.reference(a, matmul_i8.reference(b, r, k, 1, n), m, 1, k)

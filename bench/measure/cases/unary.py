@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-import kernels_c
 from bench.measure.cases.buffers import Buffer, values
-from bench.measure.cases.case import Case, Numbers, filled, pointer
+from bench.measure.cases.case import Case, Numbers
 from bench.measure.cases.errors_in_ulp import Worst, inverse_ulps, require, worst_error
 from bench.suite.registry import Unit
 
@@ -29,25 +27,16 @@ class UnaryCase(Case):
     def data(self) -> array[Any]:
         return values(self.out_length, self.low, self.high)
 
-    @cached_property
-    def x(self) -> Buffer:
-        return filled(self.data, stagger=0)
+    @property
+    def inputs(self) -> tuple[array[Any], ...]:
+        return (self.data,)
 
-    @cached_property
-    def x_list(self) -> list[float]:
-        return self.data.tolist()  # a float object for each element, as a program would have
+    @property
+    def x(self) -> Buffer:
+        return self.buffers[0]
 
     def python_args(self) -> tuple[Any, ...]:
-        return (self.x_list,)
-
-    def native_inputs(self) -> list[tuple[Buffer, array[Any]]]:
-        return [(self.x, self.data)]
-
-    def native_call(
-        self, tier: kernels_c.Tier, function: str | None = None
-    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        x, out = pointer(tier, self.x, "float"), pointer(tier, self.out, "float")
-        return getattr(tier.lib, function or self.kernel.name), (x, out, *self.shape)
+        return self.lists
 
     @cached_property
     def reference(self) -> Numbers:
@@ -64,7 +53,7 @@ class UnaryCase(Case):
 
     @cached_property
     def _input_ulps(self) -> Numbers:
-        return inverse_ulps(self.x_list)
+        return inverse_ulps(self.lists[0])
 
     def check(self, what: str, implementation: str, result: Numbers) -> float:
         bound = self.kernel.accepted(implementation)
@@ -86,7 +75,7 @@ class RowsCase(UnaryCase):
     """float32 [rows, cols] -> the same."""
 
     def python_args(self) -> tuple[Any, ...]:
-        return (self.x_list, self.shape[0])
+        return (*self.lists, self.shape[0])
 
 
 class QuantizeCase(UnaryCase):
@@ -96,13 +85,11 @@ class QuantizeCase(UnaryCase):
     scale: float = array("f", [127 / 8.0])[0]
 
     def python_args(self) -> tuple[Any, ...]:
-        return (self.x_list, self.scale)
+        return (*self.lists, self.scale)
 
-    def native_call(
-        self, tier: kernels_c.Tier, function: str | None = None
-    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        x, out = pointer(tier, self.x, "float"), pointer(tier, self.out, "int8_t")
-        return tier.lib.quantize_f32_i8, (x, out, self.out_length, self.scale)
+    @property
+    def native_numbers(self) -> tuple[float, ...]:
+        return (*self.shape, self.scale)
 
     def _worst(self, result: Numbers, unit: Unit = Unit.STEP) -> Worst:
         return worst_error(result, self.reference, [1.0] * self.out_length)

@@ -114,7 +114,7 @@ class Reference:
     @staticmethod
     def _matrices(case: Any) -> tuple[Array, Array]:
         m, n, k = case.shape
-        a, b = (np.frombuffer(x, x.typecode).astype(np.float64) for x in case.data)
+        a, b = (np.frombuffer(x, x.typecode).astype(np.float64) for x in case.inputs)
         return a.reshape(m, k), b.reshape(k, n)
 
 
