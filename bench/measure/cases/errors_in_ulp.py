@@ -45,11 +45,17 @@ def worst_error(
 
 
 def require(
-    what: str, worst: Worst, limit: float, unit: str, result: float, reference: float
+    what: str,
+    worst: Worst,
+    limit: float,
+    unit: str,
+    result: Sequence[float],
+    reference: Sequence[float],
 ) -> None:
     """Raises WrongResult unless worst.error <= limit."""
     if not worst.error <= limit:
+        place = worst.index
         raise WrongResult(
-            f"{what}: element {worst.index} is {result!r}, should be {reference!r}: "
+            f"{what}: element {place} is {result[place]!r}, should be {reference[place]!r}: "
             f"{worst.error:.4g} {unit}, at most {limit:g} allowed"
         )

@@ -28,6 +28,8 @@ _SLOW_MULTIPLY_ADDS = 10_000_000
 class ProductCase(Case):
     """float32 [m, k], [k, n] -> float32 [m, n]."""
 
+    scales: tuple[float, ...] = ()
+
     @property
     def slow_in_python(self) -> bool:
         return math.prod(self.shape) > _SLOW_MULTIPLY_ADDS
@@ -42,16 +44,14 @@ class ProductCase(Case):
         return values(m * k, -1.0, 1.0), values(k * n, -1.0, 1.0, stream=1)
 
     def python_args(self) -> tuple[Any, ...]:
-        return (*self.lists, *self.shape)
+        return (*self.lists, *self.shape, *self.scales)
 
     def check(self, what: str, implementation: str, result: Numbers) -> float:
-        if not self.out_length:
-            return 0.0
         bound = self.kernel.accepted(implementation)
         picked = self.checked_part(result)
         worst = worst_error(picked, self.reference, self.inverse_units)
-        limit, place = bound.at(self.shape), worst.index
-        require(what, worst, limit, bound.unit.value, picked[place], self.reference[place])
+        limit = bound.at(self.shape)
+        require(what, worst, limit, bound.unit.value, picked, self.reference)
         if len(self.checked_rows) < self.shape[0]:
             self.check_by_vector(what, result, limit)
         return worst.error
@@ -68,23 +68,28 @@ class ProductCase(Case):
         return [v for i in self.checked_rows for v in result[i * n : (i + 1) * n]]
 
     @cached_property
-    def _rows_of_a(self) -> list[Any]:
-        a, k = self.lists[0], self.shape[2]
-        return [v for i in self.checked_rows for v in a[i * k : (i + 1) * k]]
+    def checked_operands(self) -> tuple[list[Any], list[Any]]:
+        """The checked rows of a, and b."""
+        (a, b), k = self.lists, self.shape[2]
+        return [v for i in self.checked_rows for v in a[i * k : (i + 1) * k]], b
+
+    @property
+    def checked_shape(self) -> Shape:
+        return (len(self.checked_rows), *self.shape[1:])
 
     @cached_property
     def reference(self) -> Numbers:
         """Of the checked rows."""
-        return self.exact(self._rows_of_a, len(self.checked_rows))
-
-    def exact(self, rows_of_a: list[Any], count: int) -> Numbers:
-        return matmul.reference(rows_of_a, self.lists[1], count, *self.shape[1:])
+        found: Numbers = self.module.reference(
+            *self.checked_operands, *self.checked_shape, *self.scales
+        )
+        return found
 
     @cached_property
     def inverse_units(self) -> Numbers:
         """1 / ULP of |a| |b|, in the checked rows."""
-        a, b = ([abs(v) for v in matrix] for matrix in (self._rows_of_a, self.lists[1]))
-        return inverse_ulps(matmul.reference(a, b, len(self.checked_rows), *self.shape[1:]))
+        a, b = ([abs(v) for v in matrix] for matrix in self.checked_operands)
+        return inverse_ulps(matmul.reference(a, b, *self.checked_shape))
 
     def check_by_vector(self, what: str, result: Numbers, limit: float) -> None:
         """result @ r must be a @ (b @ r) for a random r of +-1, within `limit` ULP of every element
@@ -111,9 +116,6 @@ class IntegerProductCase(ProductCase):
         m, n, k = self.shape
         return integers(m * k, -128, 127), integers(k * n, -128, 127, stream=1)
 
-    def exact(self, rows_of_a: list[Any], count: int) -> Numbers:
-        return matmul_i8.reference(rows_of_a, self.lists[1], count, *self.shape[1:])
-
     @cached_property
     def inverse_units(self) -> Numbers:
         return [1.0] * len(self.reference)
@@ -125,8 +127,7 @@ class IntegerProductCase(ProductCase):
 class QuantizedProductCase(ProductCase):
     """float32 [m, k], [k, n] -> float32 [m, n], through int8: a chain of four calls."""
 
-    scale: float = 127.0  # the inputs are in [-1, 1]
-    loss_name = "relative_frobenius_error"
+    scales = (127.0, 127.0)  # the inputs are in [-1, 1]
 
     @cached_property
     def inputs(self) -> tuple[array[Any], array[Any]]:
@@ -134,9 +135,6 @@ class QuantizedProductCase(ProductCase):
         quantise to the same steps and the products must be equal."""
         a, b = (array("f", [round(v * 65536) / 65536 for v in x]) for x in super().inputs)
         return a, b
-
-    def python_args(self) -> tuple[Any, ...]:
-        return (*super().python_args(), self.scale, self.scale)
 
     @cached_property
     def _scratch(self) -> tuple[Buffer, Buffer, Buffer]:
@@ -149,47 +147,39 @@ class QuantizedProductCase(ProductCase):
         m, n, k = self.shape
         memory = (*self.buffers, *self._scratch, self.out)
         a, b, qa, qb, product, out = (pointer(tier, buffer) for buffer in memory)
-        lib, scale, unit = tier.lib, self.scale, 1.0 / (self.scale * self.scale)
+        lib, (scale_a, scale_b), unit = tier.lib, self.scales, 1.0 / math.prod(self.scales)
 
         def quantized_matmul() -> None:
-            lib.quantize_f32_i8(a, qa, m * k, scale)
-            lib.quantize_f32_i8(b, qb, k * n, scale)
+            lib.quantize_f32_i8(a, qa, m * k, scale_a)
+            lib.quantize_f32_i8(b, qb, k * n, scale_b)
             lib.matmul_i8_i32(qa, qb, product, m, n, k)
             lib.dequantize_i32_f32(product, out, m * n, unit)
 
         return quantized_matmul, ()
 
     @cached_property
-    def _quantized(self) -> tuple[list[int], list[int]]:
-        a, b = self.lists
-        return quantize.reference(a, self.scale), quantize.reference(b, self.scale)
-
-    def exact(self, rows_of_a: list[Any], count: int) -> Numbers:
-        scales = (self.scale, self.scale)
-        result: Numbers = self.module.reference(
-            rows_of_a, self.lists[1], count, *self.shape[1:], *scales
-        )
-        return result
+    def _quantized(self) -> tuple[list[int], ...]:
+        return tuple(map(quantize.reference, self.lists, self.scales))
 
     @cached_property
     def inverse_units(self) -> Numbers:
         return inverse_ulps(self.reference)
 
     def check_by_vector(self, what: str, result: Numbers, limit: float) -> None:
-        steps = [round(v * self.scale * self.scale) for v in result]
+        scale = math.prod(self.scales)
+        steps = [round(v * scale) for v in result]
         integer_check_by_vector(what, steps, self._quantized, self.shape)
 
     @cached_property
     def _float_reference(self) -> Numbers:
-        return matmul.reference(
-            self._rows_of_a, self.lists[1], len(self.checked_rows), *self.shape[1:]
-        )
+        return matmul.reference(*self.checked_operands, *self.checked_shape)
 
     def extra_metadata(self, result: Numbers) -> dict[str, float]:
         """What quantising lost: |result - a b| / |a b| in the Frobenius norm, over checked rows."""
         lost = list(map(sub, self.checked_part(result), self._float_reference))
         norm = math.sqrt(sum(map(mul, self._float_reference, self._float_reference)))
-        return {self.loss_name: math.sqrt(sum(map(mul, lost, lost))) / norm if norm else 0.0}
+        loss = math.sqrt(sum(map(mul, lost, lost))) / norm if norm else 0.0
+        return {"relative_frobenius_error": loss}
 
 
 def integer_check_by_vector(

@@ -61,9 +61,7 @@ class UnaryCase(Case):
         if limit == 0 and memoryview(result) == self._reference_as_result:  # type: ignore[arg-type]
             return 0.0  # ten million ReLUs: no need to look at them one by one
         worst = self._worst(result, bound.unit)
-        if self.out_length:
-            place = worst.index
-            require(what, worst, limit, bound.unit.value, result[place], self.reference[place])
+        require(what, worst, limit, bound.unit.value, result, self.reference)
         return worst.error if bound.unit is not Unit.INPUT else self._worst(result).error
 
     def _worst(self, result: Numbers, unit: Unit = Unit.RESULT) -> Worst:
