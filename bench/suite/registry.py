@@ -200,17 +200,9 @@ class Kernel:
         return shape
 
 
-def _elements(shape: Shape) -> int:
-    return math.prod(shape)
-
-
 def _per_element(count: int) -> Callable[[Shape], int]:
-    return lambda shape: count * _elements(shape)
-
-
-def _multiply_adds(shape: Shape) -> int:
-    m, n, k = shape
-    return m * n * k
+    """Of a product: for each multiply-add."""
+    return lambda shape: count * math.prod(shape)
 
 
 def _matrix_bytes(operand: int, result: int) -> Callable[[Shape], int]:
@@ -322,7 +314,7 @@ KERNELS: dict[str, Kernel] = {
             module="matmul",
             signature=Signature.PRODUCT,
             sizes=_SQUARES,
-            flops=lambda shape: 2 * _multiply_adds(shape),
+            flops=_per_element(2),
             peak="fma",
             bytes=_matrix_bytes(4, 4),
             pattern="read",
@@ -358,7 +350,7 @@ KERNELS: dict[str, Kernel] = {
             module="matmul_i8",
             signature=Signature.PRODUCT_I8,
             sizes=_SQUARES[1:],
-            flops=lambda shape: 2 * _multiply_adds(shape),
+            flops=_per_element(2),
             peak="int8",
             bytes=_matrix_bytes(1, 4),
             pattern="read",
@@ -372,7 +364,7 @@ KERNELS: dict[str, Kernel] = {
             module="quantized_matmul",
             signature=Signature.QUANTIZED_PRODUCT,
             sizes=_SQUARES[1:],
-            flops=lambda shape: 2 * _multiply_adds(shape),
+            flops=_per_element(2),
             peak="int8",
             bytes=_matrix_bytes(4, 4),
             pattern="read",
