@@ -14,9 +14,6 @@ from bench.measure.machine.caches import read_caches
 from bench.saved.schema import MARK
 from bench.suite import ladder, registry
 
-# The host's name is nobody's business; the rest is the clock speed of the moment.
-_DROPPED = ("node", "cpu.hz_actual", "cpu.hz_actual_friendly", "cpu.hz_advertised")
-
 
 def tiers() -> dict[str, dict[str, Any]]:
     """For each tier why it is unavailable, or what it was built from and with."""
@@ -33,11 +30,10 @@ def tiers() -> dict[str, dict[str, Any]]:
 
 def complete(machine_info: dict[str, Any]) -> None:
     """Add what pytest-benchmark does not know, remove what would differ at every run."""
-    for path in _DROPPED:
-        parent, _, key = path.rpartition(".")
-        holder = machine_info.get(parent, {}) if parent else machine_info
-        for name in [n for n in holder if n == key or n == f"{key}_friendly"]:
-            del holder[name]
+    machine_info.pop("node", None)  # the host's name is nobody's business
+    cpu = machine_info.get("cpu", {})
+    for name in [name for name in cpu if name.startswith("hz_")]:  # the clock of the moment
+        del cpu[name]
     machine_info.update(MARK)
     machine_info["tiers"] = tiers()
     machine_info["ladders"] = {
