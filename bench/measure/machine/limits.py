@@ -29,13 +29,13 @@ WIDTHS = ("avx2", "avx512")
 # The instructions that reach a kernel's peak; the fastest that a width has is what counts.
 PEAKS = {"fma": ("fma",), "int8": ("madd_i16", "dot_i8")}
 _PEAK_NAMES = [name for names in PEAKS.values() for name in names]
-# What is counted; the rest counts bytes.
-_UNITS = {"fma": "FLOP", "madd_i16": "OP", "dot_i8": "OP", "clock": "cycle", "call": "call"}
-_FUNCTIONS = {
-    "fma": "limit_fma_f32",
-    "madd_i16": "limit_madd_i16",
-    "dot_i8": "limit_dot_i8",
-    "clock": "limit_clock",
+# The loops without memory: their function, and what they count; the rest counts bytes.
+_LOOPS = {
+    "fma": ("limit_fma_f32", "FLOP"),
+    "madd_i16": ("limit_madd_i16", "OP"),
+    "dot_i8": ("limit_dot_i8", "OP"),
+    "clock": ("limit_clock", "cycle"),
+    "call": ("limit_empty", "call"),
 }
 
 # A slice is a warm-up and the best of several short pieces: a short one meets a quiet moment more
@@ -69,8 +69,8 @@ class Memory:
     """The buffers that stand for the levels, made when first needed. Some are hundreds of
     megabytes, so every width works in the same ones."""
 
-    def __init__(self, caches: Caches | None = None) -> None:
-        self.caches = caches or read_caches()
+    def __init__(self, caches: Caches) -> None:
+        self.caches = caches
         self._buffers: dict[tuple[str, int], Buffer] = {}
 
     def buffer(self, level: str, number: int) -> Buffer:
@@ -84,11 +84,11 @@ class Memory:
 class Limits:
     """The ceilings of one tier's registers, on one core and on `cores`, as far as measured."""
 
-    def __init__(self, tier: kernels_c.Tier, cores: int = 1, memory: Memory | None = None) -> None:
+    def __init__(self, tier: kernels_c.Tier, cores: int, memory: Memory) -> None:
         self.cores = cores
         self.best: dict[Ceiling, float] = {}  # a second
         self._tier = tier
-        self._memory = memory or Memory()
+        self._memory = memory
         self._jobs: dict[Ceiling, tuple[list[Job], int]] = {}  # and the repeats of a piece
 
     @property
@@ -98,7 +98,7 @@ class Limits:
     @cached_property
     def peaks(self) -> list[str]:
         """The instructions of a peak that these registers have; another's loop does nothing."""
-        return [name for name in _PEAK_NAMES if getattr(self._tier.lib, _FUNCTIONS[name])(1)]
+        return [name for name in _PEAK_NAMES if self._loop(name)(1)]
 
     @property
     def all(self) -> list[Ceiling]:
@@ -154,7 +154,7 @@ class Limits:
                 "cores": c.cores,
                 "working_set": self._working_set(c) if c.level else None,
                 "per_second": self.best[c],
-                "unit": _UNITS.get(c.name, "B"),
+                "unit": "B" if c.level else _LOOPS[c.name][1],
                 "tier": self._tier.name,
             }
             for c in self.all
@@ -179,14 +179,17 @@ class Limits:
         run_together(jobs, repeats)  # warm: caches, and registers that were asleep
         return jobs, repeats
 
+    def _loop(self, name: str) -> Callable[..., Any]:
+        function: Callable[..., Any] = getattr(self._tier.lib, _LOOPS[name][0])
+        return function
+
     def _job(self, ceiling: Ceiling, core: int) -> Job:
-        lib, ffi = self._tier.lib, self._tier.ffi
         if ceiling.level is not None:
             return self._memory_job(ceiling, core)
+        function, null = self._loop(ceiling.name), self._tier.ffi.NULL
         if ceiling.name != "call":
-            function = getattr(lib, _FUNCTIONS[ceiling.name])
             return Job(function, float(function(1)))
-        function, arguments = lib.limit_empty, (ffi.NULL, ffi.NULL, 0)
+        arguments = (null, null, 0)
 
         def calls(repeats: int) -> None:  # as Rounds calls a kernel
             for _ in range(repeats):
@@ -281,12 +284,17 @@ def limits_tier(variant: str) -> str | None:
     are timed too: a ceiling is of kernels."""
     side, name = registry.side_and_name(variant)
     if side == "peer":
-        able = [tier for tier in WIDTHS if kernels_c.why_unavailable(tier) is None]
-        return able[-1] if able else WIDTHS[0]
+        return _able_widths()[-1]
     if name.rpartition("_")[2] in registry.CALL_PATHS:
         return None
     # What follows a width (_omp, _tiled) does not change its registers.
     return next((width for width in WIDTHS if name.startswith(width)), WIDTHS[0])
+
+
+def _able_widths() -> Sequence[str]:
+    """Those that this machine can run; the narrowest where it can run none."""
+    able = [tier for tier in WIDTHS if kernels_c.why_unavailable(tier) is None]
+    return able or WIDTHS[:1]
 
 
 class Machine:
@@ -294,10 +302,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.by_tier: dict[str, Limits] = {}
-
-    @cached_property
-    def _memory(self) -> Memory:
-        return Memory()
+        self._memory = Memory(read_caches())
 
     def limits(self, variant: str) -> Limits | None:
         """Those that judge the variant, perhaps with nothing measured yet; None where this machine
@@ -321,8 +326,7 @@ def measured_limits() -> list[Limits]:
     """Of every width that this machine has, several slices each, spread over a second or two.
     Raises TierUnavailable where it has none."""
     machine = Machine()
-    able = [tier for tier in WIDTHS if kernels_c.why_unavailable(tier) is None]
-    widths = [machine.of_tier(tier) for tier in able or WIDTHS[:1]]
+    widths = [machine.of_tier(tier) for tier in _able_widths()]
     for _ in range(_SWEEPS):
         for limits in widths:
             limits.measure(limits.all)

@@ -22,9 +22,7 @@ def ceilings(kernel: Kernel, shape: Shape, cores: int, caches: Caches) -> list[C
     that it may choose from."""
     level = caches.level(kernel.bytes(shape), cores)
     patterns = [kernel.pattern]
-    if (
-        kernel.pattern == "copy" and level == "DRAM"
-    ):  # non-temporal stores pay there, and only there
+    if patterns == ["copy"] and level == "DRAM":  # only there do non-temporal stores pay
         patterns.append("stream")
     return [
         *(Ceiling(name, None, cores) for name in PEAKS[kernel.peak]),
