@@ -58,10 +58,10 @@ class BuildError(Exception):
 
 # Not dataclasses: cffi runs this file under a module name that does not exist, which they look up.
 class Flags(NamedTuple):
-    """One row's compiler flags, for both compilers."""
+    """One row's compiler flags."""
 
     gcc: str
-    clang: str
+    clang: str | None = None  # where they are not GCC's
 
 
 class Tier(NamedTuple):
@@ -87,7 +87,7 @@ _HAND = _AUTOVEC + " -ffp-contract=off"  # an FMA where it is written, nowhere e
 _WIDE = f"-O3 {_AVX512} -ffp-contract=off"  # the same text with wider registers
 
 TIERS: dict[str, Tier] = {
-    "debug": Tier("portable", Flags("-O0", "-O0")),
+    "debug": Tier("portable", Flags("-O0")),
     "scalar": Tier(
         "portable",
         Flags(
@@ -95,18 +95,16 @@ TIERS: dict[str, Tier] = {
             "-O2 -fno-vectorize -fno-slp-vectorize",
         ),
     ),
-    "autovec": Tier("portable", Flags(_AUTOVEC, _AUTOVEC), _AVX2),
+    "autovec": Tier("portable", Flags(_AUTOVEC), _AVX2),
     "fastmath": Tier(
         "portable",
         Flags(_AUTOVEC + " -ffast-math", _AUTOVEC + " -ffast-math -fveclib=libmvec"),
         _AVX2,
     ),
-    "avx2": Tier("simd", Flags(_HAND, _HAND), _AVX2),
-    "avx2_omp": Tier("simd", Flags(_HAND + " -fopenmp", _HAND + " -fopenmp"), _AVX2, openmp=True),
-    "avx512": Tier("simd", Flags(_WIDE, _WIDE), _AVX512),
-    "avx512_omp": Tier(
-        "simd", Flags(_WIDE + " -fopenmp", _WIDE + " -fopenmp"), _AVX512, openmp=True
-    ),
+    "avx2": Tier("simd", Flags(_HAND), _AVX2),
+    "avx2_omp": Tier("simd", Flags(_HAND + " -fopenmp"), _AVX2, openmp=True),
+    "avx512": Tier("simd", Flags(_WIDE), _AVX512),
+    "avx512_omp": Tier("simd", Flags(_WIDE + " -fopenmp"), _AVX512, openmp=True),
 }
 
 
@@ -150,10 +148,6 @@ def compiler_version() -> str:
             f"{shlex.join(command)} failed ({error}); name a working C++ compiler in CXX"
         ) from None
     return answer.stdout.partition("\n")[0].strip()
-
-
-def compiler_family() -> str:
-    return "clang" if "clang" in compiler_version().lower() else "gcc"
 
 
 def python_include() -> str:
@@ -207,9 +201,8 @@ def compiles(flags: str, program: str) -> bool:
 
 
 def declarations(tier: str) -> str:
-    """What lies between the two markers of kernels.h, and of the tier's own headers that have
-    them."""
-    return "".join(map(declared_in, [NATIVE / HEADER, *declaring_headers(tier)]))
+    """What lies between the two markers of each declaring header."""
+    return "".join(map(declared_in, declaring_headers(tier)))
 
 
 def declared_in(header: Path) -> str:
@@ -221,9 +214,10 @@ def declared_in(header: Path) -> str:
 
 
 def declaring_headers(tier: str) -> list[Path]:
-    """Headers in the tier's folder that declare functions beyond those of every tier."""
-    headers = [path for path in tier_files(tier) if path.suffix == ".h"]
-    return [path for path in headers if "// [declarations]\n" in path.read_text()]
+    """kernels.h, and those in the tier's folder that declare functions beyond those of every
+    tier."""
+    own = [path for path in tier_files(tier) if path.suffix == ".h"]
+    return [NATIVE / HEADER, *(p for p in own if "// [declarations]\n" in p.read_text())]
 
 
 def tier_files(tier: str) -> list[Path]:
@@ -248,10 +242,10 @@ def hashed_files(tier: str) -> dict[str, str]:
 
 
 def compile_flags(tier: str) -> list[str]:
-    family = compiler_family()
+    is_clang = "clang" in compiler_version().lower()
     own: list[str] = []
-    for flags in (COMMON, TIERS[tier].flags):
-        own += (flags.clang if family == "clang" else flags.gcc).split()
+    for gcc, clang in (COMMON, TIERS[tier].flags):
+        own += (clang if is_clang and clang is not None else gcc).split()
     return own + split_variable("CXXFLAGS")
 
 
@@ -288,8 +282,8 @@ def build_facts(tier: str) -> dict[str, object]:
 def make_ffi(tier: str) -> FFI:
     """The cffi builder of one tier: the headers' declarations, and build_info()."""
     literal = json.dumps(json.dumps(build_facts(tier), sort_keys=True))
-    headers = [NATIVE / HEADER, *declaring_headers(tier)]
-    includes = "".join(f'#include "{path.relative_to(NATIVE)}"\n' for path in headers)
+    headers = [path.relative_to(NATIVE) for path in declaring_headers(tier)]
+    includes = "".join(f'#include "{header}"\n' for header in headers)
     ffi = FFI()
     ffi.cdef(declarations(tier))
     ffi.set_source(
