@@ -125,7 +125,8 @@ def count(
         # it forks writes files of its own, which are not read.
         return _read(Path(f"{profile}.{process.pid}"), log)
     except subprocess.TimeoutExpired:
-        raise CountingFailed(f"{_short(command)}: not done after {seconds:g} s") from None
+        what = " ".join(map(str, command[:3]))
+        raise CountingFailed(f"{what}: not done after {seconds:g} s") from None
     finally:
         _running.discard(process)
         if process.poll() is None:
@@ -173,10 +174,6 @@ def _why_it_died(returncode: int, stderr: str, said: Path) -> str:
     lines = stderr.strip().splitlines()
     reason = unknown.group(0) if unknown else lines[-1].strip() if lines else ""
     return f"the counted process ended with {what}" + (f": {reason}" if reason else "")
-
-
-def _short(command: Sequence[str]) -> str:
-    return " ".join(map(str, command[:3]))
 
 
 def _read(profile: Path, log: Path) -> list[Counted]:

@@ -221,7 +221,7 @@ def instructions_of_calls(
 
     Raises CountingFailed, also where there is no valgrind.
     """
-    items = [["call", module, function, list(args)] for module, function, args in calls.values()]
+    items = [["call", *call] for call in calls.values()]
     answers = _in_child(items, cache=False) if items else []
     found = {}
     for label, answer in zip(calls, answers, strict=True):

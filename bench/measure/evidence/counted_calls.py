@@ -1,6 +1,6 @@
 """Instruction counts of many calls, each made by a child process under valgrind.
 
-The child is counted_child.py, or the gate's instructions_side.py, which loads what it calls from
+The child is counted_child.py, or the gate's counts/child.py, which loads what it calls from
 elsewhere.
 """
 
