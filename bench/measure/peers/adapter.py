@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,7 @@ class PeerUnavailable(RuntimeError):
     message is one sentence that says why."""
 
 
-class Peer(ABC):
+class Peer:
     """One library. Its methods are named like the kernels, take a case and return what to call.
 
     They use the fastest call that the library documents, on the case's own buffers, and without
@@ -26,11 +25,7 @@ class Peer(ABC):
     """
 
     name: str
-
-    @property
-    @abstractmethod
-    def version(self) -> str:
-        """Of the library, as it writes it."""
+    version: str  # of the library, as it writes it
 
     def use_threads(self, threads: int) -> None:
         """How many threads its calls may use; what threadpoolctl can set is set already."""

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_info
+
 from bench.measure.peers.adapter import Made, Peer, PeerUnavailable
 
 # CBLAS's names for: rows are contiguous; take the matrix as it is; take it transposed.
@@ -27,15 +29,9 @@ class Blas(Peer):
     set_threads: str  # its function
 
     def __init__(self) -> None:
-        self._load(1)
-
-    @property
-    def version(self) -> str:
-        from threadpoolctl import threadpool_info
-
-        loaded = self._load(1)[1]
-        same = [i for i in threadpool_info() if os.path.realpath(loaded) == i["filepath"]]
-        return str(same[0]["version"]) if same else "unknown"
+        _, path = self._load(1)
+        pools = {pool["filepath"]: pool for pool in threadpool_info()}
+        self.version = str(pools.get(os.path.realpath(path), {}).get("version", "unknown"))
 
     def require_threads(self, threads: int) -> None:
         self._load(threads)

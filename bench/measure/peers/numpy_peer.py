@@ -26,10 +26,7 @@ def as_array(buffer: Buffer, *shape: int) -> Array:
 
 class NumPy(Peer):
     name = "numpy"
-
-    @property
-    def version(self) -> str:
-        return str(np.__version__)
+    version = str(np.__version__)
 
     def relu_f32(self, case: Any, threads: int) -> Made:
         zero = np.float32(0)  # a Python 0 would be converted at every call

@@ -23,10 +23,7 @@ _TYPES["i"] = TensorProto.INT32
 
 class OnnxRuntime(Peer):
     name = "onnxruntime"
-
-    @property
-    def version(self) -> str:
-        return str(onnxruntime.__version__)
+    version = str(onnxruntime.__version__)
 
     def relu_f32(self, case: Any, threads: int) -> Made:
         return _bound("Relu", [as_array(case.x)], as_array(case.out), threads)

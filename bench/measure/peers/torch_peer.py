@@ -22,16 +22,13 @@ def as_tensor(buffer: Buffer, *shape: int) -> torch.Tensor:
 
 class Torch(Peer):
     name = "torch"
+    version = str(torch.__version__)
 
     def __init__(self) -> None:
         # For as long as the process lives, which does nothing else with torch: entering it at each
         # call would be timed.
         self._inference = torch.inference_mode()
         self._inference.__enter__()
-
-    @property
-    def version(self) -> str:
-        return str(torch.__version__)
 
     def use_threads(self, threads: int) -> None:
         torch.set_num_threads(threads)
