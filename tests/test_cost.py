@@ -171,10 +171,10 @@ def test_parts_and_residual_are_the_whole_and_no_part_is_negative(
 
 
 def test_known_costs_are_recovered() -> None:
-    """A bytecode costs 1 ns; what else an operation costs is planted."""
-    planted = {"read": 2.0, "write": 3.0, "compare": 0.5, "multiply": 6.0, "keep": 1.0}
-    planted |= {"negate": 5.0, "multiply_int": 7.0, "add_int": 9.0, "global": 1.0}
-    planted |= {
+    """A bytecode costs 1 ns; what else an operation costs is injected."""
+    injected = {"read": 2.0, "write": 3.0, "compare": 0.5, "multiply": 6.0, "keep": 1.0}
+    injected |= {"negate": 5.0, "multiply_int": 7.0, "add_int": 9.0, "global": 1.0}
+    injected |= {
         "attribute": 2.5,
         "call": 8.0,
         "fabs": 9.0,
@@ -183,7 +183,7 @@ def test_known_costs_are_recovered() -> None:
         "step": 0.0,
         "step_known": 0.0,
     }
-    ns = {name: _BYTECODES.get(name, 4) * 1.0 + more for name, more in planted.items()}
+    ns = {name: _BYTECODES.get(name, 4) * 1.0 + more for name, more in injected.items()}
     units = cost.unit_costs(operations(made(ns)))
     found = {name: cost.ns for name, cost in units.items()}
     expected = {

@@ -1,4 +1,4 @@
-"""Verdicts from blocks: simulated gates with a fixed seed, so nothing here depends on a time."""
+"""Verdicts from samples: simulated gates with a fixed seed, so nothing here depends on a time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def normal(draw: random.Random) -> float:
 
 
 def heavy(draw: random.Random) -> float:
-    """Student's t with two degrees of freedom: no variance, and one block in 50 beyond 7 %."""
+    """Student's t with two degrees of freedom: no variance, and one sample in 50 beyond 7 %."""
     return 0.01 * draw.gauss(0, 1) / math.sqrt(draw.expovariate(1))
 
 
@@ -48,13 +48,13 @@ def simulated(
 ) -> list[Finding]:
     """One gate, as bench.gate.timed.measure_in_stages() does it."""
 
-    def blocks(i: int, count: int) -> list[float]:
+    def samples(i: int, count: int) -> list[float]:
         return [math.log1p(centres[i]) + scatter(draw) for _ in range(count)]
 
     findings: dict[str, Finding] = {}
     left = []
     for i in range(len(centres)):
-        first = blocks(i, FIRST_STAGE)
+        first = samples(i, FIRST_STAGE)
         if is_settled(first, threshold, len(centres)):
             findings[str(i)] = passed(first, threshold, len(centres))
         else:
@@ -62,7 +62,7 @@ def simulated(
     later: dict[int, list[float]] = {i: [] for i in left}
     for stage in LATER_STAGES:
         for i in left:
-            later[i] += blocks(i, stage - len(later[i]))
+            later[i] += samples(i, stage - len(later[i]))
         findings |= judge({str(i): later[i] for i in left}, threshold)
         left = [i for i in left if findings[str(i)].verdict == INCONCLUSIVE]
     return [findings[str(i)] for i in range(len(centres))]
@@ -113,8 +113,8 @@ def test_what_a_pass_says_it_would_have_seen_is_seen() -> None:
     draw = random.Random(14)
     family = 10
     for sigma in (0.003, 0.01):
-        blocks = [draw.gauss(0, sigma) for _ in range(4000)]
-        samples = [blocks[n : n + FIRST_STAGE] for n in range(0, 2400, FIRST_STAGE)]
+        values = [draw.gauss(0, sigma) for _ in range(4000)]
+        samples = [values[n : n + FIRST_STAGE] for n in range(0, 2400, FIRST_STAGE)]
         stated = sorted(
             minimum_detectable_slowdown(s, interval(s, CONFIDENCE), THRESHOLD, family)
             for s in samples
@@ -144,7 +144,7 @@ def test_minimum_detectable_slowdown_is_never_below_the_threshold_and_grows_with
 
 
 def test_a_pass_could_have_seen_a_slowdown_of_threshold_and_margin() -> None:
-    """Whatever the blocks are: what is not seen well is inconclusive, never a pass."""
+    """Whatever the samples are: what is not seen well is inconclusive, never a pass."""
     draw = random.Random(16)
     seen = set()
     for _ in range(800):
@@ -206,7 +206,7 @@ def test_the_first_stage_never_calls_a_regression_and_takes_no_part_in_the_later
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, -0.5, 1e-12, 800.0, -800.0])
-def test_identical_blocks_of_any_size_are_judged(value: float) -> None:
+def test_identical_samples_of_any_size_are_judged(value: float) -> None:
     finding = judge({"x": [value] * LATER_STAGES[0]}, THRESHOLD)["x"]
     assert finding.verdict == (REGRESSED if value > 0.01 else PASS)
     assert all(

@@ -64,7 +64,7 @@ def gate(*rows: Judged, **more: Any) -> Gate:
 
 
 SLOW = judged("t.py::slow", REGRESSED, 0.034)
-UNCLEAR = judged("t.py::unclear", INCONCLUSIVE, 0.009, note="blocks disagree")
+UNCLEAR = judged("t.py::unclear", INCONCLUSIVE, 0.009, note="samples disagree")
 FASTER = judged("t.py::faster", PASS, -0.2, improved=True)
 SAME = judged("t.py::same")
 MIXED = gate(
@@ -124,7 +124,7 @@ def test_what_is_not_a_plain_pass_comes_in_order() -> None:
         _, _, rest = drawn.partition("benchmark ")  # the table's heading
         places = [rest.index(name) for name in ("slow", "unclear", "faster", "same")]
         assert places == sorted(places)
-        for shown in ("+3.4%", "+3.0% to +3.9%", "1.4%", "74.3us", "improved", "blocks disagree"):
+        for shown in ("+3.4%", "+3.0% to +3.9%", "1.4%", "74.3us", "improved", "samples disagree"):
             assert shown in drawn
 
 

@@ -53,7 +53,7 @@ def test_fewer_than_three_sizes_beyond_the_call_have_no_exponent() -> None:
     st.floats(1.2, 50),
     st.floats(0, 0.04),
 )
-def test_a_planted_step_is_found_where_it_is(
+def test_an_injected_step_is_found_where_it_is(
     border: tuple[str, str], factor: float, scatter: float
 ) -> None:
     before = levels.LEVELS[: levels.LEVELS.index(border[1])]

@@ -35,7 +35,6 @@ THREADS_ROUND_SECONDS = 1e-3
 # there are too few rounds of long ones.
 LONGEST_CALL = 10e-3
 _SMALLER_CALL = 1e-3
-_WHOSE_TRUTH = " (by the head's kernels_py and bounds)"
 _FIRST_FLOPS = 20_000  # of the size whose time says what the others' will be
 
 
@@ -54,8 +53,8 @@ class BothSides:
         self._scratch = scratch
         self._draw = draw
         self._tiers: dict[Module, kernels_c.Tier] = {}
-        self._probes: dict[str, list[Case]] = {}  # by kernel; each knows its truth
-        self._probed: set[tuple[int, str, str]] = set()
+        self._edge_cases: dict[str, list[Case]] = {}  # by kernel; each knows its reference
+        self._tried: set[tuple[int, str, str]] = set()  # on them: side, kernel and variant
 
     def take(self, pair: Pair, sample_seconds: float) -> Sample:
         kernel = registry.kernel(pair.kernel)
@@ -105,50 +104,46 @@ class BothSides:
         verified: set[tuple[str, bytes]] = set()  # implementation and hash of its result
         for pair in pairs:
             kernel = registry.kernel(pair.kernel)
-            try:
-                with broken_side(1, pair.name):  # the truth is the head's own
-                    importlib.import_module(f"kernels_py.{kernel.module}")
-                shape = self._shape_to_judge(pair, kernel)
-                if case is None or (case.kernel, case.shape) != (kernel, shape):
-                    case, verified = make_case(kernel, shape), set()
-                calls = self._calls(pair, case)
-                for place, call in enumerate(calls):
+            with self._blamed(1, pair):  # the reference is the head's own
+                importlib.import_module(f"kernels_py.{kernel.module}")
+            shape = self._shape_to_judge(pair, kernel)
+            if case is None or (case.kernel, case.shape) != (kernel, shape):
+                case, verified = make_case(kernel, shape), set()
+            calls = self._calls(pair, case)
+            for place, call in enumerate(calls):
+                with self._blamed(place, pair):
                     self._verify(place, pair, case, call, verified)
-            except BrokenSide as broken:
-                side = self._sides[pair.sides[broken.place]]
-                raise GateError(f"{side.label} {side.name}: {broken}") from None
             yield kernel.size_name(shape), _seconds(calls[0])
 
     def _verify(
         self, place: int, pair: Pair, case: Case, call: Call, verified: set[tuple[str, bytes]]
     ) -> None:
-        """Against the truth; but not again a result that is, bit for bit, one already verified."""
-        with broken_side(place, pair.name):
-            case.prepare(call)
-            with no_late_imports():
-                returned = call.function(*call.args)
-            if call.implementation == "python":
-                result = array(case.out_typecode, returned).tobytes()
-            else:
-                case.require_memory_intact(pair.name)
-                if call.collect is not None:
-                    call.collect(returned)
-                result = case.output(call)
-            known = (call.implementation, hashlib.sha256(result).digest())
-            if known not in verified:
-                case.verify(pair.name, call, returned)
-                verified.add(known)
-            if call.implementation == "python" or pair.sides[place] != place:
-                return
-            if (place, case.kernel.name, pair.variant) in self._probed:
-                return
-            self._probed.add((place, case.kernel.name, pair.variant))
-            if case.kernel.name not in self._probes:
-                self._probes[case.kernel.name] = list(edge_cases(case.kernel))
-            for probe in self._probes[case.kernel.name]:
-                if not (probe.needs_ieee and pair.variant in registry.RELAXED):
-                    what = f"{pair.name} edge case {case.kernel.size_name(probe.shape)}"
-                    probe.run_and_verify(what, self._call(place, pair, probe))
+        """Against the reference; but not again a result that is, bit for bit, one already verified.
+        The first time that a side's variant comes, on the edge cases too."""
+        case.prepare(call)
+        with no_late_imports():
+            returned = call.function(*call.args)
+        if call.implementation == "python":
+            result = array(case.out_typecode, returned).tobytes()
+        else:
+            case.require_memory_intact(pair.name)
+            if call.collect is not None:
+                call.collect(returned)
+            result = case.output(call)
+        known = (call.implementation, hashlib.sha256(result).digest())
+        if known not in verified:
+            case.verify(pair.name, call, returned)
+            verified.add(known)
+        kernel, trial = case.kernel, (place, case.kernel.name, pair.variant)
+        if call.implementation == "python" or pair.sides[place] != place or trial in self._tried:
+            return
+        self._tried.add(trial)
+        if kernel.name not in self._edge_cases:
+            self._edge_cases[kernel.name] = list(edge_cases(kernel))
+        for edge in self._edge_cases[kernel.name]:
+            if not (edge.needs_ieee and pair.variant in registry.RELAXED):
+                what = f"{pair.name} edge case {kernel.size_name(edge.shape)}"
+                edge.run_and_verify(what, self._call(place, pair, edge))
 
     def _shape_to_judge(self, pair: Pair, kernel: Kernel) -> Shape:
         """The pair's own shape, or the largest of those half as long on each side whose call is
@@ -161,7 +156,7 @@ class BothSides:
         climbed = 0.0
         for shape in reversed(ladder):
             case = make_case(kernel, shape)  # kept: a native call holds bare pointers into it
-            with broken_side(0, pair.name):
+            with self._blamed(0, pair):
                 call = self._call(0, pair, case)
                 with no_late_imports():
                     climbed = _seconds(call) / max(1, kernel.flops(shape))
@@ -172,27 +167,22 @@ class BothSides:
                 return shape
         return ladder[0]
 
-
-class BrokenSide(Exception):
-    """What a side's code raised, and whose it was."""
-
-    def __init__(self, place: int, reason: str) -> None:
-        super().__init__(reason)
-        self.place = place
-
-
-@contextlib.contextmanager
-def broken_side(place: int, name: str) -> Iterator[None]:
-    """Inside, a side's code runs, for the benchmark of that name."""
-    try:
-        yield
-    except WrongResult as error:  # says where
-        raise BrokenSide(place, one_line(error) + ("" if place else _WHOSE_TRUTH)) from None
-    except GateError as error:
-        raise BrokenSide(place, f"{name}: {error}") from None
-    except (Exception, SystemExit) as error:  # whatever a side's code may raise
-        reason = one_line(str(error).partition("\n")[0])
-        raise BrokenSide(place, f"{name}: {type(error).__name__}: {reason}") from None
+    @contextlib.contextmanager
+    def _blamed(self, place: int, pair: Pair) -> Iterator[None]:
+        """Inside, a side's code runs: whatever it raises becomes a GateError that names the side
+        and the benchmark."""
+        side = self._sides[pair.sides[place]]
+        try:
+            yield
+            return
+        except WrongResult as error:  # names the benchmark
+            reason = one_line(error) + ("" if place else " (by the head's kernels_py and bounds)")
+        except GateError as error:
+            reason = f"{pair.name}: {error}"
+        except (Exception, SystemExit) as error:
+            said = one_line(str(error).partition("\n")[0])
+            reason = f"{pair.name}: {type(error).__name__}: {said}"
+        raise GateError(f"{side.label} {side.name}: {reason}")
 
 
 def _seconds(call: Call) -> float:
