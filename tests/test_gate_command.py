@@ -438,6 +438,9 @@ def test_odd_pedantic(benchmark):
 def test_odd_pedantic_without_setup(benchmark):
     assert benchmark.pedantic(sorted, args=([2, 1],), kwargs={"reverse": True}, rounds=2) == [2, 1]
 
+def test_odd_pedantic_whose_setup_gives_nothing(benchmark):
+    assert benchmark.pedantic(sorted, args=([2, 1],), setup=tuple, rounds=2) == [1, 2]
+
 def test_odd_skips(benchmark):
     pytest.skip("not today")
 
@@ -477,7 +480,8 @@ def test_odd_benchmarks_and_noisy_kernels(project: Project) -> None:
     judged = {j["name"] for j in content["judged"]}
     ids = ("1", "a b", "x::y", "[z]", "\\xe9", "", "a/b", "100%", "-k")
     odd = ["TestOdd::test_method", "test_odd_files", "test_odd_pedantic", "test_odd_prints"]
-    odd += ["test_odd_pedantic_without_setup", *(f"test_odd_ids[{i}]" for i in ids)]
+    odd += [f"test_odd_pedantic_{how}" for how in ("without_setup", "whose_setup_gives_nothing")]
+    odd += [f"test_odd_ids[{i}]" for i in ids]
     relu = {f"test_bench_relu.py::test_relu[{v}-100]" for v in ("py-idiomatic", "c-scalar")}
     assert judged == {f"test_bench_odd.py::{name}" for name in odd} | relu
     unjudged = {u["name"]: (u["why"], u["note"]) for u in content["unjudged"]}

@@ -144,9 +144,8 @@ def _count_tests(side: Side, tests: Sequence[str], scratch: Path) -> dict[str, C
     scratch.mkdir()
     wanted = scratch / "tests.json"
     wanted.write_text(json.dumps(list(tests)), encoding="utf-8")
-    command = command_of(side, "count", str(wanted), counting.__file__)
     counted = callgrind.count(
-        command["args"],
+        command_of("count", str(wanted), counting.__file__),
         scratch,
         cwd=side.root,
         environment={"PYTHONDONTWRITEBYTECODE": "1"},

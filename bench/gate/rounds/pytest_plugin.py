@@ -1,7 +1,7 @@
 """Runs inside one side's own pytest, as a script, and stands in for the benchmark fixture.
 
     pytest_plugin.py PARENT list  RESULT_FILE PYTEST_ARGUMENTS...
-    pytest_plugin.py PARENT serve REQUESTS_FD REPLIES_FD TESTS_FILE
+    pytest_plugin.py PARENT serve TESTS_FILE REQUESTS_FD REPLIES_FD
     pytest_plugin.py PARENT count TESTS_FILE COUNTING_FILE
 
 pytest_process.py starts it, in the side's folder.
@@ -70,7 +70,7 @@ def prepared_rounds_of(
     def take(calls: int) -> float:
         seconds = 0.0
         for _ in repeat(None, calls):
-            args, kwargs = setup() or ((), {})
+            args, kwargs = setup()
             start = perf_counter()
             function(*args, **kwargs)
             seconds += perf_counter() - start
@@ -81,50 +81,46 @@ def prepared_rounds_of(
     return take
 
 
-class StandIn:
-    """Takes the place of pytest-benchmark's two ways to benchmark a call.
+def stand_in(measured: Callable[[Round, Callable[[], Any]], None]) -> None:
+    """Take the place of pytest-benchmark's two ways to benchmark a call. `measured` is given the
+    way to take rounds, and a call without arguments; before the call whose result the test gets."""
 
-    measured    is given the way to take rounds, and a call without arguments; before the call whose
-                result the test gets
-    """
+    def call(fixture: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
+        _use(fixture)
+        measured(rounds_of(function, args, kwargs), lambda: function(*args, **kwargs))
+        return function(*args, **kwargs)
 
-    def __init__(self, measured: Callable[[Round, Callable[[], Any]], None]) -> None:
-        def call(fixture: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
-            _use(fixture)
-            measured(rounds_of(function, args, kwargs), lambda: function(*args, **kwargs))
-            return function(*args, **kwargs)
+    def pedantic(
+        fixture: Any,
+        target: Any,
+        args: Any = (),
+        kwargs: Any = None,
+        setup: Any = None,
+        teardown: Any = None,
+        **_: Any,  # how many rounds and iterations is decided by the gate
+    ) -> Any:
+        _use(fixture)
 
-        def pedantic(
-            fixture: Any,
-            target: Any,
-            args: Any = (),
-            kwargs: Any = None,
-            setup: Any = None,
-            teardown: Any = None,
-            **_: Any,  # how many rounds and iterations is decided by the gate
-        ) -> Any:
-            _use(fixture)
+        def prepare() -> Any:
+            made = setup() if setup is not None else None
+            return made or (args, kwargs or {})
 
-            def prepare() -> Any:
-                made = setup() if setup is not None else None
-                return made if made is not None else (args, kwargs or {})
+        def once() -> Any:
+            final_args, final_kwargs = prepare()
+            result = target(*final_args, **final_kwargs)
+            if teardown is not None:
+                teardown(*final_args, **final_kwargs)
+            return result
 
-            def once() -> Any:
-                final_args, final_kwargs = prepare()
-                result = target(*final_args, **final_kwargs)
-                if teardown is not None:
-                    teardown(*final_args, **final_kwargs)
-                return result
+        if setup is None and teardown is None:
+            measured(rounds_of(target, args, kwargs or {}), once)
+        else:
+            measured(prepared_rounds_of(target, prepare, teardown), once)
+        return once()
 
-            if setup is None and teardown is None:
-                measured(rounds_of(target, args, kwargs or {}), once)
-            else:
-                measured(prepared_rounds_of(target, prepare, teardown), once)
-            return once()
-
-        fixture_class: Any = BenchmarkFixture
-        fixture_class.__call__ = call
-        fixture_class.pedantic = pedantic
+    fixture_class: Any = BenchmarkFixture
+    fixture_class.__call__ = call
+    fixture_class.pedantic = pedantic
 
 
 def _use(fixture: Any) -> None:
@@ -155,7 +151,7 @@ class Lister(Brief):
         self.failed: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
         self._item: pytest.Item | None = None
-        StandIn(self._measured)
+        stand_in(self._measured)
 
     def pytest_sessionstart(self) -> None:
         """The side's own harness, if it has one, is told to say what it would measure."""
@@ -255,7 +251,7 @@ class Counter(InOrder):
     def __init__(self, wanted: list[str], counting_file: str) -> None:
         super().__init__(wanted)
         self._counted = runpy.run_path(counting_file)["counted"]
-        StandIn(self._measured)
+        stand_in(self._measured)
 
     def _measured(self, take: Round, call: Callable[[], Any]) -> None:
         self._counted(call, (), label=self.nodeid)
@@ -272,7 +268,7 @@ class Server(InOrder):
         super().__init__(wanted)
         self._requests = os.fdopen(requests, "rb", buffering=0)
         self._replies = replies
-        StandIn(self._measured)
+        stand_in(self._measured)
 
     def _say(self, **message: Any) -> None:
         os.write(self._replies, json.dumps(message).encode() + b"\n")
@@ -337,23 +333,14 @@ def main(arguments: list[str]) -> int:
         result = {"found": lister.found, "failed": lister.failed, "skipped": lister.skipped}
         Path(rest[0]).write_text(json.dumps({**result, "exit": code}), encoding="utf-8")
         return 0
+    tests = json.loads(Path(rest[0]).read_text(encoding="utf-8"))
+    files = list(dict.fromkeys(nodeid.partition("::")[0] for nodeid in tests))
     if command == "count":
-        wanted = read_tests(rest[0])
-        return run_pytest(Counter(wanted, rest[1]), files_of(wanted))
+        return run_pytest(Counter(tests, rest[1]), files)
     held = move_heap(int(os.environ["PYTHONHASHSEED"]))
-    wanted = read_tests(rest[2])
-    code = run_pytest(Server(wanted, int(rest[0]), int(rest[1])), files_of(wanted))
+    code = run_pytest(Server(tests, int(rest[1]), int(rest[2])), files)
     del held
     return code
-
-
-def read_tests(file: str) -> list[str]:
-    wanted: list[str] = json.loads(Path(file).read_text(encoding="utf-8"))
-    return wanted
-
-
-def files_of(tests: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(nodeid.partition("::")[0] for nodeid in tests))
 
 
 if __name__ == "__main__":

@@ -40,22 +40,17 @@ class Listed:
     skipped: dict[str, str]
 
 
-def command_of(side: Side, *arguments: str) -> dict[str, Any]:
-    """What subprocess needs to start pytest_plugin.py with these arguments in the side's folder."""
-    return {
-        "args": [sys.executable, "-c", _START, str(_SCRIPT), str(os.getpid()), *arguments],
-        "cwd": side.root,
-        "stdin": subprocess.DEVNULL,
-        "stderr": subprocess.STDOUT,
-    }
+def command_of(*arguments: str) -> list[str]:
+    """What starts pytest_plugin.py with these arguments; to be run in a side's folder."""
+    return [sys.executable, "-c", _START, str(_SCRIPT), str(os.getpid()), *arguments]
 
 
 def list_benchmarks(side: Side, pytest_arguments: Sequence[str], scratch: Path) -> Listed:
     """Every benchmark that the side's pytest collects; each test that is not a kernel's was run
     once. Raises GateError where pytest itself does not run, or does not take its arguments."""
     result = scratch / f"{side.label}-benchmarks.json"
-    command = [sys.executable, "-c", _START, str(_SCRIPT), str(os.getpid()), "list", str(result)]
-    code, output, errors = run_group([*command, *_known_to(side, pytest_arguments)], side.root)
+    command = command_of("list", str(result), *_known_to(side, pytest_arguments))
+    code, output, errors = run_group(command, side.root)
     who = f"{side.label} {side.name}"
     try:
         listed = json.loads(result.read_text(encoding="utf-8"))
@@ -88,15 +83,13 @@ def _last_line(output: str) -> str:
     return in_short((errors or ["nothing"])[-1].removeprefix("ERROR:").strip())
 
 
-def placement_environment(placement: int) -> dict[str, str]:
-    """What makes a process lay out its memory in one of many ways: the environment's length moves
-    the stack, the seed of hashes orders sets, and pytest_plugin.py moves the heap by it. Both sides
-    get the same; the next sample's get another."""
-    return {"PYTHONHASHSEED": str(placement), "BAREMETAL_GATE_PADDING": "x" * (placement % 4093)}
-
-
 class Serving:
-    """A side's pytest that waits inside one benchmarked call after the other."""
+    """A side's pytest that waits inside one benchmarked call after the other.
+
+    By `placement` it lays out its memory in one of many ways: the environment's length moves the
+    stack, the seed of hashes orders sets, and pytest_plugin.py moves the heap. Both sides get the
+    same; the next sample's get another.
+    """
 
     def __init__(self, side: Side, tests: Sequence[str], scratch: Path, placement: int) -> None:
         self._side = side
@@ -108,9 +101,14 @@ class Serving:
         replies, write_replies = os.pipe()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                **command_of(side, "serve", str(requests), str(write_replies), wanted.name),
-                env=side_environment(**placement_environment(placement)),
+                command_of("serve", wanted.name, str(requests), str(write_replies)),
+                cwd=side.root,
+                env=side_environment(
+                    PYTHONHASHSEED=str(placement), BAREMETAL_GATE_PADDING="x" * (placement % 4093)
+                ),
+                stdin=subprocess.DEVNULL,
                 stdout=log,
+                stderr=subprocess.STDOUT,
                 pass_fds=(requests, write_replies),
             )
         os.close(requests)
@@ -141,21 +139,16 @@ class Serving:
             os.write(self._requests, request)
 
     def _answer(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(self._line())
+        line = self._replies.readline()
+        if not line:
+            said = _last_line(self._log.read_text(encoding="utf-8", errors="replace"))
+            end = end_of(self._process.wait())
+            raise GateError(f"{self._who}: {self._test}: pytest ended with {end}, saying {said}")
+        message: dict[str, Any] = json.loads(line)
         if "failed" in message:
             reason = one_line(message["reason"])
             raise GateError(f"{self._who}: {one_line(message['failed'])} fails: {reason}")
         return message
-
-    def _line(self) -> bytes:
-        line = self._replies.readline()
-        if not line:
-            raise GateError(f"{self._who}: {self._why_ended()}")
-        return line
-
-    def _why_ended(self) -> str:
-        said = _last_line(self._log.read_text(encoding="utf-8", errors="replace"))
-        return f"{self._test}: pytest ended with {end_of(self._process.wait())}, saying {said}"
 
     def close(self) -> None:
         """End it, whatever it is doing."""
