@@ -17,7 +17,7 @@ from bench.gate.prepare import setup
 from bench.gate.rounds import one_process, slowed
 from bench.gate.rounds.slowed import halved, part_of
 from bench.gate.selfcheck import check
-from bench.gate.selfcheck.shift import shift
+from bench.gate.selfcheck.check import shift
 from bench.gate.verdicts.pairs import Pair
 from bench.measure.cases.case import Call
 from bench.measure.cases.make import make_case
