@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
@@ -104,15 +104,5 @@ def _judged(pair: Pair, finding: Finding, same: bool) -> Judged:
         notes.append(SAME_CODE)
     if pair.judged_size != pair.size:
         notes.append(f"at size {pair.judged_size}")
-    return Judged(
-        name=pair.name,
-        verdict=finding.verdict,
-        change=finding.change,
-        base=pair.seconds,
-        samples=finding.samples,
-        low=finding.low,
-        high=finding.high,
-        minimum_detectable_slowdown=finding.minimum_detectable_slowdown,
-        improved=finding.improved,
-        note="; ".join(notes),
-    )
+    note = "; ".join(notes)
+    return Judged(pair.name, base=pair.seconds, note=note, **asdict(finding))

@@ -30,7 +30,7 @@ _Z = NormalDist().inv_cdf
 
 @dataclass(frozen=True)
 class Finding:
-    """What some samples of one pair say, as relative changes: 0.03 is 3 % slower."""
+    """What some samples of one pair say, as fields of Judged. A change of 0.03 is 3 % slower."""
 
     verdict: str
     change: float
@@ -45,14 +45,10 @@ def _change(log_ratio: float) -> float:
     return math.expm1(min(log_ratio, 700.0))
 
 
-def _log(change: float) -> float:
-    return math.log1p(change)
-
-
 def is_settled(values: Sequence[float], threshold: float, family: int) -> bool:
     """Whether the first stage is enough to pass: nothing suspicious, and a slowdown worth seeing is
     ruled out and would have been seen. The later stages, of more samples, do without the last."""
-    suspicious = abs(hodges_lehmann(values)) > _SUSPICIOUS * _log(threshold)
+    suspicious = abs(hodges_lehmann(values)) > _SUSPICIOUS * math.log1p(threshold)
     span = interval(values, CONFIDENCE)
     could_see = minimum_detectable_slowdown(values, span, threshold, family) <= threshold + MARGIN
     return not suspicious and could_see and _rules_out(span, threshold)
@@ -60,7 +56,7 @@ def is_settled(values: Sequence[float], threshold: float, family: int) -> bool:
 
 def _rules_out(span: Interval, threshold: float) -> bool:
     """Whether the interval excludes slowdowns worth seeing."""
-    return span.high <= _log(threshold + MARGIN)
+    return span.high <= math.log1p(threshold + MARGIN)
 
 
 def passed(values: Sequence[float], threshold: float, family: int) -> Finding:
@@ -79,13 +75,13 @@ def judge(samples: Mapping[str, Sequence[float]], threshold: float) -> dict[str,
     for name, is_slower, is_faster in zip(names, slower, faster, strict=True):
         values = samples[name]
         estimate, span = hodges_lehmann(values), interval(values, CONFIDENCE)
-        if is_slower and estimate > _log(threshold):
+        if is_slower and estimate > math.log1p(threshold):
             verdict = REGRESSED
-        elif estimate <= _log(threshold) and _rules_out(span, threshold):
+        elif estimate <= math.log1p(threshold) and _rules_out(span, threshold):
             verdict = PASS
         else:
             verdict = INCONCLUSIVE
-        improved = is_faster and estimate < -_log(threshold)
+        improved = is_faster and estimate < -math.log1p(threshold)
         findings[name] = _finding(verdict, values, threshold, len(names), improved)
     return findings
 
@@ -119,8 +115,8 @@ def minimum_detectable_slowdown(
     beyond_chance = _Z(1 - ALPHA / len(LATER_STAGES) / max(family, 1))
     return _change(
         max(
-            _SUSPICIOUS * _log(threshold) + miss * first,
-            _log(threshold) + miss * last,
+            _SUSPICIOUS * math.log1p(threshold) + miss * first,
+            math.log1p(threshold) + miss * last,
             (beyond_chance + miss) * last,
         )
     )
