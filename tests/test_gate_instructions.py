@@ -6,7 +6,9 @@ import ast
 import json
 import random
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import sleep
 from types import SimpleNamespace
@@ -17,17 +19,19 @@ import regressions
 from checkout import ROOT, Checkout
 
 import kernels_c
+from bench.gate.checkouts.sides import Side
+from bench.gate.counts import child
 from bench.gate.counts import gate as counts
 from bench.gate.counts import judge as instructions
-from bench.gate.counts.child import Side, Unsupported
+from bench.gate.counts.child import Unsupported
 from bench.gate.counts.judge import (
     TOLERANCE_OF_TESTS,
     Case,
     Count,
     Counts,
+    count_kernels,
     counted_shape,
     judge,
-    judge_counts,
 )
 from bench.gate.verdicts.pairs import Pair
 from bench.measure.cases.make import make_case
@@ -60,6 +64,8 @@ CASES: list[Case] = list(
     )
 )
 
+KERNEL = Pair("x", "x", "relu_f32", "c-avx2", "100")
+
 
 def changed(folder: Path, changes: Sequence[regressions.Change]) -> Path:
     """A checkout with the changes, built."""
@@ -72,10 +78,7 @@ def changed(folder: Path, changes: Sequence[regressions.Change]) -> Path:
 
 
 def count_sides(root: Path, first_turn: int) -> list[Counts]:
-    return [
-        instructions.count_kernels(root, ROOT, CASES, turn=turn)
-        for turn in (first_turn, first_turn + 1)
-    ]
+    return [count_kernels(root, ROOT, CASES, turn=turn) for turn in (first_turn, first_turn + 1)]
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +86,14 @@ def base() -> list[Counts]:
     return count_sides(ROOT, 0)
 
 
-def verdicts(base: list[Counts], head: Path) -> dict[Case, Judged | Unjudged]:
-    return judge(base, count_sides(head, 2))
+def pair_of(case: Case) -> Pair:
+    return Pair(" ".join(case), " ".join(case), *case)
+
+
+def verdicts(base: list[Counts], head: list[Counts]) -> dict[Case, Judged | Unjudged]:
+    return {
+        case: judge(pair_of(case), *([c[case] for c in s] for s in (base, head))) for case in CASES
+    }
 
 
 def is_still(result: Judged | Unjudged) -> bool:
@@ -97,10 +106,10 @@ def test_neutral_changes_raise_no_alarm(base: list[Counts], tmp_path: Path) -> N
     """Built in another directory, with comments, other names and empty functions before kernels."""
     head = changed(tmp_path, regressions.NEUTRAL)
     of_base, of_head = base, count_sides(head, 2)
-    if any(not is_still(result) for result in judge(of_base, of_head).values()):
+    if any(not is_still(result) for result in verdicts(of_base, of_head).values()):
         # Twice more, as the gate does it: the smallest of four is not what memory's places added.
         of_base, of_head = of_base + count_sides(ROOT, 4), of_head + count_sides(head, 6)
-    found = judge(of_base, of_head)
+    found = verdicts(of_base, of_head)
     for case in CASES:
         assert is_still(found[case]), found[case]
     assert sum(isinstance(result, Judged) for result in found.values()) >= 4
@@ -109,7 +118,7 @@ def test_neutral_changes_raise_no_alarm(base: list[Counts], tmp_path: Path) -> N
 @needs_valgrind
 def test_growth_is_caught_and_slowness_alone_is_not(base: list[Counts], tmp_path: Path) -> None:
     changes = (*regressions.GROWN, *regressions.SAME_COUNT)
-    found = verdicts(base, changed(tmp_path, changes))
+    found = verdicts(base, count_sides(changed(tmp_path, changes), 2))
     for change in regressions.GROWN:
         result = found[change.case]
         if isinstance(result, Unjudged):  # a tier that this processor lacks
@@ -133,7 +142,7 @@ def test_a_tier_that_valgrind_cannot_run_is_skipped_with_the_reason(base: list[C
 
 def test_a_function_that_a_checkout_lacks_is_said_to_be_missing(tmp_path: Path) -> None:
     """As in a base from before the step."""
-    side = Side(ROOT, tmp_path, random.Random(0))
+    side = child.Side(ROOT, tmp_path, random.Random(0))
     now = kernels_c.load_tier("scalar")
     older: Any = SimpleNamespace(
         lib=SimpleNamespace(), ffi=now.ffi, build_info=now.build_info, threads=1
@@ -275,7 +284,7 @@ def test_allocators_are_charged_a_flat_price(tmp_path: Path) -> None:
     regions: list[list[object]] = [["x", 1], *[["x", 1], ["x", 11]] * 2]
     not_read = PROFILE.replace("100", "99").replace("800", "799")
     (found,) = read(not_read + (PROFILE + longer) * 2, regions, tmp_path)
-    assert (found.label, found.calls, found.instructions) == ("x", 10, 100.0)
+    assert (found.label, found.instructions) == ("x", 100.0)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +328,7 @@ def test_a_missing_valgrind_is_named_with_the_command_that_installs_it(
 )
 def test_verdicts(head: tuple[int, ...], verdict: str, improved: bool) -> None:
     base, other = ([Count(float(n), "100") for n in side] for side in ((10_000, 10_000), head))
-    result = judge_counts("x", base, other, size="100")
+    result = judge(KERNEL, base, other)
     assert isinstance(result, Judged)
     assert (result.verdict, result.improved) == (verdict, improved)
     assert result.base == 10_000
@@ -337,8 +346,8 @@ def test_verdicts(head: tuple[int, ...], verdict: str, improved: bool) -> None:
 def test_what_a_tests_call_takes_more_in_one_process_is_no_change(
     head: int, verdict: str, improved: bool
 ) -> None:
-    base, other = ([Count(float(n), "")] * 2 for n in (41_000, head))
-    result = judge_counts("x", base, other, tolerance=TOLERANCE_OF_TESTS)
+    base, other = ([Count(float(n))] * 2 for n in (41_000, head))
+    result = judge(Pair("x", "x"), base, other)
     assert isinstance(result, Judged)
     assert (result.verdict, result.improved) == (verdict, improved)
     assert result.minimum_detectable_slowdown == TOLERANCE_OF_TESTS / 41_000
@@ -359,9 +368,9 @@ def test_a_count_of_zero_is_none(
 ) -> None:
     """It is what is left where what disturbs a short call is more than the call."""
     base, head = ([Count(float(n), "100") for n in counts] for counts in (of_base, of_head))
-    result = judge_counts("x", base, head)
+    result = judge(KERNEL, base, head)
     assert result == Unjudged(
-        "x", UNCOMPARABLE, f"{side}: no instruction was counted, the call is too short"
+        KERNEL.name, UNCOMPARABLE, f"{side}: no instruction was counted, the call is too short"
     )
     gate = Gate(INSTRUCTIONS, "b", "h", 0.003, judged=(), unjudged=(result,))
     assert gate.exit_code == 3
@@ -371,27 +380,23 @@ def test_a_count_of_zero_is_none(
 @pytest.mark.parametrize(
     ("heads", "counted", "last"),
     [
-        ({0: [10_000, 10_001]}, [["a", "b"]], PASS),
-        ({0: [10_000, 10_060], 2: [10_002, 10_070]}, [["a", "b"], ["b"]], PASS),
-        ({0: [10_000, 10_060], 2: [10_100, 10_200]}, [["a", "b"], ["b"]], INCONCLUSIVE),
+        ({2: 10_000, 3: 10_001}, {"ab": 4}, PASS),
+        ({2: 10_000, 3: 10_060, 6: 10_002, 7: 10_070}, {"ab": 4, "b": 4}, PASS),
+        ({2: 10_000, 3: 10_060, 6: 10_100, 7: 10_200}, {"ab": 4, "b": 4}, INCONCLUSIVE),
     ],
 )
 def test_what_disagrees_is_counted_once_more(
-    heads: dict[int, list[int]], counted: list[list[str]], last: str
+    heads: dict[int, int], counted: dict[str, int], last: str
 ) -> None:
-    """`b` on the head; `a` agrees at once."""
-    were_counted: list[list[str]] = []
-    cumulative: list[Count] = []
+    """`b` on the head, by turn; `a` agrees at once."""
+    were_counted: Counter[str] = Counter()
 
-    def recount(pairs: Sequence[Pair], turn: int) -> dict[str, Judged | Unjudged]:
-        were_counted.append([p.name for p in pairs])
-        cumulative.extend(Count(float(n), "") for n in heads[turn])
-        base = [Count(10_000.0, "")] * len(cumulative)
-        return {
-            p.name: judge_counts(p.name, base, cumulative if p.name == "b" else base) for p in pairs
-        }
+    def count(place: int, pairs: Sequence[Pair], turn: int) -> dict[str, Count | str]:
+        were_counted["".join(p.name for p in pairs)] += 1
+        of_b = heads[turn] if place else 10_000
+        return {p.name: Count(of_b if p.name == "b" else 10_000, "100") for p in pairs}
 
-    a, b = counts._settled([Pair("a", "a"), Pair("b", "b")], recount)
+    a, b = counts._settled([replace(KERNEL, name=name) for name in "ab"], count, 0.003)
     assert were_counted == counted
     assert isinstance(a, Judged) and isinstance(b, Judged)
     assert (a.verdict, b.verdict) == (PASS, last)
@@ -411,22 +416,23 @@ def test_what_is_counted_leaves_nothing_beside_the_gates_folder(
         return ["not counted"] * len(wanted)
 
     monkeypatch.setattr(instructions, "count_in_child", count)
-    instructions.count_twice(ROOT, ROOT, ROOT, CASES, scratch=tmp_path)
+    sides = [Side(label, label, ROOT) for label in ("base", "head")]
+    counts._settled([pair_of(c) for c in CASES], counts._of_kernels(sides, tmp_path), 0.003)
     assert folders == [tmp_path] * 4
 
 
 def test_what_was_not_counted_is_said() -> None:
-    case = ("relu_f32", "c-avx2", "100")
-    count, reason = {case: Count(1e4, "100")}, {case: "not built"}
+    count, reason = Count(1e4, "100"), "not built"
 
-    def why(base: Counts, head: Counts) -> str:
-        result = judge([base, base], [head, head])[case]
+    def why(pair: Pair, base: Count | str, head: Count | str) -> tuple[str, str]:
+        result = judge(pair, [base, base], [head, head])
         assert isinstance(result, Unjudged)
-        return result.why
+        return result.why, result.note
 
-    assert why(reason, reason) == SKIPPED  # type: ignore[arg-type]
-    assert why(reason, count) == why({}, count) == UNCOMPARABLE  # type: ignore[arg-type]
-    assert why(count, reason) == UNCOMPARABLE  # type: ignore[arg-type]
+    assert why(KERNEL, reason, reason) == (SKIPPED, "not built")
+    assert why(KERNEL, reason, count) == (UNCOMPARABLE, "base: not built")
+    assert why(KERNEL, count, reason) == (UNCOMPARABLE, "head: not built")
+    assert why(Pair("x", "x"), reason, reason) == (UNCOMPARABLE, "base: not built")
 
 
 @pytest.mark.parametrize(

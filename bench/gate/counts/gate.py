@@ -13,17 +13,17 @@ from time import monotonic
 
 from bench.gate.checkouts.sides import Side
 from bench.gate.counts import judge
-from bench.gate.counts.judge import Count, Counts
+from bench.gate.counts.judge import Count
 from bench.gate.prepare.setup import Settings, inventory_of, sampler_for
 from bench.gate.rounds.pytest_process import command_of
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair
 from bench.measure.evidence import callgrind, counting
 from bench.measure.machine.metadata import cpu_name, usable_cores
-from bench.saved.gates import INCONCLUSIVE, INSTRUCTIONS, UNCOMPARABLE, Gate, Judged, Unjudged
+from bench.saved.gates import INCONCLUSIVE, INSTRUCTIONS, Gate, Judged, Unjudged
 
 _JOBS = 2  # processes at once: counts do not depend on what else runs
-_TURNS = (0, 2)  # the first of each two counts
+_FIRST_TURNS = (0, 4)  # of the four counts, and of four more
 _TIMEOUT = 1800.0
 # pytest's exit codes that leave counts to read: some tests failed after their call was counted.
 _ACCEPTED = (0, 1)
@@ -41,13 +41,11 @@ def gate_on_instructions(sides: Sequence[Side], settings: Settings, folder: Path
     threshold = settings.threshold
     settings.progress.stage(f"counting {len(inventory.pairs)} benchmarks")
     try:
+        kernels = [p for p in inventory.pairs if p.kernel]
+        others = [p for p in inventory.pairs if not p.kernel]
         found = [
-            *_settled(
-                [p for p in inventory.pairs if p.kernel], _of_kernels(sides, threshold, folder)
-            ),
-            *_settled(
-                [p for p in inventory.pairs if not p.kernel], _of_others(sides, threshold, folder)
-            ),
+            *_settled(kernels, _of_kernels(sides, folder), threshold),
+            *_settled(others, _of_others(sides, folder), threshold),
         ]
     except callgrind.CountingFailed as error:
         raise GateError(f"--instructions: {error}") from None
@@ -64,21 +62,31 @@ def gate_on_instructions(sides: Sequence[Side], settings: Settings, folder: Path
     )
 
 
-# Counts pairs twice more, from that turn on, and judges them by all their counts so far.
-Recount = Callable[[Sequence[Pair], int], dict[str, Judged | Unjudged]]
+# Counts the pairs once, on the side at that place: by name what was counted, or why nothing was.
+# What should not matter is different for each turn.
+CountSide = Callable[[int, Sequence[Pair], int], dict[str, Count | str]]
 
 
-def _settled(pairs: Sequence[Pair], recount: Recount) -> list[Judged | Unjudged]:
+def _settled(pairs: Sequence[Pair], count: CountSide, threshold: float) -> list[Judged | Unjudged]:
     """What is said of each pair, in their order. Where memory lies moves the counts of short calls
     by up to a tenth of a percent, and differently in each process; two of four agree."""
+    counts: dict[str, tuple[list[Count | str], list[Count | str]]]
+    counts = {p.name: ([], []) for p in pairs}
     found: dict[str, Judged | Unjudged] = {}
     left = pairs
-    for turn in _TURNS:
+    for first_turn in _FIRST_TURNS:
         if not left:
             break
-        latest = recount(left, turn)
-        found |= latest
-        left = [p for p in left if _is_unsettled(latest[p.name])]
+        with ThreadPoolExecutor(_JOBS) as pool:
+            tasks = [
+                (place, pool.submit(count, place, left, first_turn + turn))
+                for turn, place in enumerate((0, 0, 1, 1))
+            ]
+            for place, task in tasks:
+                for name, counted in task.result().items():
+                    counts[name][place].append(counted)
+        found |= {p.name: judge.judge(p, *counts[p.name], threshold) for p in left}
+        left = [p for p in left if _is_unsettled(found[p.name])]
     return [found[p.name] for p in pairs]
 
 
@@ -86,64 +94,37 @@ def _is_unsettled(result: Judged | Unjudged) -> bool:
     return isinstance(result, Judged) and result.verdict == INCONCLUSIVE
 
 
-def _of_kernels(sides: Sequence[Side], threshold: float, folder: Path) -> Recount:
+def _of_kernels(sides: Sequence[Side], folder: Path) -> CountSide:
     """Driven by the head's harness, on both sides."""
-    base, head = (side.root for side in sides)
-    of_base: list[Counts] = []
-    of_head: list[Counts] = []
 
-    def recount(pairs: Sequence[Pair], turn: int) -> dict[str, Judged | Unjudged]:
-        cases = {(p.kernel, p.variant, p.size): p.name for p in pairs}
-        more = judge.count_twice(
-            base, head, head, list(cases), jobs=_JOBS, first_turn=2 * turn, scratch=folder
+    def count(place: int, pairs: Sequence[Pair], turn: int) -> dict[str, Count | str]:
+        cases = {p.name: (p.kernel, p.variant, p.size) for p in pairs}
+        found = judge.count_kernels(
+            sides[place].root, sides[1].root, list(cases.values()), turn=turn, scratch=folder
         )
-        of_base.extend(more[0])
-        of_head.extend(more[1])
-        judged = judge.judge(of_base, of_head, threshold, cases)
-        return {cases[case]: result for case, result in judged.items()}
+        return {name: found[case] for name, case in cases.items()}
 
-    return recount
+    return count
 
 
-def _of_others(sides: Sequence[Side], threshold: float, folder: Path) -> Recount:
+def _of_others(sides: Sequence[Side], folder: Path) -> CountSide:
     """Each side in its own pytest."""
-    of_base: list[dict[str, Count]] = []
-    of_head: list[dict[str, Count]] = []
 
-    def recount(pairs: Sequence[Pair], turn: int) -> dict[str, Judged | Unjudged]:
-        names = [[p.base_name for p in pairs], [p.name for p in pairs]]
+    def count(place: int, pairs: Sequence[Pair], turn: int) -> dict[str, Count | str]:
+        tests = {p.name: p.name if place else p.base_name for p in pairs}
+        found = _count_tests(sides[place], list(tests.values()), folder / f"counts-{turn}")
+        return {
+            name: found.get(test, "it fails when it is counted") for name, test in tests.items()
+        }
 
-        def count(place: int, turn: int) -> dict[str, Count]:
-            return _count_tests(sides[place], names[place], folder / f"counts-{place}-{turn}")
-
-        with ThreadPoolExecutor(_JOBS) as pool:
-            tasks = [[pool.submit(count, place, turn + n) for n in (0, 1)] for place in (0, 1)]
-            of_base.extend(task.result() for task in tasks[0])
-            of_head.extend(task.result() for task in tasks[1])
-        return {p.name: _judged_test(p, of_base, of_head, threshold) for p in pairs}
-
-    return recount
-
-
-def _judged_test(
-    pair: Pair,
-    of_base: Sequence[dict[str, Count]],
-    of_head: Sequence[dict[str, Count]],
-    threshold: float,
-) -> Judged | Unjudged:
-    base = [counts[pair.base_name] for counts in of_base if pair.base_name in counts]
-    head = [counts[pair.name] for counts in of_head if pair.name in counts]
-    if len(base) + len(head) < len(of_base) + len(of_head):
-        return Unjudged(pair.name, UNCOMPARABLE, "it fails when it is counted")
-    tolerance = judge.TOLERANCE_OF_TESTS
-    return judge.judge_counts(pair.name, base, head, threshold, tolerance=tolerance)
+    return count
 
 
 def _count_tests(side: Side, tests: Sequence[str], scratch: Path) -> dict[str, Count]:
     """By test id."""
     scratch.mkdir()
     wanted = scratch / "tests.json"
-    wanted.write_text(json.dumps(list(tests)), encoding="utf-8")
+    wanted.write_text(json.dumps(tests), encoding="utf-8")
     counted = callgrind.count(
         command_of("count", str(wanted), counting.__file__),
         scratch,
@@ -152,4 +133,4 @@ def _count_tests(side: Side, tests: Sequence[str], scratch: Path) -> dict[str, C
         accepted=_ACCEPTED,
         seconds=_TIMEOUT,
     )
-    return {c.label: Count(c.instructions, "") for c in counted}
+    return {c.label: Count(c.instructions) for c in counted}

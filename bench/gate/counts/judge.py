@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+from bench.gate.verdicts.pairs import Pair
 from bench.measure.evidence.counted_calls import count_in_child
 from bench.saved.gates import (
     INCONCLUSIVE,
@@ -59,14 +58,11 @@ class Count:
     """What one call takes.
 
     instructions  instructions read
-    size          the size that was counted, in the place of a larger one
-    d1_misses, ll_misses    where caches were simulated: reported, never judged
+    size          of a kernel: the size that was counted, in the place of a larger one
     """
 
     instructions: float
-    size: str
-    d1_misses: float | None = None
-    ll_misses: float | None = None
+    size: str = ""
 
 
 def counted_shape(kernel: Kernel, variant: str, shape: Shape) -> Shape:
@@ -94,15 +90,13 @@ def counted_shape(kernel: Kernel, variant: str, shape: Shape) -> Shape:
 
 
 def count_kernels(
-    root: Path, harness: Path, cases: Sequence[Case], *, turn: int = 0, cache: bool = False,
-    scratch: Path | None = None,
-) -> Counts:  # fmt: skip
+    root: Path, harness: Path, cases: Sequence[Case], *, turn: int, scratch: Path | None = None
+) -> Counts:
     """Count every case on the built checkout at `root`, called by the package at `harness`, in one
     process.
 
     turn   0, 1, ...: everything that should not matter is different in each: the order of cases,
            the size of the environment, the path, and where libraries and modules lie
-    cache  simulate caches as well, at three times the time
     scratch  where the folder is made that it works in; None: with other temporary files
 
     Raises bench.measure.evidence.callgrind.CountingFailed.
@@ -125,101 +119,54 @@ def count_kernels(
             "TURN": "x" * (24 + 1000 * turn),
         }
         answers = count_in_child(
-            child, distinct, Path(folder), harness, environment=environment, cache=cache,
-            seconds=_TIMEOUT,
-        )  # fmt: skip
+            child, distinct, Path(folder), harness, environment=environment, seconds=_TIMEOUT
+        )
     for case, answer in zip(distinct, answers, strict=True):
         if isinstance(answer, str):
             found[case] = answer
         else:
-            found[case] = Count(answer.instructions, case[2], answer.d1_misses, answer.ll_misses)
+            found[case] = Count(answer.instructions, case[2])
     return {case: found[counted] for case, counted in to_count.items()}
 
 
-def count_twice(
-    base: Path, head: Path, harness: Path, cases: Sequence[Case], *, jobs: int = 2,
-    cache: bool = False, first_turn: int = 0, scratch: Path | None = None,
-) -> tuple[list[Counts], list[Counts]]:  # fmt: skip
-    """Both sides, each twice, in different conditions; `jobs` processes at once. Counts do not
-    depend on what else runs. A later call's `first_turn` is larger by four."""
-    count = partial(count_kernels, harness=harness, cases=cases, cache=cache, scratch=scratch)
-    with ThreadPoolExecutor(jobs) as pool:
-        tasks = [
-            [pool.submit(count, root, turn=first_turn + turn) for turn in turns]
-            for root, turns in ((base, (0, 1)), (head, (2, 3)))
-        ]
-        base_counts, head_counts = ([task.result() for task in side] for side in tasks)
-    return base_counts, head_counts
-
-
 def judge(
-    base: Sequence[Counts],
-    head: Sequence[Counts],
-    threshold: float = THRESHOLD,
-    names: Mapping[Case, str] | None = None,
-) -> dict[Case, Judged | Unjudged]:
-    """A verdict for each case of the head's last counts; `names` gives their test ids."""
-    judged: dict[Case, Judged | Unjudged] = {}
-    for case in head[-1]:
-        name = names[case] if names else " ".join(case)
-        counts = [[side.get(case, "not counted") for side in sides] for sides in (base, head)]
-        judged[case] = _judge_one(name, case[2], counts[0], counts[1], threshold)
-    return judged
-
-
-def _judge_one(
-    name: str,
-    size: str,
+    pair: Pair,
     base: Sequence[Count | str],
     head: Sequence[Count | str],
-    threshold: float,
-) -> Judged | Unjudged:
-    missing = {
-        side: next((c for c in counts if isinstance(c, str)), None)
-        for side, counts in (("base", base), ("head", head))
-    }
-    if missing["base"] and missing["head"]:
-        return Unjudged(name, SKIPPED, missing["head"])
-    for side, reason in missing.items():
-        if reason:
-            return Unjudged(name, UNCOMPARABLE, f"{side}: {reason}")
-    counts_of = {
-        "base": [c for c in base if isinstance(c, Count)],
-        "head": [c for c in head if isinstance(c, Count)],
-    }
-    return judge_counts(name, counts_of["base"], counts_of["head"], threshold, size)
-
-
-def judge_counts(
-    name: str,
-    base: Sequence[Count],
-    head: Sequence[Count],
     threshold: float = THRESHOLD,
-    size: str = "",
-    tolerance: float = 0.0,
 ) -> Judged | Unjudged:
-    """One benchmark from the counts of both sides, two or more of each; any size other than `size`
-    is said in the note. Up to `tolerance` instructions a call are nobody's doing. No call takes no
-    instructions: such a count, where what disturbs a short call is more than the call, can be
-    compared with nothing."""
-    for side, counts in (("base", base), ("head", head)):
+    """One benchmark from the counts of both sides, two or more of each, or why there are none. No
+    call takes no instructions: such a count, where what disturbs a short call is more than the
+    call, can be compared with nothing."""
+    name = pair.name
+    of_base, why_not_base = _apart(base)
+    of_head, why_not_head = _apart(head)
+    if why_not_base and why_not_head and pair.kernel:
+        return Unjudged(name, SKIPPED, why_not_head[0])
+    for side, reasons in (("base", why_not_base), ("head", why_not_head)):
+        if reasons:
+            return Unjudged(name, UNCOMPARABLE, f"{side}: {reasons[0]}")
+    sides = (("base", of_base), ("head", of_head))
+    for side, counts in sides:
         if not all(c.instructions > 0 for c in counts):
             reason = f"{side}: no instruction was counted, the call is too short"
             return Unjudged(name, UNCOMPARABLE, reason)
-    notes = [f"counted at size {head[0].size}"] if head[0].size != size and size else []
+    notes = []
+    if pair.kernel and of_head[0].size != pair.size:
+        notes.append(f"counted at size {of_head[0].size}")
+    tolerance = 0.0 if pair.kernel else TOLERANCE_OF_TESTS
     verdict = PASS
-    for side, counts in (("base", base), ("head", head)):
+    for side, counts in sides:
         apart, first = disagreement(counts), counts[0].instructions
         if apart * first > max(AGREEMENT * first, _TOLERANCE, tolerance):
             verdict = INCONCLUSIVE
             notes.append(f"two counts of the {side} differ by {apart:.2%}")
     # What is added by whatever disturbed a count is never part of the call.
-    base_count, head_count = (min(c.instructions for c in side) for side in (base, head))
+    base_count, head_count = (min(c.instructions for c in counts) for _, counts in sides)
     change = head_count / base_count - 1
     threshold = max(threshold, tolerance / base_count)
     if verdict == PASS and change > threshold:
         verdict = REGRESSED
-    notes += _misses(base[0], head[0])
     return Judged(
         name=name,
         verdict=verdict,
@@ -232,16 +179,15 @@ def judge_counts(
     )
 
 
+def _apart(counts: Sequence[Count | str]) -> tuple[list[Count], list[str]]:
+    """The counts, and the reasons why there are none."""
+    return (
+        [count for count in counts if isinstance(count, Count)],
+        [count for count in counts if isinstance(count, str)],
+    )
+
+
 def disagreement(counts: Sequence[Count]) -> float:
     """Of the two smallest, relative to the smallest: whatever disturbs a count adds to it."""
     smallest, next_one = sorted(c.instructions for c in counts)[:2]
     return next_one / smallest - 1 if smallest else 0.0
-
-
-def _misses(base: Count, head: Count) -> list[str]:
-    if base.d1_misses is None or base.ll_misses is None:
-        return []
-    return [
-        f"D1 misses {base.d1_misses:.0f} -> {head.d1_misses:.0f}, "
-        f"last-level {base.ll_misses:.0f} -> {head.ll_misses:.0f}"
-    ]
