@@ -59,17 +59,21 @@ def load_python_copy(root: Path, module: str, draw: random.Random) -> ModuleType
     """kernels_py.MODULE of the checkout at `root`, executed anew together with whatever of the
     package it imports."""
     _held.append([object() for _ in range(draw.randrange(4000))])
-    with _package_of(root, "kernels_py"):
+    with _imports_from(root):
         loaded = importlib.import_module(f"kernels_py.{module}")
-        for name in _of("kernels_py"):
+        for name in _kernel_modules():
             file = sys.modules[name].__file__ or ""
             if not file.startswith(f"{root}{os.sep}"):  # an editable install answers for it
                 raise ImportError(f"there is no {name} in its folder, but one in {file}")
         return loaded
 
 
-def _of(package: str) -> set[str]:
-    return {n for n in sys.modules if n == package or n.startswith(f"{package}.")}
+def _is_of_kernels(module: str) -> bool:
+    return module.partition(".")[0] == "kernels_py"
+
+
+def _kernel_modules() -> set[str]:
+    return set(filter(_is_of_kernels, sys.modules))
 
 
 def _beside_the_harness(root: Path) -> set[str]:
@@ -84,37 +88,41 @@ def _beside_the_harness(root: Path) -> set[str]:
     }
 
 
-def _take_out(names: set[str]) -> dict[str, ModuleType]:
-    return {name: sys.modules.pop(name) for name in sorted(names)}
-
-
 @contextmanager
-def _package_of(root: Path, package: str) -> Iterator[None]:
-    """Inside, imports of the package, and of whatever else of the side it uses, come from `root`,
-    and none is known yet; afterwards everything is as before."""
-
-    def take_out() -> dict[str, ModuleType]:
-        return _take_out(_of(package) | _beside_the_harness(root))
-
-    before = take_out()
-    sys.path.insert(0, str(root))
-    importlib.invalidate_caches()
+def _without(names: set[str]) -> Iterator[None]:
+    """Inside, these modules are not loaded; afterwards they are, as before."""
+    before = {name: sys.modules.pop(name) for name in sorted(names)}
     try:
         yield
     finally:
-        sys.path.remove(str(root))
-        take_out()
         sys.modules.update(before)
 
 
-class _Refuses:
+@contextmanager
+def _imports_from(root: Path) -> Iterator[None]:
+    """Inside, imports of kernels_py, and of whatever else of the side it uses, come from `root`,
+    and none is known yet; afterwards everything is as before."""
+
+    def known() -> set[str]:
+        return _kernel_modules() | _beside_the_harness(root)
+
+    with _without(known()):
+        sys.path.insert(0, str(root))
+        importlib.invalidate_caches()
+        try:
+            yield
+        finally:
+            sys.path.remove(str(root))
+            for name in known():
+                del sys.modules[name]
+
+
+class _RefusesKernels:
     """Stands first among the finders of modules."""
 
-    def __init__(self, package: str) -> None:
-        self._package = package
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name == self._package or name.startswith(f"{self._package}."):
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        if _is_of_kernels(name):
             raise GateError(
                 f"imports {name} while it is called: both sides are in one process, and it would "
                 "get the other side's; import it at the top of the module"
@@ -122,14 +130,13 @@ class _Refuses:
 
 
 @contextmanager
-def no_late_imports(package: str = "kernels_py") -> Iterator[None]:
-    """Inside, which is where a side's functions are called, none of them can import the package:
-    by then its name may stand for the other side's."""
-    before = _take_out(_of(package))
-    refuses: Any = _Refuses(package)
-    sys.meta_path.insert(0, refuses)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(refuses)
-        sys.modules.update(before)
+def no_late_imports() -> Iterator[None]:
+    """Inside, which is where a side's functions are called, none of them can import kernels_py: by
+    then its name may stand for the other side's."""
+    refuses: Any = _RefusesKernels
+    with _without(_kernel_modules()):
+        sys.meta_path.insert(0, refuses)
+        try:
+            yield
+        finally:
+            sys.meta_path.remove(refuses)

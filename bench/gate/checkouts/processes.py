@@ -60,15 +60,14 @@ def side_environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", **more}
 
 
-def die_with_parent(parent: int | None = None) -> None:
-    """Ask Linux to end this process when its parent ends, however that happens; now, if the parent
-    was another one."""
+def die_with_parent(parent: int) -> None:
+    """Ask Linux to end this process when its parent ends, however that happens; now, if it has."""
     if sys.platform.startswith("linux"):
         import ctypes
 
         pr_set_pdeathsig, sigkill = 1, 9
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)
-        if parent not in (None, os.getppid()):
+        if parent != os.getppid():
             os._exit(1)
 
 

@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, Any
 
 from bench.gate.checkouts.processes import end_of, in_short, side_environment
@@ -64,7 +63,7 @@ class Sampler:
         by_kernel.pop("", None)
 
         def work(group: list[Pair]) -> list[dict[str, Any]]:
-            return list(self._work("prepare", group, cores=None))
+            return list(self._work("prepare", group, cores=None, modules={}))
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # nothing is timed against anything yet
             try:
@@ -108,7 +107,7 @@ class Sampler:
         do: str,
         pairs: Sequence[Pair],
         cores: list[int] | None,
-        modules: Mapping[Module, Path] = MappingProxyType({}),
+        modules: Mapping[Module, Path],
     ) -> Iterator[dict[str, Any]]:
         """The lines of one worker process. Raises GateError for what it says, or its end."""
         if not pairs:

@@ -33,19 +33,6 @@ from bench.gate.verdicts.pairs import Pair
 LOCKSTEP_ROUND_SECONDS = 250e-6
 
 
-def _both_sides(sides: Sequence[Side], job: dict[str, Any], draw: random.Random) -> BothSides:
-    modules = {(place, side, tier): Path(path) for place, side, tier, path in job["modules"]}
-    return BothSides(sides, Path(job["scratch"]), draw, modules)
-
-
-def take_in_one_process(
-    sides: Sequence[Side], pairs: Sequence[Pair], job: dict[str, Any], draw: random.Random
-) -> Iterator[Sample]:
-    both = _both_sides(sides, job, draw)
-    for pair in pairs:
-        yield both.take(pair, job["sample_seconds"])
-
-
 def take_in_lockstep(
     sides: Sequence[Side], pairs: Sequence[Pair], job: dict[str, Any], draw: random.Random
 ) -> Iterator[Sample]:
@@ -82,16 +69,21 @@ def run(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     pairs = [Pair.from_json(p) for p in job["pairs"]]
     if job["cores"]:
         os.sched_setaffinity(0, job["cores"])
+    modules = {(place, side, tier): Path(path) for place, side, tier, path in job["modules"]}
+    both = BothSides(sides, Path(job["scratch"]), draw, modules)
     if job["do"] == "prepare":
-        prepared = _both_sides(sides, job, draw).prepare(pairs)
+        prepared = both.prepare(pairs)
         for pair in pairs:
             yield {"begins": pair.name}
             size, seconds = next(prepared)
             yield {"name": pair.name, "judged_size": size, "seconds": seconds}
         return
     draw.shuffle(pairs)
-    take = take_in_one_process if pairs[0].kernel else take_in_lockstep
-    samples = take(sides, pairs, job, draw)
+    samples = (
+        (both.take(pair, job["sample_seconds"]) for pair in pairs)
+        if pairs[0].kernel
+        else take_in_lockstep(sides, pairs, job, draw)
+    )
     for pair in pairs:
         yield {"begins": pair.name}
         sample = next(samples)
