@@ -142,7 +142,7 @@ def test_a_tier_that_valgrind_cannot_run_is_skipped_with_the_reason(base: list[C
 
 def test_a_function_that_a_checkout_lacks_is_said_to_be_missing(tmp_path: Path) -> None:
     """As in a base from before the step."""
-    side = child.Side(ROOT, tmp_path, random.Random(0))
+    side = child.Checkout(ROOT, tmp_path, random.Random(0))
     now = kernels_c.load_tier("scalar")
     older: Any = SimpleNamespace(
         lib=SimpleNamespace(), ffi=now.ffi, build_info=now.build_info, threads=1

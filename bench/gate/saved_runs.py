@@ -157,11 +157,7 @@ def _judge(head: Result, baselines: Sequence[Result], runs: int, least: float) -
 def _is_confirmed(result: Result) -> bool:
     """Third-party benchmarks do not say, and are taken at their word; Python's operations and
     crossings are no kernels and say it all the same."""
-    return (
-        result.extra.get("confirmed") is True
-        if "confirmed" in result.extra
-        else result.metadata is None
-    )
+    return result.extra.get("confirmed", result.metadata is None) is True
 
 
 # --- Files and runs ------------------------------------------------------------------------------

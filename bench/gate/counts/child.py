@@ -20,8 +20,8 @@ from bench.measure.evidence.counted_child import Called, Cases, Unsupported, ans
 from bench.suite import registry
 
 
-class Side:
-    """A checkout's modules, each loaded when first asked for."""
+class Checkout:
+    """One side's modules, each loaded when first asked for."""
 
     def __init__(self, root: Path, scratch: Path, draw: random.Random) -> None:
         self.root, self.scratch, self.draw = root, scratch, draw
@@ -64,7 +64,7 @@ class Side:
 
 def main(root: str, scratch: str, seed: str, wanted: str, answers: str) -> None:
     sys.dont_write_bytecode = True  # in a checkout that may be the user's
-    side = Side(Path(root), Path(scratch), random.Random(int(seed)))
+    side = Checkout(Path(root), Path(scratch), random.Random(int(seed)))
     cases = Cases()
 
     def called(item: list[str]) -> tuple[Called, bool]:

@@ -65,12 +65,8 @@ def take_sample(
 
 
 def _take_abba_block(sample: Sample, base: Round, head: Round, draw: random.Random) -> None:
-    calls = sample.calls
-    if draw.random() < 0.5:
-        times = base(calls), head(calls), head(calls), base(calls)
-        sample.base += (times[0] / calls, times[3] / calls)
-        sample.head += (times[1] / calls, times[2] / calls)
-    else:
-        times = head(calls), base(calls), base(calls), head(calls)
-        sample.head += (times[0] / calls, times[3] / calls)
-        sample.base += (times[1] / calls, times[2] / calls)
+    first, second = (base, sample.base), (head, sample.head)
+    if draw.random() >= 0.5:
+        first, second = second, first
+    for take, seconds in (first, second, second, first):
+        seconds.append(take(sample.calls) / sample.calls)
