@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bench.cli import checkout
 from bench.interpreters import running
-from bench.interpreters.discovery import Interpreter, Setting, Skipped, find
+from bench.interpreters.discovery import Setting, Skipped, find
 from bench.saved import runs
 from bench.saved.checks import OK, Refusal
 from bench.saved.writing import require_writable, write_measured
@@ -53,15 +53,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """0: at least one interpreter was measured, or listed. Raises Refusal."""
     found, skipped = find()
-    settings = [(interpreter, setting) for interpreter in found for setting in interpreter.settings]
-    chosen = settings
+    chosen = settings = [setting for interpreter in found for setting in interpreter.settings]
     if options.only:
-        named = {name: [one for one in settings if _is_named(name, *one)] for name in options.only}
-        unknown = [name for name in named if not named[name]]
-        if unknown:
-            names = ", ".join(setting.name for _, setting in settings) or "none"
-            raise Refusal(f"--only: there is no interpreter {unknown[0]!r}; found: {names}")
-        chosen = [one for one in settings if any(one in those for those in named.values())]
+        chosen = [s for s in settings if any(_is_named(name, s) for name in options.only)]
+    for name in options.only:
+        if not any(_is_named(name, setting) for setting in settings):
+            names = ", ".join(setting.name for setting in settings) or "none"
+            raise Refusal(f"--only: there is no interpreter {name!r}; found: {names}")
     if options.list:
         print("\n".join(map(runs.one_line, listing(chosen, [] if options.only else skipped))))
         return OK
@@ -69,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     if not chosen:
         raise Refusal("no CPython 3.10 or newer was found; name one in INTERPRETERS")
     # Found out now, not after minutes.
-    require_writable(_file(options.output, chosen[0][1]))
+    require_writable(_file(options.output, chosen[0]))
     saved: list[Path] = []
     try:
         with _asked_to_end():
@@ -82,21 +80,22 @@ def run(options: argparse.Namespace) -> int:
     return OK
 
 
-def listing(chosen: list[tuple[Interpreter, Setting]], skipped: Sequence[Skipped]) -> list[str]:
+def listing(chosen: Sequence[Setting], skipped: Sequence[Skipped]) -> list[str]:
     """A line for each, what is skipped last."""
     lines = []
-    for interpreter, setting in chosen:
-        info = interpreter.info
-        built = ", ".join([str(info.get("compiler")), *info.get("configured", ())])
-        lines.append(f"{setting.name}: {setting.label}, {interpreter.executable} ({built})")
+    for setting in chosen:
+        interpreter = setting.interpreter
+        built = [str(interpreter.info.get("compiler")), *interpreter.info.get("configured", ())]
+        where = f"{interpreter.executable} ({', '.join(built)})"
+        lines.append(f"{setting.name}: {setting.label}, {where}")
     return lines + [f"skipped: {one.what}: {one.reason}" for one in skipped]
 
 
-def _is_named(name: str, interpreter: Interpreter, setting: Setting) -> bool:
+def _is_named(name: str, setting: Setting) -> bool:
     """By its name in the list, its path, or its version or the start of it."""
-    if name in (setting.name, setting.label, str(interpreter.executable)):
+    if name in (setting.name, setting.label, str(setting.interpreter.executable)):
         return True
-    version = interpreter.label.split()[1]
+    version = setting.interpreter.label.split()[1]
     free, asked = version.endswith("t"), name.removesuffix("t")
     same = f"{version.rstrip('t')}.".startswith(f"{asked}.")
     return bool(asked) and same and free == name.endswith("t")
@@ -106,13 +105,12 @@ def _file(folder: Path, setting: Setting) -> Path:
     return folder / f"{setting.name}.json"
 
 
-def _measured(
-    chosen: list[tuple[Interpreter, Setting]], options: argparse.Namespace
-) -> Iterator[Path]:
+def _measured(chosen: Sequence[Setting], options: argparse.Namespace) -> Iterator[Path]:
     """Where each run is saved; a failure is said, and the others go on."""
     console = Console(stderr=True, highlight=False)
     prepared: dict[str, running.Environment | None] = {}
-    for number, (interpreter, setting) in enumerate(chosen, 1):
+    for number, setting in enumerate(chosen, 1):
+        interpreter = setting.interpreter
         what = f"{setting.label} ({number} of {len(chosen)})"
         with console.status(_text(what)) as status:
             say = _speaker(console, status, what)

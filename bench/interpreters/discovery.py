@@ -53,6 +53,7 @@ class Setting:
     environment   variables that bring it about
     """
 
+    interpreter: Interpreter
     label: str
     name: str
     environment: Mapping[str, str]
@@ -93,7 +94,8 @@ class Interpreter:
         found = []
         for (gil, lock), (jit, compiler) in product(locks, compilers):
             label = description.label({**self.info, "gil": gil, "jit": jit})
-            found.append(Setting(label, _slug(label) + self.number, {**lock, **compiler}))
+            name = _slug(label) + self.number
+            found.append(Setting(self, label, name, {**lock, **compiler}))
         return found
 
 
