@@ -75,7 +75,7 @@ def unknown_machine(run: Run) -> str | None:
         "Python": run.machine.get("python_version"),
         "tiers": run.machine.get("tiers") or not any(f.side == "native" for _, f in run.ours),
     }
-    unknown = [name for name, fact in known.items() if not fact]
+    unknown = [name for name, value in known.items() if not value]
     if not unknown:
         return None
     return (
@@ -96,7 +96,7 @@ def other_machine(run: Run, base: Run, same_sources: bool = False) -> str | None
         if unknown is not None:
             return unknown
     here, there = (
-        {name: fact for name, fact in machine.items() if name != "tiers"}
+        {name: value for name, value in machine.items() if name != "tiers"}
         for machine in (run.machine, base.machine)
     )
     differences = machine_differences(here, there)
@@ -179,10 +179,10 @@ def _tier_differences(
                 side = "now" if "unavailable" in now else "before"
                 lines.append(f"tier {one_line(name)} was unavailable {side}")
             continue
-        for fact in ("compiler", "flags", *(["key"] if same_sources else [])):
-            if now[fact] != then[fact]:
-                before, after = (_flags(side[fact]) for side in (then, now))
-                lines.append(f"tier {one_line(name)}: {fact} {before} before, {after} now")
+        for field in ("compiler", "flags", *(["key"] if same_sources else [])):
+            if now[field] != then[field]:
+                before, after = (_flags(side[field]) for side in (then, now))
+                lines.append(f"tier {one_line(name)}: {field} {before} before, {after} now")
     return lines
 
 
@@ -212,7 +212,7 @@ def other_benchmark(run: Run, here: Result, base: Run, there: Result) -> str | N
 
 
 def _case(result: Result) -> dict[str, Any] | None:
-    """What of the facts says which work was done, and by how many threads."""
+    """What of the metadata says which work was done, and by how many threads."""
     metadata = result.metadata
     if metadata is None:
         return None

@@ -1,6 +1,6 @@
 """The saved run: its schema, and the only door through which benchmark JSON is read and checked.
 
-A run is what pytest-benchmark writes. Benchmarks of this suite bear a mark and carry their facts in
+A run is what pytest-benchmark writes. Benchmarks of this suite bear a mark and carry metadata in
 extra_info; of third-party ones only the times are used, and every view that needs no more takes
 them too. What cannot be used of a file is left out and named, and the rest stands.
 """
@@ -295,7 +295,7 @@ def interpreter_label(run: Run) -> str:
 
 def interpreter_of(machine: dict[str, Any]) -> str | None:
     """The same of a machine_info; None where it does not say. Runs from before there was an
-    "interpreter" say which by pytest-benchmark's own facts."""
+    "interpreter" say which by pytest-benchmark's own fields."""
     interpreter = machine.get("interpreter")
     label = interpreter.get("label") if isinstance(interpreter, dict) else None
     if not isinstance(label, str) or not label:

@@ -185,7 +185,7 @@ class Run:
 
     @cached_property
     def ours(self) -> list[tuple[Result, Metadata]]:
-        """The results that carry this suite's facts."""
+        """The results that carry this suite's metadata."""
         return [(result, result.metadata) for result in self.results if result.metadata is not None]
 
     @cached_property
