@@ -240,6 +240,7 @@ def test_formats_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ("benchmarks.1.extra_info.bytecodes", -1),
         ("benchmarks.1.extra_info.what", ""),
         ("benchmarks.0.extra_info.bytecodes", [1]),
+        ("benchmarks.0.extra_info.bytecodes", {"": 1}),
         ("benchmarks.0.extra_info.bytecodes.read", "two"),
     ],
 )

@@ -51,4 +51,8 @@ def executed(run: Run, result: Result) -> dict[str, float] | None:
     None where the run did not count them. Raises BadRun."""
     extra = extra_info(run, result)
     counts = extra.optional(extra.inner, "bytecodes")
-    return None if counts is None else {kind: counts.number(kind) for kind in counts.content}
+    if counts is None:
+        return None
+    if "" in counts.content:
+        raise extra.bad("bytecodes", "a name for every kind")
+    return {kind: counts.number(kind) for kind in counts.content}
