@@ -95,10 +95,7 @@ def other_machine(run: Run, base: Run, same_sources: bool = False) -> str | None
         unknown = unknown_machine(side)
         if unknown is not None:
             return unknown
-    here, there = (
-        {name: value for name, value in machine.items() if name != "tiers"}
-        for machine in (run.machine, base.machine)
-    )
+    here, there = ({**side.machine, "tiers": None} for side in (run, base))
     differences = machine_differences(here, there)
     differences += _tier_differences(
         run.machine.get("tiers"), base.machine.get("tiers"), same_sources
