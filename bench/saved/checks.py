@@ -78,9 +78,9 @@ def read_text(path: Path, needs: str) -> str:
         if large:
             raise BadRun(f"{name}: is larger than {LARGEST_FILE >> 20} MB, needs {needs}")
         return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadRun(f"{name}: not a text file, needs {needs}") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        if isinstance(error, UnicodeDecodeError):
-            raise BadRun(f"{name}: not a text file, needs {needs}") from None
         reason = getattr(error, "strerror", None) or error
         raise BadRun(f"{name}: cannot be read ({reason})") from None
 
