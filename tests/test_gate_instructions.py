@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from time import sleep
 from types import SimpleNamespace
 from typing import Any
@@ -400,6 +401,22 @@ def test_what_disagrees_is_counted_once_more(
     assert were_counted == counted
     assert isinstance(a, Judged) and isinstance(b, Judged)
     assert (a.verdict, b.verdict) == (PASS, last)
+
+
+def test_an_interrupted_gate_waits_for_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped, turns = Event(), []
+    monkeypatch.setattr(callgrind, "stop", stopped.set)
+
+    def count(place: int, pairs: Sequence[Pair], turn: int) -> dict[str, Count | str]:
+        turns.append(turn)
+        if turn == 0:
+            raise KeyboardInterrupt
+        assert stopped.wait(5)
+        return {}
+
+    with pytest.raises(KeyboardInterrupt):
+        counts._settled([KERNEL], count, 0.003)
+    assert stopped.is_set() and 3 not in turns
 
 
 def test_what_is_counted_leaves_nothing_beside_the_gates_folder(

@@ -82,9 +82,15 @@ def _settled(pairs: Sequence[Pair], count: CountSide, threshold: float) -> list[
                 (place, pool.submit(count, place, left, first_turn + turn))
                 for turn, place in enumerate((0, 0, 1, 1))
             ]
-            for place, task in tasks:
-                for name, counted in task.result().items():
-                    counts[name][place].append(counted)
+            try:
+                results = [(place, task.result()) for place, task in tasks]
+            except BaseException:  # the pool would wait for all to finish
+                pool.shutdown(wait=False, cancel_futures=True)
+                callgrind.stop()
+                raise
+        for place, result in results:
+            for name, counted in result.items():
+                counts[name][place].append(counted)
         found |= {p.name: judge.judge(p, *counts[p.name], threshold) for p in left}
         left = [p for p in left if _is_unsettled(found[p.name])]
     return [found[p.name] for p in pairs]
