@@ -137,8 +137,7 @@ class Placements:
             reason = answer.stderr.strip().partition("\n")[0]
             whose = self._sides[side]
             raise GateError(
-                f"{whose.label} {whose.name}: does not link again "
-                f"(GNU's ld and LLVM's lld can do that): {reason}"
+                f"{whose}: does not link again (GNU's ld and LLVM's lld can do that): {reason}"
             )
         return answer.stdout
 

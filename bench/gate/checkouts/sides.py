@@ -50,6 +50,9 @@ class Side:
     name: str
     root: Path
 
+    def __str__(self) -> str:
+        return f"{self.label} {self.name}"
+
     def module(self, tier: str) -> Path | None:
         """Its native module of that tier; None where it has none."""
         found = sorted((self.root / "kernels_c").glob(f"_{tier}.*so"))
@@ -63,7 +66,7 @@ class Side:
 
 def left_alone(sides: Iterable[Side]) -> contextlib.AbstractContextManager[None]:
     """Inside, nothing may write to what these sides are measured from. Raises GateError."""
-    return unchanged({p: f"{s.label} {s.name}" for s in sides for p in (s.root, s.objects)})
+    return unchanged({p: str(s) for s in sides for p in (s.root, s.objects)})
 
 
 @contextlib.contextmanager
@@ -172,7 +175,7 @@ def build(side: Side, tiers: Sequence[str] = (), beside: Sequence[Side] = ()) ->
     date, or all of those tiers. Sides beside it must stay as they are. Raises GateError."""
     script = side.root / _BUILD
     if not script.is_file():
-        raise GateError(f"{side.label} {side.name}: has no {_BUILD}, so it cannot be built")
+        raise GateError(f"{side}: has no {_BUILD}, so it cannot be built")
     options = ["--force", *(word for tier in tiers for word in ("--tier", tier))] if tiers else []
     if "--objects" in script.read_text(encoding="utf-8", errors="replace"):
         options += ["--objects", str(side.objects)]
@@ -180,7 +183,7 @@ def build(side: Side, tiers: Sequence[str] = (), beside: Sequence[Side] = ()) ->
         code, output, errors = run_group([sys.executable, _BUILD, *options], side.root)
     if code != 0:
         reason = _reason(errors or output, side.root)
-        raise GateError(f"{side.label} {side.name}: does not build: {reason}")
+        raise GateError(f"{side}: does not build: {reason}")
 
 
 def _reason(output: str, root: Path) -> str:

@@ -49,9 +49,7 @@ def _require_no_failure(side: Side, listed: Listed) -> None:
         test, reason = next(iter(listed.failed.items()))
         more = len(listed.failed) - 1
         also = f" (and {more} more)" if more else ""
-        raise GateError(
-            f"{side.label} {side.name}: {one_line(test)} fails: {one_line(reason)}{also}"
-        )
+        raise GateError(f"{side}: {one_line(test)} fails: {one_line(reason)}{also}")
 
 
 def _unavailable_tiers(side: Side) -> dict[str, str]:
@@ -63,7 +61,7 @@ def _unavailable_tiers(side: Side) -> dict[str, str]:
     code, output, errors = run_group([sys.executable, "-c", script], side.root)
     if code != 0:
         reason = errors.strip().rpartition("\n")[2] or end_of(code)
-        raise GateError(f"{side.label} {side.name}: kernels_c does not load: {one_line(reason)}")
+        raise GateError(f"{side}: kernels_c does not load: {one_line(reason)}")
     # Its last line: what the package itself prints stands above.
     reasons: dict[str, str | None] = json.loads(output.strip().rpartition("\n")[2])
     return {tier: reason for tier, reason in reasons.items() if reason is not None}

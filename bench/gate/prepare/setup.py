@@ -136,7 +136,7 @@ def build_sides(root: Path, reference: str, folder: Path, progress: Progress) ->
             "project; name another temporary folder in TMPDIR"
         ) from None
     for number, side in enumerate(sides):
-        progress.stage(f"building {side.label} {side.name}")
+        progress.stage(f"building {side}")
         build(side, beside=sides[:number])
     keep_objects(sides, changed_tiers(sides))
     return sides

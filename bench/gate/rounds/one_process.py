@@ -182,7 +182,7 @@ class BothSides:
         except (Exception, SystemExit) as error:
             said = one_line(str(error).partition("\n")[0])
             reason = f"{pair.name}: {type(error).__name__}: {said}"
-        raise GateError(f"{side.label} {side.name}: {reason}")
+        raise GateError(f"{side}: {reason}")
 
 
 def _seconds(call: Call) -> float:

@@ -51,13 +51,12 @@ def list_benchmarks(side: Side, pytest_arguments: Sequence[str], scratch: Path) 
     result = scratch / f"{side.label}-benchmarks.json"
     command = command_of("list", str(result), *_known_to(side, pytest_arguments))
     code, output, errors = run_group(command, side.root)
-    who = f"{side.label} {side.name}"
     try:
         listed = json.loads(result.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
-        raise GateError(f"{who}: {_how_it_ended(code, Path(f'{result}.running'))}") from None
+        raise GateError(f"{side}: {_how_it_ended(code, Path(f'{result}.running'))}") from None
     if listed["exit"] not in _WHOLE and not listed["failed"]:
-        raise GateError(f"{who}: pytest says: {_last_line(output + errors)}")
+        raise GateError(f"{side}: pytest says: {_last_line(output + errors)}")
     return Listed(listed["found"], listed["failed"], listed["skipped"])
 
 
@@ -121,7 +120,7 @@ class Serving:
         self._test = one_line(test)
         message = self._answer()
         if message.get("ready") != test:
-            raise GateError(f"{self._who}: {message.get('ready')}: ran instead of {test}")
+            raise GateError(f"{self._side}: {message.get('ready')}: ran instead of {test}")
 
     def take(self, calls: int) -> float:
         self._ask(b"run %d\n" % calls)
@@ -129,10 +128,6 @@ class Serving:
 
     def done(self) -> None:
         self._ask(b"done\n")
-
-    @property
-    def _who(self) -> str:
-        return f"{self._side.label} {self._side.name}"
 
     def _ask(self, request: bytes) -> None:
         with contextlib.suppress(BrokenPipeError):  # it has ended: said when its answer is missing
@@ -143,11 +138,11 @@ class Serving:
         if not line:
             said = _last_line(self._log.read_text(encoding="utf-8", errors="replace"))
             end = end_of(self._process.wait())
-            raise GateError(f"{self._who}: {self._test}: pytest ended with {end}, saying {said}")
+            raise GateError(f"{self._side}: {self._test}: pytest ended with {end}, saying {said}")
         message: dict[str, Any] = json.loads(line)
         if "failed" in message:
             reason = one_line(message["reason"])
-            raise GateError(f"{self._who}: {one_line(message['failed'])} fails: {reason}")
+            raise GateError(f"{self._side}: {one_line(message['failed'])} fails: {reason}")
         return message
 
     def close(self) -> None:

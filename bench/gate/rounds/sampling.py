@@ -73,13 +73,8 @@ class Sampler:
                 for process in list(self._running):
                     process.kill()
                 raise
-        found = {line["name"]: line for line in lines}
-        return [
-            replace(p, judged_size=found[p.name]["judged_size"], seconds=found[p.name]["seconds"])
-            if p.kernel
-            else p
-            for p in pairs
-        ]
+        found = {line.pop("name"): line for line in lines}  # judged_size and seconds
+        return [replace(p, **found.get(p.name, {})) for p in pairs]
 
     def one_pass(self, pairs: Sequence[Pair]) -> dict[str, float]:
         """The value of one sample of each pair, by name."""
@@ -91,8 +86,7 @@ class Sampler:
         turns = sorted(groups.items(), key=str)
         self.draw.shuffle(turns)
         modules = self._placements.draw(pairs, self.draw)
-        owners = {path: self.sides[side] for (_, side, _), path in modules.items()}
-        with unchanged({path: f"{side.label} {side.name}" for path, side in owners.items()}):
+        with unchanged({path: str(self.sides[side]) for (_, side, _), path in modules.items()}):
             for (_, threaded, _), group in turns:
                 pinned = None if threaded or self.core is None else [self.core]
                 for line in self._work("take", group, pinned, modules):
