@@ -148,24 +148,23 @@ class BothSides:
     def _shape_to_judge(self, pair: Pair, kernel: Kernel) -> Shape:
         """The pair's own shape, or the largest of those half as long on each side whose call is
         short enough: by the base's time at a smaller one, and the number of operations."""
-        ladder = []
-        for shape in halved(kernel.shape_named(pair.size)):
-            ladder.append(shape)
+        own = kernel.shape_named(pair.size)
+        shapes: list[Shape] = []  # the smallest first
+        for shape in halved(own):
+            shapes.insert(0, shape)
             if kernel.flops(shape) <= _FIRST_FLOPS:
                 break
-        climbed = 0.0
-        for shape in reversed(ladder):
+        for shape, larger in zip(shapes, [*shapes[1:], own], strict=True):
             case = make_case(kernel, shape)  # kept: a native call holds bare pointers into it
             with self._blamed(0, pair):
                 call = self._call(0, pair, case)
                 with no_late_imports():
-                    climbed = _seconds(call) / max(1, kernel.flops(shape))
-            if climbed * kernel.flops(ladder[0]) <= LONGEST_CALL:
-                return ladder[0]
-            larger = ladder[max(0, ladder.index(shape) - 1)]
-            if climbed * kernel.flops(larger) > _SMALLER_CALL:
+                    per_operation = _seconds(call) / max(1, kernel.flops(shape))
+            if per_operation * kernel.flops(own) <= LONGEST_CALL:
+                return own
+            if per_operation * kernel.flops(larger) > _SMALLER_CALL:
                 return shape
-        return ladder[0]
+        return own
 
     @contextlib.contextmanager
     def _blamed(self, place: int, pair: Pair) -> Iterator[None]:
