@@ -184,12 +184,12 @@ def test_a_step_whose_function_one_side_lacks_is_not_compared(tmp_path: Path) ->
     both = listed(
         {"t.py::a": kernel("c-scalar_ijk", "16", "matmul_f32"), "t.py::b": kernel("c-scalar")}
     )
-    found = match(sides, (both, both), ({}, {}))
+    found = match(sides, (both, both), ({}, {}), 0.5)
     assert pairs(found) == {"t.py::b": "t.py::b"}
     assert [(u.name, u.why, u.note) for u in found.unjudged] == [
         ("t.py::a", UNCOMPARABLE, "matmul_ijk_f32 is not in this checkout: base (1a2b3c4)")
     ]
-    assert pairs(match([sides[1]] * 2, (both, both), ({}, {}))).keys() == both.found.keys()
+    assert pairs(match([sides[1]] * 2, (both, both), ({}, {}), 0.5)).keys() == both.found.keys()
 
 
 @pytest.mark.parametrize("head_key", ["a", "b"])

@@ -18,7 +18,6 @@ from bench.gate.verdicts.pairs import Pair, native_of
 from bench.saved.gates import NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE, Unjudged
 from bench.saved.runs import one_line
 
-LONGEST_CALL = 0.5  # seconds, of a benchmark whose size cannot be changed here
 _NO_BENCHMARK = "Skipping non-benchmark"  # pytest-benchmark's reason, with --benchmark-only
 
 
@@ -34,7 +33,7 @@ def take_inventory(
     sides: Sequence[Side],
     pytest_arguments: Sequence[str],
     scratch: Path,
-    longest_call: float = LONGEST_CALL,
+    longest_call: float,
 ) -> Inventory:
     """Lists both sides and matches them. Raises GateError where a benchmark fails on either."""
     listed = [list_benchmarks(side, pytest_arguments, scratch) for side in sides]
@@ -71,7 +70,7 @@ def match(
     sides: Sequence[Side],
     listed: Sequence[Listed],
     unavailable: Sequence[Mapping[str, str]],
-    longest_call: float = LONGEST_CALL,
+    longest_call: float,
 ) -> Inventory:
     """Kernels are the same by kernel, variant and size, whatever their tests are called; any other
     benchmark by its test id, or, where that is gone, by what the test does."""

@@ -19,7 +19,7 @@ from typing import IO
 from bench.gate.checkouts.identity import changed_tiers
 from bench.gate.checkouts.relinking import keep_objects
 from bench.gate.checkouts.sides import Side, build, prepare_base, prepare_head, reuse_modules
-from bench.gate.prepare.inventory import LONGEST_CALL, Inventory, take_inventory
+from bench.gate.prepare.inventory import Inventory, take_inventory
 from bench.gate.rounds.sampling import Sampler, usable_core
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.verdict import LEAST_THRESHOLD
@@ -42,6 +42,7 @@ class Settings:
     """threshold     the least slowdown that counts: 0.01 is 1 %
     pytest_arguments which benchmarks: -k EXPRESSION, --quick
     core             to measure on; None: the last that this process may use
+    longest_call     seconds, of a benchmark whose size cannot be changed here
     record           where each round's times go, as JSON lines
     """
 
@@ -49,7 +50,7 @@ class Settings:
     pytest_arguments: Sequence[str] = ()
     seed: int = field(default_factory=lambda: secrets.randbits(32))
     core: int | None = None
-    longest_call: float = LONGEST_CALL
+    longest_call: float = 0.5
     record: IO[str] | None = None
     progress: Progress = field(default_factory=Progress)
 
