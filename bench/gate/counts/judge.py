@@ -190,4 +190,4 @@ def _apart(counts: Sequence[Count | str]) -> tuple[list[Count], list[str]]:
 def disagreement(counts: Sequence[Count]) -> float:
     """Of the two smallest, relative to the smallest: whatever disturbs a count adds to it."""
     smallest, next_one = sorted(c.instructions for c in counts)[:2]
-    return next_one / smallest - 1 if smallest else 0.0
+    return next_one / smallest - 1

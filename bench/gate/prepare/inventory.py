@@ -86,10 +86,10 @@ def match(
             continue
         if base_name != name:
             inventory.unjudged.append(Unjudged(name, RENAMED, f"was {base_name}"))
-        verdict = _why_not(metadata, base.found[base_name], unavailable, longest_call)
-        verdict = verdict or _missing_step(metadata, sides)
-        if verdict is not None:
-            inventory.unjudged.append(Unjudged(name, *verdict))
+        reason = _why_not(metadata, base.found[base_name], unavailable, longest_call)
+        reason = reason or _missing_step(metadata, sides)
+        if reason is not None:
+            inventory.unjudged.append(Unjudged(name, *reason))
             continue
         kernel = {key: metadata[key] for key in ("kernel", "variant", "size") if key in metadata}
         seconds = base.found[base_name].get("seconds", 0.0)
