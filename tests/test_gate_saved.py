@@ -207,7 +207,7 @@ def test_what_the_head_lacks_is_an_error_unless_allowed(tmp_path: Path) -> None:
     assert OTHER in str(error.value)
     assert THIRD_PARTY in str(error.value)
     assert "--allow-removed" in str(error.value)
-    gate = compare(paths, allow_missing=True)
+    gate = compare(paths, allow_removed=True)
     assert [(u.name, u.why) for u in gate.unjudged] == [(OTHER, REMOVED), (THIRD_PARTY, REMOVED)]
     assert gate.verdict == PASS
 
@@ -222,7 +222,7 @@ def test_what_one_of_the_baselines_has_must_be_there_too(tmp_path: Path) -> None
 
 def test_nothing_in_common_is_not_a_pass(tmp_path: Path) -> None:
     paths = written(tmp_path, run(1, benchmark(SLOW, 1e-6)), run(2, benchmark(THIRD_PARTY, 1.0)))
-    assert compare(paths, allow_missing=True).verdict == INCONCLUSIVE
+    assert compare(paths, allow_removed=True).verdict == INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_a_renamed_benchmark_is_hinted_at(old: str, new: str, hinted: bool, tmp_
     with pytest.raises(BadRun) as error:
         compare(paths)
     assert (f"renamed to {new}?" in str(error.value)) == hinted
-    removed = compare(paths, allow_missing=True).unjudged[-1]
+    removed = compare(paths, allow_removed=True).unjudged[-1]
     assert (removed.why, "renamed" in removed.note) == (REMOVED, hinted)
 
 
@@ -441,7 +441,7 @@ def test_baselines_must_be_alike_where_the_head_has_nothing(tmp_path: Path) -> N
     other = altered(usual(2), f"{FIRST}.options.timer", "time")
     with pytest.raises(NotComparable, match="time"):
         compare(
-            written(tmp_path, usual(1), other, run(3, benchmark(OTHER, 1e-5))), allow_missing=True
+            written(tmp_path, usual(1), other, run(3, benchmark(OTHER, 1e-5))), allow_removed=True
         )
 
 
@@ -494,7 +494,7 @@ def test_the_result_is_read_back_as_it_was(tmp_path: Path) -> None:
     content = run(
         3, benchmark(SLOW, 3e-6), benchmark(THIRD_PARTY, 1.0), benchmark("t.py::young", 1.0)
     )
-    gate = compare(written(tmp_path, usual(1), usual(2), content), allow_missing=True)
+    gate = compare(written(tmp_path, usual(1), usual(2), content), allow_removed=True)
     path = tmp_path / "gate.json"
     saved = gates.as_json(gate)
     gates.save(saved, path)

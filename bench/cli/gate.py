@@ -89,7 +89,7 @@ def _compare(options: argparse.Namespace) -> int:
     chosen = {"threshold": options.threshold, "floor": options.floor}
     gate = saved_runs.compare(
         options.runs,
-        allow_missing=options.allow_removed,
+        allow_removed=options.allow_removed,
         **{name: value for name, value in chosen.items() if value is not None},
     )
     code = _publish(gate, options)

@@ -48,12 +48,12 @@ def compare(
     paths: Sequence[Path],
     threshold: float = 0.01,
     floor: float = FLOOR,
-    allow_missing: bool = False,
+    allow_removed: bool = False,
 ) -> Gate:
     """The last of `paths` against all others.
 
     A slowdown counts from the largest of `threshold`, `floor` and the spread between baseline runs
-    on. A benchmark that the head lacks is an error, unless allow_missing: then it is listed.
+    on. A benchmark that the head lacks is an error, unless allow_removed: then it is listed.
 
     Raises BadRun for a file, or an entry of one, that cannot be used, and NotComparable where CPU,
     Python, compiler, flags, parameters or options differ or are not recorded. The kernels' sources
@@ -79,7 +79,7 @@ def compare(
     lost = [found[0][1] for name, found in old.items() if name not in new]
     young = [result for name, result in new.items() if name not in old]
     renamed = _renamings(lost, young)
-    if lost and not allow_missing:
+    if lost and not allow_removed:
         raise BadRun(_missing(head, lost, renamed))
     for name, found in old.items():
         # Also where the head lacks it: what is pooled must be alike.
