@@ -118,7 +118,8 @@ def gated(base: Run, head: Run) -> str:
     made = {Path("base"): base, Path("head"): head}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(saved_runs, "load", made.__getitem__)
-        return gate_view.as_text(saved_runs.compare(list(made), allow_removed=True), True)
+        gate = gate_view.with_short_names(saved_runs.compare(list(made), allow_removed=True))
+        return render(gate_view.view(gate, True), "text")
 
 
 def calls(work: Callable[[], Any]) -> int:
