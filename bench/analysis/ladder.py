@@ -10,6 +10,7 @@ which the rung and the one below alternate, where that was possible.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -80,7 +81,7 @@ class Ladder:
     @property
     def apart(self) -> float:
         """By what share product and total differ, whichever is the larger."""
-        return math.exp(abs(math.log(self.product / self.total))) - 1
+        return _apart(self.product, self.total)
 
     @property
     def product(self) -> float:
@@ -94,6 +95,10 @@ class Ladder:
         return sum(r.alternated is not None for r in self.rungs)
 
 
+def _apart(one: float, other: float) -> float:
+    return max(one / other, other / one) - 1
+
+
 def _together(*shares: float | None) -> float | None:
     """The relative uncertainty of a product of factors whose errors are independent."""
     known = [share for share in shares if share is not None]
@@ -102,25 +107,16 @@ def _together(*shares: float | None) -> float | None:
 
 def kernels(run: Run) -> list[str]:
     """Those of which the run has a ladder, in the order of measurement."""
-    return [name for name in run.by_kernel if next(_sizes(run, name), None) is not None]
+    return [name for name in run.by_kernel if sizes(run, name)]
 
 
 def sizes(run: Run, kernel: str) -> list[str]:
     """Those at which the run has two rungs or more, the most work first."""
-    return list(_sizes(run, kernel))
-
-
-def _sizes(run: Run, kernel: str) -> Iterator[str]:
-    names = {rung.variant for rung in run.ladders.get(kernel, ())}
-    work: dict[str, int] = {}
-    count: dict[str, int] = {}
-    for _, metadata in run.by_kernel.get(kernel, ()):
-        if metadata.variant in names:
-            work[metadata.size] = metadata.flops
-            count[metadata.size] = count.get(metadata.size, 0) + 1
-    for size in sorted(work, key=lambda name: work[name], reverse=True):
-        if count[size] > 1:
-            yield size
+    variants = {rung.variant for rung in run.ladders.get(kernel, ())}
+    measured = [m for _, m in run.by_kernel.get(kernel, ()) if m.variant in variants]
+    rungs = Counter(metadata.size for metadata in measured)
+    work = {metadata.size: metadata.flops for metadata in measured if rungs[metadata.size] > 1}
+    return sorted(work, key=lambda size: work[size], reverse=True)
 
 
 def ladder(run: Run, kernel: str, size: str | None = None) -> Ladder:
@@ -222,7 +218,7 @@ def _measured(
             ):
                 alternated = metadata.paired_ratio.ratio
                 # Two ways to measure the same: what they differ by counts.
-                shares.append(math.exp(abs(math.log(alternated / factor))) - 1)
+                shares.append(_apart(alternated, factor))
             uncertainty = _together(*shares)
         below = MeasuredRung(
             rung, result, metadata, repeats, single, tuple(skipped), factor,
