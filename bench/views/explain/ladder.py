@@ -65,17 +65,13 @@ def reason(measured: MeasuredRung) -> str:
 
 
 def _figures(measured: MeasuredRung) -> list[str]:
-    metadata = measured.metadata
-    return [
-        measured.rung.variant,
-        idea(measured),
-        units.marked(units.seconds(measured.result.minimum), metadata.confirmed),
-        "" if measured.factor is None else units.factor(measured.factor),
-        ""
-        if measured.factor is None
-        else _share(measured.uncertainty).removeprefix("+-") + "?" * measured.single,
-        units.factor(measured.cumulative),
-    ]
+    factor = uncertainty = ""
+    if measured.factor is not None:
+        factor = units.factor(measured.factor)
+        uncertainty = _share(measured.uncertainty).removeprefix("+-") + "?" * measured.single
+    time = matrix.time((measured.result, measured.metadata))
+    so_far = units.factor(measured.cumulative)
+    return [measured.rung.variant, idea(measured), time, factor, uncertainty, so_far]
 
 
 def _times(run: Run, kernel: str, size: str) -> dict[str, float]:
