@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from bench.saved.runs import Limit, Metadata, Run
-from bench.views import units
+from bench.saved.runs import Limit, Run
+from bench.views import matrix, units
 from bench.views.tables import Table, View
 
 HAND_WRITTEN = ("avx2", "avx2_omp", "avx512", "avx512_omp")
@@ -59,19 +59,13 @@ def shares(run: Run) -> View:
     """How much of its limit each hand-written tier reaches: a row for each kernel and size."""
     native = [metadata for _, metadata in run.ours if metadata.side == "native"]
     tiers = [t for t in HAND_WRITTEN if any(metadata.variant == f"c-{t}" for metadata in native)]
-    found = {(metadata.kernel, metadata.size, metadata.variant): metadata for metadata in native}
+    shown = {(m.kernel, m.size, m.variant): matrix.limit(m) for m in native}
     cases = list(dict.fromkeys((metadata.kernel, metadata.size) for metadata in native))
     cells = [
-        [kernel, size, *(_share(found.get((kernel, size, f"c-{tier}"))) for tier in tiers)]
+        [kernel, size, *(shown.get((kernel, size, f"c-{tier}"), "") for tier in tiers)]
         for kernel, size in cases
     ]
     return View([Table(["kernel", "size", *tiers], cells)])
-
-
-def _share(metadata: Metadata | None) -> str:
-    if metadata is None or metadata.percent_of_limit is None:
-        return ""
-    return f"{metadata.percent_of_limit:.0f} % {metadata.bound}"
 
 
 def _in_order(limits: Sequence[Limit]) -> list[Limit]:
