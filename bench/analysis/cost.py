@@ -66,7 +66,7 @@ class CostBreakdown:
     @property
     def residual(self) -> Cost:
         """What the whole takes beyond its parts; below zero where they overlap."""
-        return _minus(self.whole, self.explained)
+        return _sum([self.whole, self.explained.times(-1)])
 
     @property
     def unexplained(self) -> float:
@@ -85,11 +85,6 @@ def _sum(costs: list[Cost]) -> Cost:
     return Cost(
         sum(cost.ns for cost in costs), sum(counted) if len(counted) == len(costs) else None
     )
-
-
-def _minus(a: Cost, b: Cost) -> Cost:
-    known = a.instructions is not None and b.instructions is not None
-    return Cost(a.ns - b.ns, a.instructions - b.instructions if known else None)  # type: ignore[operator]
 
 
 # --- Unit costs ----------------------------------------------------------------------------------
