@@ -102,7 +102,7 @@ def _shown() -> argparse.ArgumentParser:
 def _saved() -> argparse.ArgumentParser:
     """For what ends in one gate's result."""
     parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument("--all", action="store_true", help="text: every pass on a line of its own")
+    parent.add_argument("--all", action="store_true", help="every pass on a line of its own")
     parent.add_argument("-o", "--output", type=Path, metavar="FILE", help="save the result as JSON")
     parent.add_argument(
         "--summary", type=Path, metavar="FILE", help="append the result as Markdown to a file"
