@@ -50,3 +50,37 @@ def test_a_document_gets_every_column_in_its_place_and_nothing_that_is_markup() 
 
 def test_a_program_gets_numbers_and_no_table() -> None:
     assert json.loads(render(View([WIDE], {"seconds": 12.5}), "json")) == {"seconds": 12.5}
+
+
+FOLDED = View(
+    [
+        Table(["name", "time", "said"], [["n" * 30, "1ms", "word " * 9]], (), "", 1, ["said"]),
+        Table(["name"], [["one"], ["two"]], words=1, folded="2 <more>"),
+    ],
+    notes=["a note"],
+    title="A *title*",
+    width=50,
+)  # fmt: skip
+
+
+def test_what_is_wider_than_a_terminal_goes_on_in_the_next_line() -> None:
+    assert render(FOLDED, "text").splitlines() == [
+        "A *title*",
+        "",
+        "name        time  said",
+        "----------------------",
+        "nnnnnnnnnnnnnnnnnnnn",
+        "nnnnnnnnnn   1ms  word word word word word word",
+        "  word word word",
+        "",
+        "2 <more>",
+        "",
+        "a note",
+    ]
+
+
+def test_a_document_folds_what_a_terminal_leaves_out() -> None:
+    document = render(FOLDED, "md")
+    assert document.startswith("### A \\*title\\*\n")
+    folded = "| name |\n| --- |\n| one |\n| two |"
+    assert f"<details><summary>2 &lt;more&gt;</summary>\n\n{folded}\n\n</details>" in document
