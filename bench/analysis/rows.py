@@ -22,6 +22,11 @@ class Row:
         return min(of_side, key=lambda pair: pair[0].minimum, default=None)
 
     @property
+    def work(self) -> int:
+        """What the sizes of a kernel are ordered by: operations and bytes."""
+        return max(metadata.flops + metadata.bytes for _, metadata in self.results.values())
+
+    @property
     def times_best_peer(self) -> float | None:
         """The fastest library's time over that of the fastest native tier on as many threads:
         above 1 the tier is ahead. None where one of them is missing."""

@@ -74,8 +74,8 @@ def _cells(row: Row) -> list[str]:
 def _factors(row: Row) -> list[str]:
     """Of every interpreter but the first, which is 1.00x, with what calls them in question."""
     cells = []
-    metadata = (row.times_as_fast("loop"), row.times_as_fast("control"), row.confirmed, row.alike)
-    for factor, machine, confirmed, alike in list(zip(*metadata, strict=True))[1:]:
+    columns = (row.times_as_fast("loop"), row.times_as_fast("control"), row.confirmed, row.alike)
+    for factor, machine, confirmed, alike in list(zip(*columns, strict=True))[1:]:
         shown = units.marked(units.factor(factor), confirmed) if factor else ""
         cells.append(shown + _OTHER_MACHINE if shown and not alike else shown)
         cells.append(units.factor(machine) if machine else "")

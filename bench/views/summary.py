@@ -26,16 +26,11 @@ _NOTES = [
 def view(run: Run) -> View:
     largest: dict[str, Row] = {}
     for row in rows(run):
-        if row.kernel not in largest or _work(row) > _work(largest[row.kernel]):
+        if row.kernel not in largest or row.work > largest[row.kernel].work:
             largest[row.kernel] = row
     notes = [*_NOTES, *matrix.beyond_limit(run)]
     cells = [_cells(row) for row in largest.values()]
     return View([Table(_HEADER, cells, notes, words=1)], cells)
-
-
-def _work(row: Row) -> int:
-    _, metadata = next(iter(row.results.values()))
-    return metadata.flops + metadata.bytes
 
 
 def _cells(row: Row) -> list[str]:

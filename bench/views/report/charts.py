@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from heapq import nlargest
 from itertools import pairwise
+from operator import attrgetter
 
 from bench.analysis import scaling
 from bench.analysis.levels import cache_sizes
@@ -78,7 +79,7 @@ def speedups(run: Run) -> Chart | None:
 def _largest_compared(of_kernel: list[Row]) -> Row | None:
     """The largest size that has both sides."""
     compared = [row for row in of_kernel if row.fastest("python") and row.fastest("native")]
-    return max(compared, key=_work, default=None)
+    return max(compared, key=attrgetter("work"), default=None)
 
 
 def _speedup(row: Row, variant: str) -> float | None:
@@ -173,7 +174,7 @@ def trend(runs: Sequence[Run], kernel: str) -> Chart | None:
     shared = [row for size, row in cases[-1].items() if size in earlier]
     if not shared:
         return None
-    size = max(shared, key=_work).size
+    size = max(shared, key=attrgetter("work")).size
     found = [case[size].results if size in case else {} for case in cases]
     times = {
         v: [results[v][0].minimum if v in results else None for results in found]
@@ -266,7 +267,3 @@ def left_out(runs: Sequence[Run]) -> str:
     }
     parts = [f"{most} of {n} {what}" for what, (n, most) in counts.items() if n > most]
     return f"Charts show {', '.join(parts)}; the tables have the rest." if parts else ""
-
-
-def _work(row: Row) -> int:
-    return max(metadata.flops for _, metadata in row.results.values())
