@@ -15,8 +15,8 @@ import pytest
 
 import kernels_c
 from bench.gate.counts.child import Side
-from bench.measure import call_paths, overhead
-from bench.measure.calls import call_of
+from bench.measure import overhead
+from bench.measure.calls import call_of, call_path
 from bench.measure.cases.case import Case
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.cases.make import make_case
@@ -205,7 +205,7 @@ def test_a_call_path_that_does_not_exist_is_named() -> None:
     with pytest.raises(
         ValueError, match="there is no call path 'carrier_pigeon'; the call paths are checked"
     ):
-        call_paths.call(case_of("relu_f32", (1,)), kernels_c.load_tier("scalar"), "carrier_pigeon")
+        call_path(case_of("relu_f32", (1,)), kernels_c.load_tier("scalar"), "carrier_pigeon")
 
 
 @pytest.mark.parametrize("path", registry.CALL_PATHS)

@@ -26,7 +26,7 @@ FLOORS: tuple[dict[str, tuple[str, ...]], ...] = (
             ". comparison",
             "evidence",
             "calls.py",
-            "call_paths.py peers machine",
+            "peers machine",
             "cases timing",
         ),
     },
