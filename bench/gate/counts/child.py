@@ -16,7 +16,7 @@ import kernels_c
 from bench.gate.checkouts.loading import load_python_copy, load_tier_copy
 from bench.measure.calls import native_call_of
 from bench.measure.cases.case import Case
-from bench.measure.evidence.counted_child import Called, Cases, Unsupported, answer
+from bench.measure.evidence.counted_child import Called, Unsupported, answer, case_at
 from bench.suite import registry
 
 
@@ -65,11 +65,10 @@ class Checkout:
 def main(root: str, scratch: str, seed: str, wanted: str, answers: str) -> None:
     sys.dont_write_bytecode = True  # in a checkout that may be the user's
     side = Checkout(Path(root), Path(scratch), random.Random(int(seed)))
-    cases = Cases()
 
     def called(item: list[str]) -> tuple[Called, bool]:
         kernel, variant, size = item
-        return side.call(cases.at(kernel, size), variant), not variant.startswith("py-")
+        return side.call(case_at(kernel, size), variant), not variant.startswith("py-")
 
     answer(wanted, answers, called)
 

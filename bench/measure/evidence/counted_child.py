@@ -13,6 +13,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +35,19 @@ class Unsupported(Exception):
     """The project, or valgrind's processor, lacks what is called; the message is the reason."""
 
 
-class Cases:
-    """Cases by kernel and size, made when first asked for: variants share their input."""
-
-    def __init__(self) -> None:
-        # Fewer distinct values than are timed: drawing a quarter of a million takes seconds under
-        # valgrind, and counts depend on the values only where a kernel branches.
-        buffers.BLOCK = 4093
-        self._made: dict[tuple[str, str], Case] = {}
-
-    def at(self, kernel_name: str, size: str) -> Case:
-        if (kernel_name, size) not in self._made:
-            kernel = registry.kernel(kernel_name)
-            self._made[kernel_name, size] = make_case(kernel, kernel.shape_named(size))
-        return self._made[kernel_name, size]
+@cache
+def case_at(kernel_name: str, size: str) -> Case:
+    """Made once: variants share their input."""
+    kernel = registry.kernel(kernel_name)
+    return make_case(kernel, kernel.shape_named(size))
 
 
 def answer(wanted: str, answers: str, called: Callable[[Any], tuple[Called, bool]]) -> None:
     """Have every item of the file `wanted` counted. `called` gives, for an item, the call and
     whether it is native; or raises Unsupported."""
+    # Fewer distinct values than are timed: drawing a quarter of a million takes seconds under
+    # valgrind, and counts depend on the values only where a kernel branches.
+    buffers.BLOCK = 4093
     why_not: list[str | None] = []
     for number, item in enumerate(json.loads(Path(wanted).read_text(encoding="utf-8"))):
         try:
@@ -66,8 +61,6 @@ def answer(wanted: str, answers: str, called: Callable[[Any], tuple[Called, bool
 
 
 def main(wanted: str, answers: str) -> None:
-    cases = Cases()
-
     def called(item: list[Any]) -> tuple[Called, bool]:
         kind, *what = item
         if kind == "call":
@@ -75,7 +68,7 @@ def main(wanted: str, answers: str) -> None:
             return (getattr(importlib.import_module(module), function), tuple(args)), False
         kernel, variant, size = what
         try:
-            call = call_of(cases.at(kernel, size), variant)
+            call = call_of(case_at(kernel, size), variant)
         except kernels_c.TierUnavailable as reason:
             raise Unsupported(str(reason)) from None
         return (call.function, call.args), call.implementation != "python"
