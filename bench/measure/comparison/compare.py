@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -134,11 +134,8 @@ def measure(plan: Plan, seconds: float) -> dict[str, Any]:
     case.prepare(native)  # inputs as they were, where a call replaced them
     pairings = _alternated(native, calls, seconds, plan.threads)
     for name, pairing in pairings.items():
-        found = estimate(pairing.ratios)
         libraries[name] |= {
-            "ratio": found.ratio,
-            "low": found.low,
-            "high": found.high,
+            **asdict(estimate(pairing.ratios)),
             "pairs": len(pairing.ratios),
             "min_seconds": pairing.second_minimum,
         }

@@ -60,15 +60,12 @@ class Reference:
         return Grade(reported, f"{what}: {worst:.4g} {bound.unit.value}, at most {limit:g} allowed")
 
     def _worst(self, result: Array, unit: Unit) -> float:
-        units: Any = 1.0
-        if unit is not Unit.STEP:
-            units = self._units(unit)
-        return float(np.max(np.abs(result - self._values) / units, initial=0.0))
-
-    def _units(self, unit: Unit) -> Array:
+        errors = np.abs(result - self._values)
         if unit is Unit.INPUT:
-            return _ulps(np.frombuffer(self.case.data, np.float32))  # type: ignore[attr-defined]
-        return _ulps(self._magnitudes if unit is Unit.PRODUCTS else self._values)
+            errors /= _ulps(np.frombuffer(self.case.inputs[0], np.float32))
+        elif unit is not Unit.STEP:
+            errors /= _ulps(self._magnitudes if unit is Unit.PRODUCTS else self._values)
+        return float(np.max(errors, initial=0.0))
 
     @cached_property
     def _values(self) -> Array:
