@@ -39,8 +39,7 @@ def add_derived_figures(
         if python is not None:
             info["speedup"] = python / seconds
         if limits and info["side"] != "python":
-            tier = limits_tier(info["variant"])
-            own = limits.get(tier) if tier is not None else None
+            own = limits.get(limits_tier(info["variant"]) or "")
             if own is not None:
                 _add_limit(info, seconds, own)
 
