@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import kernels_c
 from bench.measure.cases.buffers import integers, values
+from bench.measure.cases.case import Called
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.timing.minimum import Rounds, record
 from bench.saved.schema import MARK
@@ -129,7 +130,7 @@ def checked_method(binding: str, n: int, element: str | None) -> OverheadCase:
 def buffer(binding: str, n: int, element: str | None) -> OverheadCase:
     """An array seen by somebody else, its elements where they are."""
     x = values(n, -8.0, 8.0)
-    makers: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    makers: dict[str, Called] = {
         "Python": (memoryview, (x,)),
         "cffi API": (kernels_c.load_tier(_TIER).ffi.from_buffer, ("float[]", x)),
         "ctypes": ((ctypes.c_float * n).from_buffer, (x,)),
@@ -141,7 +142,7 @@ def list_in(binding: str, n: int, element: str | None) -> OverheadCase:
     """A list copied to where native code can read it."""
     x, (code, c_type, c_class) = _elements(n, element)
     elements = x.tolist()
-    makers: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    makers: dict[str, Called] = {
         "Python": (array, (code, elements)),
         "cffi API": (kernels_c.load_tier(_TIER).ffi.new, (f"{c_type}[]", elements)),
         "ctypes": (c_class * n, tuple(elements)),
@@ -153,7 +154,7 @@ def list_out(binding: str, n: int, element: str | None) -> OverheadCase:
     """A list copied from where native code has written."""
     x, (_, c_type, c_class) = _elements(n, element)
     ffi = kernels_c.load_tier(_TIER).ffi
-    makers: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    makers: dict[str, Called] = {
         "Python": (x.tolist, ()),
         "cffi API": (ffi.unpack, (ffi.from_buffer(f"{c_type}[]", x), n)),
         "ctypes": ((c_class * n).from_buffer(x).__getitem__, (slice(None),)),

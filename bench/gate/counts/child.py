@@ -15,8 +15,8 @@ from typing import Any
 import kernels_c
 from bench.gate.checkouts.loading import load_python_copy, load_tier_copy
 from bench.measure.calls import native_call_of
-from bench.measure.cases.case import Case
-from bench.measure.evidence.counted_child import Called, Unsupported, answer, case_at
+from bench.measure.cases.case import Called, Case
+from bench.measure.evidence.counted_child import Unsupported, answer, case_at
 from bench.suite import registry
 
 

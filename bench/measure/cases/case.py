@@ -21,6 +21,7 @@ from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.suite.registry import Kernel, Shape
 
 Numbers = Sequence[float]
+Called = tuple[Callable[..., Any], tuple[Any, ...]]  # a function and its arguments
 
 _C_TYPES = {"f": "float", "b": "int8_t", "i": "int32_t"}  # by array's names
 _STAGGERS = (0, 2)  # of the inputs' buffers; the output's follows
@@ -104,9 +105,7 @@ class Case(ABC):
     def out(self) -> Buffer:
         return Buffer(self.out_typecode, self.out_length, stagger=5)
 
-    def native_call(
-        self, tier: kernels_c.Tier, function: str
-    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def native_call(self, tier: kernels_c.Tier, function: str) -> Called:
         """The native function of that name, and its arguments, buffers already converted to
         pointers."""
         pointers = [pointer(tier, buffer) for buffer in (*self.buffers, self.out)]

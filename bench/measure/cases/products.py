@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import random
 from array import array
-from collections.abc import Callable
 from functools import cached_property
 from operator import mul, sub
 from typing import Any
 
 import kernels_c
 from bench.measure.cases.buffers import SEED, Buffer, integers, values
-from bench.measure.cases.case import Case, Numbers, pointer
+from bench.measure.cases.case import Called, Case, Numbers, pointer
 from bench.measure.cases.errors_in_ulp import WrongResult, inverse_ulps, require, worst_error
 from bench.suite.registry import Shape
 from kernels_py import matmul, matmul_i8, quantize
@@ -141,9 +140,7 @@ class QuantizedProductCase(ProductCase):
         m, n, k = self.shape
         return Buffer("b", m * k, 1), Buffer("b", k * n, 3), Buffer("i", m * n, 4)
 
-    def native_call(
-        self, tier: kernels_c.Tier, function: str
-    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def native_call(self, tier: kernels_c.Tier, function: str) -> Called:
         m, n, k = self.shape
         memory = (*self.buffers, *self._scratch, self.out)
         a, b, qa, qb, product, out = (pointer(tier, buffer) for buffer in memory)

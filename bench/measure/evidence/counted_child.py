@@ -20,15 +20,13 @@ from typing import Any
 import kernels_c
 from bench.measure.calls import call_of
 from bench.measure.cases import buffers
-from bench.measure.cases.case import Case
+from bench.measure.cases.case import Called, Case
 from bench.measure.cases.make import make_case
 from bench.measure.evidence.counting import WARM_CALLS, counted
 from bench.suite import registry
 
 # Native code does not change as it runs: once to map its pages, once to find its caches and memory.
 _NATIVE_WARM_CALLS = 2
-
-Called = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Unsupported(Exception):

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from bench.measure.cases.case import Call, Case
-
-# What is timed, its arguments, and where needed how its result gets into the case's output.
-Made = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class PeerUnavailable(RuntimeError):
@@ -17,7 +11,8 @@ class PeerUnavailable(RuntimeError):
 
 
 class Peer:
-    """One library. Its methods are named like the kernels, take a case and return what to call.
+    """One library. Its methods are named like the kernels, take a case and return what to call, its
+    arguments and, where needed, what copies its result into the case's output.
 
     They use the fastest call that the library documents, on the case's own buffers, and without
     allocation wherever it can be told where to put the result. The module of a subclass imports

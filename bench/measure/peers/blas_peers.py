@@ -12,7 +12,8 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
-from bench.measure.peers.adapter import Made, Peer, PeerUnavailable
+from bench.measure.cases.case import Called
+from bench.measure.peers.adapter import Peer, PeerUnavailable
 
 # CBLAS's names for: rows are contiguous; take the matrix as it is; take it transposed.
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = c_int(101), c_int(111), c_int(112)
@@ -55,7 +56,7 @@ class Blas(Peer):
             )
         return _loaded(path), path
 
-    def matmul_f32(self, case: Any, threads: int) -> Made:
+    def matmul_f32(self, case: Any, threads: int) -> Called:
         m, n, k = map(c_int, case.shape)
         a, b, out = (c_void_p(x.address) for x in (*case.buffers, case.out))
         library = self._load(threads)[0]

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.measure.cases.buffers import Buffer
-from bench.measure.peers.adapter import Made, Peer
+from bench.measure.cases.case import Called
+from bench.measure.peers.adapter import Peer
 
 Array: TypeAlias = NDArray[Any]
 
@@ -28,12 +29,12 @@ class NumPy(Peer):
     name = "numpy"
     version = str(np.__version__)
 
-    def relu_f32(self, case: Any, threads: int) -> Made:
+    def relu_f32(self, case: Any, threads: int) -> Called:
         zero = np.float32(0)  # a Python 0 would be converted at every call
         x, out = as_array(case.x), as_array(case.out)
         return partial(np.maximum, out=out), (x, zero)
 
-    def softmax_f32(self, case: Any, threads: int) -> Made:
+    def softmax_f32(self, case: Any, threads: int) -> Called:
         x, out = as_array(case.x, *case.shape), as_array(case.out, *case.shape)
         top, total = (np.empty((case.shape[0], 1), np.float32) for _ in range(2))
 
@@ -46,7 +47,7 @@ class NumPy(Peer):
 
         return softmax, ()
 
-    def gelu_tanh_f32(self, case: Any, threads: int) -> Made:
+    def gelu_tanh_f32(self, case: Any, threads: int) -> Called:
         x, out = as_array(case.x), as_array(case.out)
         root = math.sqrt(2 / math.pi)
 
@@ -62,7 +63,7 @@ class NumPy(Peer):
 
         return gelu, ()
 
-    def quantize_f32_i8(self, case: Any, threads: int) -> Made:
+    def quantize_f32_i8(self, case: Any, threads: int) -> Called:
         x, out = as_array(case.x), as_array(case.out)
         scratch, scale = np.empty_like(x), np.float32(case.scale)
 
@@ -74,7 +75,7 @@ class NumPy(Peer):
 
         return quantize, ()
 
-    def matmul_f32(self, case: Any, threads: int) -> Made:
+    def matmul_f32(self, case: Any, threads: int) -> Called:
         m, n, k = case.shape
         a, b = as_array(case.buffers[0], m, k), as_array(case.buffers[1], k, n)
         return partial(np.matmul, out=as_array(case.out, m, n)), (a, b)

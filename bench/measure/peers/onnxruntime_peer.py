@@ -13,7 +13,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from bench.measure.peers.adapter import Made, Peer
+from bench.measure.cases.case import Called
+from bench.measure.peers.adapter import Peer
 from bench.measure.peers.numpy_peer import Array, as_array
 
 _OPSET = 20  # the first with Gelu
@@ -25,22 +26,22 @@ class OnnxRuntime(Peer):
     name = "onnxruntime"
     version = str(onnxruntime.__version__)
 
-    def relu_f32(self, case: Any, threads: int) -> Made:
+    def relu_f32(self, case: Any, threads: int) -> Called:
         return _bound("Relu", [as_array(case.x)], as_array(case.out), threads)
 
-    def softmax_f32(self, case: Any, threads: int) -> Made:
+    def softmax_f32(self, case: Any, threads: int) -> Called:
         x, out = as_array(case.x, *case.shape), as_array(case.out, *case.shape)
         return _bound("Softmax", [x], out, threads, axis=1)
 
-    def gelu_tanh_f32(self, case: Any, threads: int) -> Made:
+    def gelu_tanh_f32(self, case: Any, threads: int) -> Called:
         x, out = as_array(case.x), as_array(case.out)
         return _bound("Gelu", [x], out, threads, approximate="tanh")
 
-    def gelu_erf_f32(self, case: Any, threads: int) -> Made:
+    def gelu_erf_f32(self, case: Any, threads: int) -> Called:
         x, out = as_array(case.x), as_array(case.out)
         return _bound("Gelu", [x], out, threads, approximate="none")
 
-    def quantize_f32_i8(self, case: Any, threads: int) -> Made:
+    def quantize_f32_i8(self, case: Any, threads: int) -> Called:
         # Its range is [-128, 127]; the values of a case reach -127 at most.
         constants = [
             helper.make_tensor("scale", TensorProto.FLOAT, [], [1 / case.scale]),
@@ -49,12 +50,12 @@ class OnnxRuntime(Peer):
         x, out = as_array(case.x), as_array(case.out)
         return _bound("QuantizeLinear", [x], out, threads, constants)
 
-    def matmul_f32(self, case: Any, threads: int) -> Made:
+    def matmul_f32(self, case: Any, threads: int) -> Called:
         m, n, k = case.shape
         a, b = as_array(case.buffers[0], m, k), as_array(case.buffers[1], k, n)
         return _bound("MatMul", [a, b], as_array(case.out, m, n), threads)
 
-    def matmul_i8_i32(self, case: Any, threads: int) -> Made:
+    def matmul_i8_i32(self, case: Any, threads: int) -> Called:
         """uint8 times int8, its fast path; int8 times int8 is several times slower. a is stored as
         a + 128 with the zero point 128: the same values. Without VNNI instructions this path adds
         pairs of products in 16 bits, which saturates."""
@@ -73,7 +74,7 @@ def _bound(
     threads: int,
     constants: list[Any] | None = None,
     **attributes: Any,
-) -> Made:
+) -> Called:
     """A session of this one operator. `constants` are further inputs, part of the model."""
     constants = constants or []
     names = [f"input{number}" for number in range(len(inputs))]

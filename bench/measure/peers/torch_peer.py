@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from bench.measure.cases.buffers import Buffer
-from bench.measure.peers.adapter import Made, Peer
+from bench.measure.cases.case import Called
+from bench.measure.peers.adapter import Peer
 
 _DTYPES = {"f": torch.float32, "b": torch.int8, "i": torch.int32}
 
@@ -33,33 +34,33 @@ class Torch(Peer):
     def use_threads(self, threads: int) -> None:
         torch.set_num_threads(threads)
 
-    def relu_f32(self, case: Any, threads: int) -> Made:
+    def relu_f32(self, case: Any, threads: int) -> Called:
         x = as_tensor(case.x)
         if case.out is case.x:
             return torch.relu_, (x,)
         # torch.relu has no out=, and is this very call inside.
         return partial(torch.clamp_min, out=as_tensor(case.out)), (x, 0)
 
-    def softmax_f32(self, case: Any, threads: int) -> Made:
+    def softmax_f32(self, case: Any, threads: int) -> Called:
         out = as_tensor(case.out, *case.shape)
         return partial(torch.softmax, out=out), (as_tensor(case.x, *case.shape), 1)
 
-    def gelu_tanh_f32(self, case: Any, threads: int) -> Made:
+    def gelu_tanh_f32(self, case: Any, threads: int) -> Called:
         return self._gelu(case, "tanh")
 
-    def gelu_erf_f32(self, case: Any, threads: int) -> Made:
+    def gelu_erf_f32(self, case: Any, threads: int) -> Called:
         return self._gelu(case, "none")
 
-    def _gelu(self, case: Any, approximate: str) -> Made:
+    def _gelu(self, case: Any, approximate: str) -> Called:
         gelu = partial(torch.nn.functional.gelu, approximate=approximate, out=as_tensor(case.out))
         return gelu, (as_tensor(case.x),)
 
-    def matmul_f32(self, case: Any, threads: int) -> Made:
+    def matmul_f32(self, case: Any, threads: int) -> Called:
         m, n, k = case.shape
         a, b = as_tensor(case.buffers[0], m, k), as_tensor(case.buffers[1], k, n)
         return partial(torch.mm, out=as_tensor(case.out, m, n)), (a, b)
 
-    def matmul_i8_i32(self, case: Any, threads: int) -> Made:
+    def matmul_i8_i32(self, case: Any, threads: int) -> Called:
         m, n, k = case.shape
         a, b = as_tensor(case.buffers[0], m, k), as_tensor(case.buffers[1], k, n)
         return partial(torch._int_mm, out=as_tensor(case.out, m, n)), (a, b)
