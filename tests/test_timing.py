@@ -134,6 +134,19 @@ def test_few_rounds_end_by_number_or_by_time(wind) -> None:
     assert not rounds.confirmed
 
 
+def test_a_further_round_counts_once_where_the_caller_keeps_it_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rounds = Rounds(lambda: None, (), cap_seconds=1.0)
+    seconds = iter([1.2, 1.1])
+    monkeypatch.setattr(rounds, "_take", lambda calls: next(seconds))
+    kept = [1.0]
+    for round_seconds in rounds.few(3, 8.0, kept):
+        kept.append(round_seconds)  # noqa: PERF402
+    assert kept == [1.0, 1.2, 1.1]
+    assert rounds.uncertainty == pytest.approx(0.1)
+
+
 def test_the_garbage_collector_comes_back(wind) -> None:
     import gc
 

@@ -86,14 +86,12 @@ class Rounds:
     def few(self, most: int, most_seconds: float, taken: Sequence[float]) -> Iterator[float]:
         """Rounds of one call on top of those `taken`: up to `most` in all, none once they have
         lasted `most_seconds`. They never confirm anything."""
-        spent, count = sum(taken), len(taken)
-        while count < most and spent < most_seconds:
+        all_rounds = list(taken)  # the caller's own grows by what is yielded
+        while len(all_rounds) < most and sum(all_rounds) < most_seconds:
             with garbage_collection_off(), tracing_off():
-                seconds = self._take(1)
-            yield seconds
-            taken = [*taken, seconds]
-            spent, count = spent + seconds, count + 1
-        self.uncertainty = _uncertainty(taken)
+                all_rounds.append(self._take(1))
+            yield all_rounds[-1]
+        self.uncertainty = _uncertainty(all_rounds)
 
     def __iter__(self) -> Iterator[float]:
         """Seconds of each round (all of its iterations together)."""
