@@ -99,11 +99,10 @@ def _tier(threads: int, asked_for: str | None) -> str:
 
 def measure_all(wanted: Sequence[Plan], seconds: float) -> Iterator[dict[str, Any]]:
     """Each cell as it goes into the JSON. Raises WrongResult when a kernel of ours is wrong."""
-    for threads, group in itertools.groupby(wanted, key=lambda plan: plan.threads):
-        for plan in group:
-            # Anew for each: ONNX Runtime and others may have loaded more in between.
-            with peers.limited_threads(threads, *registry.PEERS):
-                yield measure(plan, seconds)
+    for plan in wanted:
+        # Anew for each: ONNX Runtime and others may have loaded more in between.
+        with peers.limited_threads(plan.threads, *registry.PEERS):
+            yield measure(plan, seconds)
 
 
 def measure(plan: Plan, seconds: float) -> dict[str, Any]:
