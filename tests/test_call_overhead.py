@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import kernels_c
-from bench.gate.counts.child import Side
+from bench.gate.counts.child import Checkout
 from bench.measure import overhead
 from bench.measure.calls import call_of, call_path
 from bench.measure.cases.case import Case
@@ -213,7 +213,7 @@ def test_the_instruction_counter_reaches_a_call_path_too(path: str) -> None:
     case = case_of("quantized_matmul_f32", (7, 17, 5))
     call = call_of(case, f"c-scalar_{path}")
 
-    class Built(Side):
+    class Built(Checkout):
         def __init__(self) -> None:
             """No copies of modules: those of this checkout."""
 
