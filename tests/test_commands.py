@@ -102,7 +102,7 @@ def test_what_is_quick_runs_as_written(
 def test_pytest_takes_its_options(command: str, collecting: Checkout) -> None:
     options = shlex.split(command.partition("pytest ")[2])
     place = [] if any(o.startswith("test") for o in options) else ["test_bench_relu.py"]
-    done = collecting.pytest(*options, *place, "--collect-only", "-q")
+    done = collecting.pytest(*place, *options, "--collect-only", "-q")
     if "libraries to compare with are not installed" in done.stdout + done.stderr:
         pytest.skip("the libraries to compare with are not installed")
     selected_none = 5  # its -k is for other files

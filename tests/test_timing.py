@@ -66,7 +66,7 @@ def test_a_steady_case_is_confirmed_early(wind) -> None:
     rounds = wind(forever(2e-3), always(True))
     taken = list(rounds)
     assert rounds.confirmed
-    assert 0.5 <= sum(taken) < 0.6  # of a cap of 1.0
+    assert minimum._LEAST_SHARE <= sum(taken) < minimum._LEAST_SHARE + 0.1  # of a cap of 1.0
 
 
 def test_short_calls_are_bundled_into_rounds_of_a_tenth_of_a_millisecond(wind) -> None:

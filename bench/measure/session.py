@@ -30,7 +30,7 @@ from bench.suite.registry import Kernel, Signature
 _SHARE_BETWEEN = 1 / 3
 # A Python call that lasts about a second is verified on its first round, and few follow.
 _SLOW_ROUNDS = 3
-SLOW_SECONDS = 5.0  # no further round when the case has taken this long
+SLOW_SECONDS = 4.0  # no further round when the case has taken this long
 # Two rungs of the ladder alternate for this share of the cap, or until there are so many pairs, the
 # cap at most; not at all if one call of each takes longer than this.
 _STEP_SHARE = 0.2

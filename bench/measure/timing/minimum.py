@@ -30,7 +30,7 @@ _QUIET = 1.5
 # No case ends before this share of its cap: kernels that live in the second-level cache have
 # stretches of a tenth of a second and more in which every round takes 1.25x the minimum, however
 # quiet the probe finds the machine.
-_LEAST_SHARE = 0.5
+_LEAST_SHARE = 0.6
 _FIRST_PROBES = 0.25  # seconds of probing before the first case
 
 
