@@ -1,8 +1,8 @@
 // Float matrix product by the tile of micro_kernel.h and nothing else: each tile of out stays in registers
 // over all of k, and a and b are read where they lie, however far apart that is. What gemm.h adds to it
 // (packing, blocks for the caches, ways for thin matrices, threads) is the difference to matmul_f32.
-#include "micro_kernel.h"
 #include "ablations.h"
+#include "micro_kernel.h"
 
 namespace {
 
