@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.cli.saved import add_arguments, chosen, of_interpreters, show
+from bench.cli.saved import add_arguments, chosen, of_interpreters, show, the_one
 from bench.saved import runs
 from bench.saved.checks import OK, Refusal, listed
 from bench.saved.comparable import merged
@@ -61,9 +61,7 @@ def _cost(options: argparse.Namespace) -> int:
         saved = of_interpreters(options.runs)
         show(cost_by.view(saved), options.format, saved)
         return OK
-    if len(options.runs) > 1:
-        raise Refusal(f"cost: got {len(options.runs)} runs, needs one, or --by interpreter")
-    (run,) = chosen(options.runs)
+    run = the_one("cost", options.runs)
     show(cost.view(run, options.kernel), options.format, [run])
     return OK
 

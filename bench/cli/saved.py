@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.analysis import interpreters
 from bench.cli.exits import say
 from bench.saved import runs, storage
+from bench.saved.checks import Refusal
 from bench.views import matrix, tables
 from bench.views.tables import View
 
@@ -35,6 +36,14 @@ def chosen(paths: Sequence[Path], most: int = 1) -> list[runs.Run]:
     *older, last = storage.saved(say=_say)[-most:]
     newest = runs.load(last)
     return _told([*(run for run in map(_usable, older) if run is not None), newest])
+
+
+def the_one(command: str, paths: Sequence[Path]) -> runs.Run:
+    """The run that is named, or the newest. Raises Refusal, BadRun."""
+    if len(paths) > 1:
+        raise Refusal(f"{command}: got {len(paths)} runs, needs one, or --by interpreter")
+    (run,) = chosen(paths)
+    return run
 
 
 def of_interpreters(paths: Sequence[Path]) -> list[runs.Run]:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.cli.saved import add_arguments, chosen, of_interpreters, show
+from bench.cli.saved import add_arguments, chosen, of_interpreters, show, the_one
 from bench.saved import runs
 from bench.saved.checks import BAD_INPUT, OK, Refusal
 from bench.views import documents, interpreters, limits, matrix, tables
@@ -62,9 +62,7 @@ def _matrix(options: argparse.Namespace) -> int:
         saved = of_interpreters(options.runs)
         show(interpreters.view(saved), options.format, saved)
         return OK
-    if len(options.runs) > 1:
-        raise Refusal(f"matrix: got {len(options.runs)} runs, needs one, or --by interpreter")
-    (run,) = chosen(options.runs)
+    run = the_one("matrix", options.runs)
     if not run.ours:
         raise runs.BadRun(f"{run.source}: holds no benchmark of this suite, so it has no matrix")
     show(matrix.view(run), options.format, [run])
