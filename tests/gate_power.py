@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.gate import selfcheck
 from bench.gate.checkouts.sides import workspace
 from bench.gate.prepare import setup
-from bench.gate.selfcheck import check as selfcheck
 from bench.gate.verdicts import verdict
 from bench.saved.gates import INCONCLUSIVE, REGRESSED
 from bench.stats.rank import hodges_lehmann

@@ -158,7 +158,7 @@ def test_an_old_form_does_the_same_and_says_what_it_is_now(
             code = ended.code
         ends.append((code, *capsys.readouterr()))
     first, _, rest = ends[0][2].partition("\n")
-    assert first.startswith(hint)
+    assert first.startswith(f"bench: {hint}")
     assert (*ends[0][:2], rest) == ends[1]
 
 

@@ -16,7 +16,7 @@ import pytest
 from bench.gate.checkouts.loading import load_tier_copy
 from bench.gate.checkouts.relinking import Module, Placements, keep_objects
 from bench.gate.checkouts.sides import Side
-from bench.gate.selfcheck.check import shift
+from bench.gate.selfcheck import shift
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair
 from tests.checkout import Checkout

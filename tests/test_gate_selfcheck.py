@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 import kernels_c
+from bench.gate import selfcheck
 from bench.gate.checkouts.loading import load_tier_copy
 from bench.gate.checkouts.sides import Side
 from bench.gate.prepare import setup
 from bench.gate.rounds import one_process, slowed
 from bench.gate.rounds.slowed import halved, part_of
-from bench.gate.selfcheck import check
-from bench.gate.selfcheck.check import shift
+from bench.gate.selfcheck import shift
 from bench.gate.verdicts.pairs import Pair
 from bench.measure.cases.case import Call
 from bench.measure.cases.make import make_case
@@ -126,7 +126,7 @@ def test_gates_of_each_kind() -> None:
     pairs = [Pair(f"k{n}", f"k{n}", "relu_f32", "c-scalar", "100", "100") for n in range(50)]
     pairs += [Pair(f"other{n}", f"other{n}") for n in range(5)]
     sampler: Any = Fake()
-    trial = check.SelfCheck(sampler, pairs, setup.Settings(seed=1), random.Random(1))
+    trial = selfcheck.SelfCheck(sampler, pairs, setup.Settings(seed=1), random.Random(1))
     for kind in (SAME, SHIFTED, SLOWED):
         entry = trial.gate(kind)
         assert {o.name for o in entry.outcomes} == {p.name for p in pairs}
@@ -134,7 +134,7 @@ def test_gates_of_each_kind() -> None:
         victims = {o.name: o for o in entry.outcomes if o.injected}
         assert (len(victims) > 8) == (kind == SLOWED)
         assert not any(name.startswith("other") for name in victims)
-        assert {o.injected for o in victims.values()} <= {*check.SLOWDOWNS}
+        assert {o.injected for o in victims.values()} <= {*selfcheck.SLOWDOWNS}
         assert all(o.verdict == "regressed" for o in victims.values() if o.injected > 0.01)
 
 

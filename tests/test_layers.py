@@ -17,7 +17,7 @@ PROJECT = {"bench", "kernels_c", "kernels_py", "build_ffi", "conftest"}
 FLOORS: tuple[dict[str, tuple[str, ...]], ...] = (
     {"cli": (".",)},
     {
-        "gate": ("selfcheck", ". counts", "prepare", "rounds", "checkouts", "verdicts"),
+        "gate": ("selfcheck.py", ". counts", "prepare", "rounds", "checkouts", "verdicts"),
         "interpreters": (".",),
     },
     {

@@ -145,9 +145,9 @@ def _self_check(options: argparse.Namespace) -> int:
     _require_least_threshold(options)
     _require_writable(options.record)
     root = checkout.needed_by("gate selfcheck")
+    from bench.gate import selfcheck
     from bench.gate.checkouts.sides import workspace
     from bench.gate.prepare.setup import exclusive_lock
-    from bench.gate.selfcheck import check as selfcheck
     from bench.saved import ledger
     from bench.views.selfcheck import view
     from bench.views.tables import render

@@ -177,7 +177,7 @@ def in_new_form(arguments: list[str]) -> list[str]:
     if not option and all(argument.startswith("-") for argument in rest):  # --help, or nothing
         return arguments
     old, new = _OLD_FORMS[option]
-    say(f"gate {old} is now gate {new}")
+    say(f"bench: gate {old} is now gate {new}")
     if option in ("--selfcheck", "--from"):  # which the command says now
         rest = [a.removeprefix(f"{option}=") for a in rest if a != option]
     return ["gate", new.split()[0], *rest]

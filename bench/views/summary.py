@@ -16,9 +16,9 @@ _HEADER = [
     "share of the limit",
 ]
 _NOTES = [
-    "Times are minima of a call; all of these keep IEEE rules. By hand: on all cores. speedup: by "
-    "hand against the fastest Python. share of the limit: of what this machine can do at most, in "
-    "arithmetic (compute) or in bandwidth of the cache or memory that holds the data.",
+    "Times are minima of a call; all of these keep IEEE rules. By hand: on as many cores as pay. "
+    "speedup: by hand against the fastest Python. share of the limit: of what this machine can do "
+    "at most, in arithmetic (compute) or in bandwidth of the cache or memory that holds the data.",
     f"{units.UNCONFIRMED} too long to be repeated until it is confirmed.",
 ]
 
