@@ -35,11 +35,13 @@ test: build
 check:
 	.ci/run
 
+# The floor is given here, not in pyproject.toml: there it would fail every pytest --cov of a few
+# tests. A third of them, without the native ones and most of the gate's, reach 87.
 coverage: build
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m $(TEST) $(TESTS)
 	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(BIN)/coverage report --fail-under=85
 
 gate: build
 	$(BIN)/python -m bench gate run --base $(or $(BASE),HEAD) $(if $(QUICK),--quick)
