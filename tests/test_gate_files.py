@@ -13,6 +13,7 @@ import pytest
 
 from bench.gate.checkouts.sides import Side, left_alone, prepare_base
 from bench.gate.checkouts.unchanged import unchanged
+from bench.gate.rounds.samples import Sample
 from bench.gate.rounds.sampling import Sampler
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair
@@ -319,9 +320,9 @@ def test_modules_that_are_linked_for_a_pass(
     linked.write_text("linked")
     sampler = Sampler([side, side], tmp_path, tmp_path, core=None, draw=Random(1))
 
-    def work(*_: object) -> Iterator[dict[str, object]]:
+    def work(*_: object) -> Iterator[Sample]:
         linked.write_text("another")
-        yield {"name": "x", "value": 0.0}
+        yield Sample(1, [1.0], [1.0])
 
     monkeypatch.setattr(sampler._placements, "draw", lambda *_: {(0, 0, "scalar"): linked})
     monkeypatch.setattr(sampler, "_work", work)

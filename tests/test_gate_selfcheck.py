@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_only_the_head_is_slowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         pair = Pair("x", "x", "relu_f32", variant, "100", "100", seconds=1e-6)
         assert both.take(pair, 1e-3).calls > 1
         assert asked == []
-        taken = both.take(Pair(**{**pair.as_json(), "injected": 0.03}), 1e-3)
+        taken = both.take(replace(pair, injected=0.03), 1e-3)
         assert asked == [(0.03, ROUND_SECONDS, True)]
         assert min(taken.head) > min(taken.base)
         asked.clear()

@@ -16,7 +16,7 @@ import kernels_c
 from bench.gate.checkouts.loading import load_python_copy, load_tier_copy, no_late_imports
 from bench.gate.checkouts.relinking import Module
 from bench.gate.checkouts.sides import Side
-from bench.gate.rounds.samples import Sample, take_sample
+from bench.gate.rounds.samples import SAMPLE_SECONDS, Sample, take_sample
 from bench.gate.rounds.slowed import halved, part_of, slowed
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair
@@ -56,7 +56,7 @@ class BothSides:
         self._edge_cases: dict[str, list[Case]] = {}  # by kernel; each knows its reference
         self._tried: set[tuple[int, str, str]] = set()  # on them: side, kernel and variant
 
-    def take(self, pair: Pair, sample_seconds: float) -> Sample:
+    def take(self, pair: Pair, seconds: float = SAMPLE_SECONDS) -> Sample:
         kernel = registry.kernel(pair.kernel)
         case = make_case(kernel, kernel.shape_named(pair.judged_size))
         base, head = (rounds_of(call.function, call.args) for call in self._calls(pair, case))
@@ -67,7 +67,7 @@ class BothSides:
             extra = self._call(1, pair, part)
             head = slowed(head, rounds_of(extra.function, extra.args), pair.injected, round_seconds)
         with no_late_imports():
-            return take_sample(base, head, self._draw, sample_seconds, round_seconds)
+            return take_sample(base, head, self._draw, seconds, round_seconds)
 
     def _calls(self, pair: Pair, case: Case) -> list[Call]:
         """Both sides' calls, made in random order: who comes first gets other memory."""

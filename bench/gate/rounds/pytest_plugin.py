@@ -1,16 +1,16 @@
 """Runs inside one side's own pytest, as a script, and stands in for the benchmark fixture.
 
     pytest_plugin.py PARENT list  RESULT_FILE PYTEST_ARGUMENTS...
-    pytest_plugin.py PARENT serve TESTS_FILE REQUESTS_FD REPLIES_FD
+    pytest_plugin.py PARENT serve PIPE
     pytest_plugin.py PARENT count TESTS_FILE COUNTING_FILE
 
 pytest_process.py starts it, in the side's folder.
 
 `list` says what benchmarks the side has. Tests that go through this suite's `measure` are kernels,
 which the gate then measures in one process for both sides; every other test is run, its benchmarked
-call once, so that a test that fails is known before anything is timed. `serve` runs the tests of a
-file in its order and stops inside each benchmarked call, to take rounds as it is told. `count` runs
-them under callgrind and has their calls counted.
+call once, so that a test that fails is known before anything is timed. `serve` is sent a list of
+tests, runs them in that order and stops inside each benchmarked call, to take rounds as it is told.
+`count` runs those of a file under callgrind and has their calls counted.
 
 The one file of bench that knows pytest. It imports nothing of the project: `bench`, `conftest` and
 the rest are the side's own.
@@ -29,7 +29,9 @@ import runpy
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import repeat
+from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -85,11 +87,6 @@ def stand_in(measured: Callable[[Round, Callable[[], Any]], None]) -> None:
     """Take the place of pytest-benchmark's two ways to benchmark a call. `measured` is given the
     way to take rounds, and a call without arguments; before the call whose result the test gets."""
 
-    def call(fixture: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
-        _use(fixture)
-        measured(rounds_of(function, args, kwargs), lambda: function(*args, **kwargs))
-        return function(*args, **kwargs)
-
     def pedantic(
         fixture: Any,
         target: Any,
@@ -99,11 +96,14 @@ def stand_in(measured: Callable[[Round, Callable[[], Any]], None]) -> None:
         teardown: Any = None,
         **_: Any,  # how many rounds and iterations is decided by the gate
     ) -> Any:
-        _use(fixture)
+        if fixture._mode:
+            raise RuntimeError("the benchmark fixture can be used once in a test")
+        fixture._mode = "gate"
+        kwargs = kwargs or {}
 
         def prepare() -> Any:
             made = setup() if setup is not None else None
-            return made or (args, kwargs or {})
+            return made or (args, kwargs)
 
         def once() -> Any:
             final_args, final_kwargs = prepare()
@@ -113,36 +113,44 @@ def stand_in(measured: Callable[[Round, Callable[[], Any]], None]) -> None:
             return result
 
         if setup is None and teardown is None:
-            measured(rounds_of(target, args, kwargs or {}), once)
+            call: Callable[[], Any] = partial(target, *args, **kwargs)
+            take = rounds_of(target, args, kwargs)
         else:
-            measured(prepared_rounds_of(target, prepare, teardown), once)
-        return once()
+            call, take = once, prepared_rounds_of(target, prepare, teardown)
+        measured(take, call)
+        return call()
+
+    def plain(fixture: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
+        return pedantic(fixture, function, args, kwargs)
 
     fixture_class: Any = BenchmarkFixture
-    fixture_class.__call__ = call
+    fixture_class.__call__ = plain
     fixture_class.pedantic = pedantic
-
-
-def _use(fixture: Any) -> None:
-    if fixture._mode:
-        raise RuntimeError("the benchmark fixture can be used once in a test")
-    fixture._mode = "gate"
 
 
 # --- list ----------------------------------------------------------------------------------------
 
 
-class Brief:
-    """Nobody reads what plugins print at the end. Hypothesis's imports itself for that, which under
-    callgrind takes half a minute."""
+class Plugin:
+    """Knows which test it is in.
+
+    Nobody reads what plugins print at the end. Hypothesis's imports itself for that, which under
+    callgrind takes half a minute.
+    """
+
+    item: pytest.Item
 
     def pytest_configure(self, config: pytest.Config) -> None:
         name, pm = "pytest_terminal_summary", config.pluginmanager
         others = [p for p in pm.get_plugins() if pm.get_name(p) != "terminalreporter"]
         setattr(config.hook, name, pm.subset_hook_caller(name, others))
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self.item = item
 
-class Lister(Brief):
+
+class Lister(Plugin):
     """Every benchmark of the side: a kernel's kernel, variant and size, or what makes it itself."""
 
     def __init__(self, running: Path) -> None:
@@ -150,8 +158,6 @@ class Lister(Brief):
         self.found: dict[str, dict[str, Any]] = {}
         self.failed: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
-        self._item: pytest.Item | None = None
-        stand_in(self._measured)
 
     def pytest_sessionstart(self) -> None:
         """The side's own harness, if it has one, is told to say what it would measure."""
@@ -160,31 +166,23 @@ class Lister(Brief):
             return
 
         def record(_: Any, benchmark: Any, kernel: str, variant: str, size: str) -> None:
-            assert self._item is not None
-            self.found[self._item.nodeid] = {"kernel": kernel, "variant": variant, "size": size}
+            self.found[self.item.nodeid] = {"kernel": kernel, "variant": variant, "size": size}
             pytest.skip("recorded")  # nothing more is wanted of it
 
         session.Session.measure = record
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(
-        self, config: pytest.Config, items: list[pytest.Item]
-    ) -> None:
-        alone = [item for item in items if item.get_closest_marker(INTERPRETER)]
-        config.hook.pytest_deselected(items=alone)
-        items[:] = [item for item in items if item not in alone]
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if not item.get_closest_marker(INTERPRETER)]
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        self._item = item
-        self._running.write_text(item.nodeid, encoding="utf-8")
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._running.write_text(nodeid, encoding="utf-8")
 
-    def pytest_runtest_teardown(self) -> None:
+    def pytest_runtest_logfinish(self) -> None:
         self._running.write_text("", encoding="utf-8")
 
-    def _measured(self, take: Round, call: Callable[[], Any]) -> None:
-        assert self._item is not None
-        self.found[self._item.nodeid] = {"code": _code(self._item), "seconds": take(1)}
+    def measured(self, take: Round, call: Callable[[], Any]) -> None:
+        self.found[self.item.nodeid] = {"code": _code(self.item), "seconds": take(1)}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if self.found.get(report.nodeid, {}).get("kernel"):
@@ -227,22 +225,17 @@ def _code(item: Any) -> str:
 # --- count ---------------------------------------------------------------------------------------
 
 
-class InOrder(Brief):
-    """Runs the wanted tests in the wanted order, and knows which it is in."""
+class InOrder(Plugin):
+    """Runs the wanted tests in the wanted order."""
 
     def __init__(self, wanted: list[str]) -> None:
         self.wanted = wanted
-        self.nodeid = ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """After whatever the side's conftest.py and plugins do to the order."""
         by_id = {item.nodeid: item for item in session.items}
         session.items[:] = [by_id[nodeid] for nodeid in self.wanted if nodeid in by_id]
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        self.nodeid = item.nodeid
 
 
 class Counter(InOrder):
@@ -251,44 +244,35 @@ class Counter(InOrder):
     def __init__(self, wanted: list[str], counting_file: str) -> None:
         super().__init__(wanted)
         self._counted = runpy.run_path(counting_file)["counted"]
-        stand_in(self._measured)
 
-    def _measured(self, take: Round, call: Callable[[], Any]) -> None:
-        self._counted(call, (), label=self.nodeid)
+    def measured(self, take: Round, call: Callable[[], Any]) -> None:
+        self._counted(call, (), label=self.item.nodeid)
 
 
 # --- serve ---------------------------------------------------------------------------------------
 
 
 class Server(InOrder):
-    """Inside each benchmarked call it says "ready", then answers "run N" with the seconds of N
-    calls until it is told "done"."""
+    """Inside each benchmarked call it says that it is ready. Then it answers each number of calls
+    with their seconds, until that is 0."""
 
-    def __init__(self, wanted: list[str], requests: int, replies: int) -> None:
+    def __init__(self, wanted: list[str], pipe: Connection) -> None:
         super().__init__(wanted)
-        self._requests = os.fdopen(requests, "rb", buffering=0)
-        self._replies = replies
-        stand_in(self._measured)
+        self._pipe = pipe
 
-    def _say(self, **message: Any) -> None:
-        os.write(self._replies, json.dumps(message).encode() + b"\n")
-
-    def _measured(self, take: Round, call: Callable[[], Any]) -> None:
+    def measured(self, take: Round, call: Callable[[], Any]) -> None:
         was_on = gc.isenabled()
         gc.collect()
         gc.disable()
-        self._say(ready=self.nodeid)
-        while True:
-            word, _, number = self._requests.readline().partition(b" ")
-            if word != b"run":
-                break
-            self._say(seconds=take(int(number)))
+        self._pipe.send({"ready": self.item.nodeid})
+        while calls := self._pipe.recv():
+            self._pipe.send({"seconds": take(calls)})
         if was_on:
             gc.enable()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed or report.skipped:
-            self._say(failed=report.nodeid, reason=_reason(report))
+            self._pipe.send({"failed": report.nodeid, "reason": _reason(report)})
 
 
 # --- The process ---------------------------------------------------------------------------------
@@ -320,28 +304,35 @@ def run_pytest(plugin: Any, arguments: list[str]) -> int:
     os.environ["PYTEST_DEBUG_TEMPROOT"] = os.path.dirname(root)
     # An editable install of the checkout would answer for modules that this side does not have.
     sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", "")]
+    stand_in(plugin.measured)
     options = ["-q", "-p", "no:cacheprovider", "--benchmark-only", "--rootdir", root]
     return int(pytest.main([*options, *arguments], plugins=[plugin]))
 
 
-def main(arguments: list[str]) -> int:
-    parent, command, *rest = arguments
+def run_tests(plugin: InOrder) -> int:
+    """Those that it wants."""
+    return run_pytest(plugin, list({name.partition("::")[0]: None for name in plugin.wanted}))
+
+
+def main(parent: str, command: str, *rest: str) -> int:
     die_with_parent(int(parent))
     if command == "list":
-        lister = Lister(Path(f"{rest[0]}.running"))
-        code = run_pytest(lister, rest[1:])
-        result = {"found": lister.found, "failed": lister.failed, "skipped": lister.skipped}
-        Path(rest[0]).write_text(json.dumps({**result, "exit": code}), encoding="utf-8")
+        result, *arguments = rest
+        lister = Lister(Path(f"{result}.running"))
+        code = run_pytest(lister, arguments)
+        listed = {"found": lister.found, "failed": lister.failed, "skipped": lister.skipped}
+        Path(result).write_text(json.dumps({**listed, "exit": code}), encoding="utf-8")
         return 0
-    tests = json.loads(Path(rest[0]).read_text(encoding="utf-8"))
-    files = list(dict.fromkeys(nodeid.partition("::")[0] for nodeid in tests))
     if command == "count":
-        return run_pytest(Counter(tests, rest[1]), files)
+        tests_file, counting_file = rest
+        tests = json.loads(Path(tests_file).read_text(encoding="utf-8"))
+        return run_tests(Counter(tests, counting_file))
+    pipe = Connection(int(rest[0]))
     held = move_heap(int(os.environ["PYTHONHASHSEED"]))
-    code = run_pytest(Server(tests, int(rest[1]), int(rest[2])), files)
+    code = run_tests(Server(pipe.recv(), pipe))
     del held
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import Any
 
 from bench.gate.checkouts.processes import end_of, in_short, run_group, side_environment
 from bench.gate.checkouts.sides import Side
+from bench.gate.rounds.child import Child
 from bench.gate.verdicts.errors import GateError
 from bench.saved.runs import one_line
 
@@ -93,26 +91,11 @@ class Serving:
     def __init__(self, side: Side, tests: Sequence[str], scratch: Path, placement: int) -> None:
         self._side = side
         self._test = ""  # that it was last told to come to
-        with tempfile.NamedTemporaryFile("w", dir=scratch, suffix=".json", delete=False) as wanted:
-            json.dump(list(tests), wanted)
-        self._log = Path(f"{wanted.name}.log")
-        requests, self._requests = os.pipe()
-        replies, write_replies = os.pipe()
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command_of("serve", wanted.name, str(requests), str(write_replies)),
-                cwd=side.root,
-                env=side_environment(
-                    PYTHONHASHSEED=str(placement), BAREMETAL_GATE_PADDING="x" * (placement % 4093)
-                ),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                pass_fds=(requests, write_replies),
-            )
-        os.close(requests)
-        os.close(write_replies)
-        self._replies = os.fdopen(replies, "rb", buffering=0)
+        environment = side_environment(
+            PYTHONHASHSEED=str(placement), BAREMETAL_GATE_PADDING="x" * (placement % 4093)
+        )
+        self._child = Child(command_of("serve"), side.root, scratch, environment)
+        self._child.ask(list(tests))
 
     def wait_for(self, test: str) -> None:
         """Until the test stands inside its call. Raises GateError if it fails, before or after an
@@ -123,31 +106,24 @@ class Serving:
             raise GateError(f"{self._side}: {message.get('ready')}: ran instead of {test}")
 
     def take(self, calls: int) -> float:
-        self._ask(b"run %d\n" % calls)
+        self._child.ask(calls)
         return float(self._answer()["seconds"])
 
     def done(self) -> None:
-        self._ask(b"done\n")
-
-    def _ask(self, request: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it has ended: said when its answer is missing
-            os.write(self._requests, request)
+        self._child.ask(0)
 
     def _answer(self) -> dict[str, Any]:
-        line = self._replies.readline()
-        if not line:
-            said = _last_line(self._log.read_text(encoding="utf-8", errors="replace"))
-            end = end_of(self._process.wait())
-            raise GateError(f"{self._side}: {self._test}: pytest ended with {end}, saying {said}")
-        message: dict[str, Any] = json.loads(line)
+        try:
+            message: dict[str, Any] = self._child.answer()
+        except EOFError:
+            end, said = self._child.last_words()
+            raise GateError(
+                f"{self._side}: {self._test}: pytest ended with {end}, saying {_last_line(said)}"
+            ) from None
         if "failed" in message:
             reason = one_line(message["reason"])
             raise GateError(f"{self._side}: {one_line(message['failed'])} fails: {reason}")
         return message
 
     def close(self) -> None:
-        """End it, whatever it is doing."""
-        os.close(self._requests)
-        self._replies.close()
-        self._process.kill()
-        self._process.wait()
+        self._child.close()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from bench.suite import registry
 from bench.suite.registry import Native
@@ -42,13 +41,6 @@ class Pair:
         """Whose native module it is of; None of anything else."""
         native = native_of(self.kernel, self.variant)
         return native.tier if native else None
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @staticmethod
-    def from_json(content: dict[str, Any]) -> Pair:
-        return Pair(**{**content, "sides": tuple(content["sides"])})
 
 
 def native_of(kernel: str, variant: str) -> Native | None:
