@@ -37,7 +37,7 @@ def is_caught(samples: Sequence[float], draw: random.Random, threshold: float) -
     """One gate whose samples are drawn from those measured. The other members of the family are as
     hard to tell from chance as can be: they cost this one the whole of Holm's correction."""
     first = draw.choices(samples, k=verdict.FIRST_STAGE)
-    if verdict.is_settled(first, threshold, FAMILY):
+    if verdict.settled(first, threshold, FAMILY):
         return False
     later: list[float] = []
     for stage in verdict.LATER_STAGES:

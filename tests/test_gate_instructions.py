@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 from time import sleep
@@ -29,7 +30,7 @@ from bench.gate.counts.judge import (
     TOLERANCE_OF_TESTS,
     Case,
     Count,
-    Counts,
+    at_counted_size,
     count_kernels,
     counted_shape,
     judge,
@@ -65,7 +66,7 @@ CASES: list[Case] = list(
     )
 )
 
-KERNEL = Pair("x", "x", "relu_f32", "c-avx2", "100")
+KERNEL = Pair("x", "x", "relu_f32", "c-avx2", "100", "100")
 
 
 def changed(folder: Path, changes: Sequence[regressions.Change]) -> Path:
@@ -78,20 +79,22 @@ def changed(folder: Path, changes: Sequence[regressions.Change]) -> Path:
     return checkout.folder
 
 
-def count_sides(root: Path, first_turn: int) -> list[Counts]:
+def count_sides(root: Path, first_turn: int) -> list[dict[Case, Count]]:
     return [count_kernels(root, ROOT, CASES, turn=turn) for turn in (first_turn, first_turn + 1)]
 
 
 @pytest.fixture(scope="module")
-def base() -> list[Counts]:
+def base() -> list[dict[Case, Count]]:
     return count_sides(ROOT, 0)
 
 
 def pair_of(case: Case) -> Pair:
-    return Pair(" ".join(case), " ".join(case), *case)
+    return at_counted_size(Pair(" ".join(case), " ".join(case), *case))
 
 
-def verdicts(base: list[Counts], head: list[Counts]) -> dict[Case, Judged | Unjudged]:
+def verdicts(
+    base: list[dict[Case, Count]], head: list[dict[Case, Count]]
+) -> dict[Case, Judged | Unjudged]:
     return {
         case: judge(pair_of(case), *([c[case] for c in s] for s in (base, head))) for case in CASES
     }
@@ -103,7 +106,7 @@ def is_still(result: Judged | Unjudged) -> bool:
 
 
 @needs_valgrind
-def test_neutral_changes_raise_no_alarm(base: list[Counts], tmp_path: Path) -> None:
+def test_neutral_changes_raise_no_alarm(base: list[dict[Case, Count]], tmp_path: Path) -> None:
     """Built in another directory, with comments, other names and empty functions before kernels."""
     head = changed(tmp_path, regressions.NEUTRAL)
     of_base, of_head = base, count_sides(head, 2)
@@ -117,7 +120,9 @@ def test_neutral_changes_raise_no_alarm(base: list[Counts], tmp_path: Path) -> N
 
 
 @needs_valgrind
-def test_growth_is_caught_and_slowness_alone_is_not(base: list[Counts], tmp_path: Path) -> None:
+def test_growth_is_caught_and_slowness_alone_is_not(
+    base: list[dict[Case, Count]], tmp_path: Path
+) -> None:
     changes = (*regressions.GROWN, *regressions.SAME_COUNT)
     found = verdicts(base, count_sides(changed(tmp_path, changes), 2))
     for change in regressions.GROWN:
@@ -134,7 +139,9 @@ def test_growth_is_caught_and_slowness_alone_is_not(base: list[Counts], tmp_path
 
 
 @needs_valgrind
-def test_a_tier_that_valgrind_cannot_run_is_skipped_with_the_reason(base: list[Counts]) -> None:
+def test_a_tier_that_valgrind_cannot_run_is_skipped_with_the_reason(
+    base: list[dict[Case, Count]],
+) -> None:
     assert base[0]["relu_f32", "c-avx512", "100"] in (
         "valgrind's processor has no AVX-512",
         "tier avx512 is not built",
@@ -328,7 +335,7 @@ def test_a_missing_valgrind_is_named_with_the_command_that_installs_it(
     ],
 )
 def test_verdicts(head: tuple[int, ...], verdict: str, improved: bool) -> None:
-    base, other = ([Count(float(n), "100") for n in side] for side in ((10_000, 10_000), head))
+    base, other = ([float(n) for n in side] for side in ((10_000, 10_000), head))
     result = judge(KERNEL, base, other)
     assert isinstance(result, Judged)
     assert (result.verdict, result.improved) == (verdict, improved)
@@ -347,7 +354,7 @@ def test_verdicts(head: tuple[int, ...], verdict: str, improved: bool) -> None:
 def test_what_a_tests_call_takes_more_in_one_process_is_no_change(
     head: int, verdict: str, improved: bool
 ) -> None:
-    base, other = ([Count(float(n))] * 2 for n in (41_000, head))
+    base, other = ([float(n)] * 2 for n in (41_000, head))
     result = judge(Pair("x", "x"), base, other)
     assert isinstance(result, Judged)
     assert (result.verdict, result.improved) == (verdict, improved)
@@ -368,7 +375,7 @@ def test_a_count_of_zero_is_none(
     of_base: tuple[int, ...], of_head: tuple[int, ...], side: str
 ) -> None:
     """It is what is left where what disturbs a short call is more than the call."""
-    base, head = ([Count(float(n), "100") for n in counts] for counts in (of_base, of_head))
+    base, head = ([float(n) for n in counts] for counts in (of_base, of_head))
     result = judge(KERNEL, base, head)
     assert result == Unjudged(
         KERNEL.name, UNCOMPARABLE, f"{side}: no instruction was counted, the call is too short"
@@ -392,10 +399,10 @@ def test_what_disagrees_is_counted_once_more(
     """`b` on the head, by turn; `a` agrees at once."""
     were_counted: Counter[str] = Counter()
 
-    def count(place: int, pairs: Sequence[Pair], turn: int) -> dict[str, Count | str]:
+    def count(place: int, pairs: Sequence[Pair], turn: int) -> dict[str, Count]:
         were_counted["".join(p.name for p in pairs)] += 1
         of_b = heads[turn] if place else 10_000
-        return {p.name: Count(of_b if p.name == "b" else 10_000, "100") for p in pairs}
+        return {p.name: of_b if p.name == "b" else 10_000 for p in pairs}
 
     a, b = counts._settled([replace(KERNEL, name=name) for name in "ab"], count, 0.003)
     assert were_counted == counted
@@ -407,7 +414,7 @@ def test_an_interrupted_gate_waits_for_no_count(monkeypatch: pytest.MonkeyPatch)
     stopped, turns = Event(), []
     monkeypatch.setattr(callgrind, "stop", stopped.set)
 
-    def count(place: int, pairs: Sequence[Pair], turn: int) -> dict[str, Count | str]:
+    def count(place: int, pairs: Sequence[Pair], turn: int) -> dict[str, Count]:
         turns.append(turn)
         if turn == 0:
             raise KeyboardInterrupt
@@ -434,14 +441,16 @@ def test_what_is_counted_leaves_nothing_beside_the_gates_folder(
 
     monkeypatch.setattr(instructions, "count_in_child", count)
     sides = [Side(label, label, ROOT) for label in ("base", "head")]
-    counts._settled([pair_of(c) for c in CASES], counts._of_kernels(sides, tmp_path), 0.003)
+    counts._settled(
+        [pair_of(c) for c in CASES], partial(counts._count_kernels, sides, tmp_path), 0.003
+    )
     assert folders == [tmp_path] * 4
 
 
 def test_what_was_not_counted_is_said() -> None:
-    count, reason = Count(1e4, "100"), "not built"
+    count, reason = 1e4, "not built"
 
-    def why(pair: Pair, base: Count | str, head: Count | str) -> tuple[str, str]:
+    def why(pair: Pair, base: Count, head: Count) -> tuple[str, str]:
         result = judge(pair, [base, base], [head, head])
         assert isinstance(result, Unjudged)
         return result.why, result.note

@@ -16,10 +16,9 @@ from bench.gate.verdicts.verdict import (
     LATER_STAGES,
     MARGIN,
     Finding,
-    is_settled,
     judge,
     minimum_detectable_slowdown,
-    passed,
+    settled,
 )
 from bench.saved.gates import INCONCLUSIVE, PASS, REGRESSED
 from bench.stats.binomial import binomial_bounds
@@ -54,11 +53,11 @@ def simulated(
     findings: dict[str, Finding] = {}
     left = []
     for i in range(len(centres)):
-        first = samples(i, FIRST_STAGE)
-        if is_settled(first, threshold, len(centres)):
-            findings[str(i)] = passed(first, threshold, len(centres))
-        else:
+        found = settled(samples(i, FIRST_STAGE), threshold, len(centres))
+        if found is None:
             left.append(i)
+        else:
+            findings[str(i)] = found
     later: dict[int, list[float]] = {i: [] for i in left}
     for stage in LATER_STAGES:
         for i in left:
@@ -131,16 +130,15 @@ def test_what_a_pass_says_it_would_have_seen_is_seen() -> None:
 def test_minimum_detectable_slowdown_is_never_below_the_threshold_and_grows_with_scatter() -> None:
     draw = random.Random(15)
     shape = [draw.gauss(0, 1) for _ in range(FIRST_STAGE)]
-    figures = [
-        passed([sigma * s for s in shape], THRESHOLD, 10).minimum_detectable_slowdown
-        for sigma in (1e-6, 0.003, 0.01, 0.05)
-    ]
+
+    def figure(sigma: float, family: int) -> float:
+        values = [sigma * s for s in shape]
+        return minimum_detectable_slowdown(values, interval(values, CONFIDENCE), THRESHOLD, family)
+
+    figures = [figure(sigma, 10) for sigma in (1e-6, 0.003, 0.01, 0.05)]
     assert figures == sorted(figures)
     assert figures[0] >= THRESHOLD
-    assert (
-        passed(shape, THRESHOLD, 60).minimum_detectable_slowdown
-        > passed(shape, THRESHOLD, 1).minimum_detectable_slowdown
-    )
+    assert figure(1.0, 60) > figure(1.0, 1)
 
 
 def test_a_pass_could_have_seen_a_slowdown_of_threshold_and_margin() -> None:
@@ -159,9 +157,11 @@ def test_a_pass_could_have_seen_a_slowdown_of_threshold_and_margin() -> None:
         if finding.verdict == REGRESSED:
             assert finding.change > THRESHOLD
             assert finding.low > 0
-        if is_settled(values, THRESHOLD, 1):
-            assert interval(values, CONFIDENCE).high <= math.log(1 + THRESHOLD + MARGIN)
-            assert passed(values, THRESHOLD, 1).minimum_detectable_slowdown <= THRESHOLD + MARGIN
+        first = settled(values, THRESHOLD, 1)
+        if first is not None:
+            assert first.verdict == PASS
+            assert interval(values, CONFIDENCE).high <= math.log(1 + THRESHOLD + MARGIN) + 1e-12
+            assert first.minimum_detectable_slowdown <= THRESHOLD + MARGIN
     assert seen == {PASS, REGRESSED, INCONCLUSIVE}
 
 
@@ -199,8 +199,9 @@ def test_a_larger_threshold_lets_smaller_slowdowns_pass(threshold: float) -> Non
 
 def test_the_first_stage_never_calls_a_regression_and_takes_no_part_in_the_later_ones() -> None:
     values = [0.5] * FIRST_STAGE
-    assert not is_settled(values, THRESHOLD, 1)
-    assert passed([0.0] * FIRST_STAGE, THRESHOLD, 5).verdict == PASS
+    assert settled(values, THRESHOLD, 1) is None
+    calm = settled([0.0] * FIRST_STAGE, THRESHOLD, 5)
+    assert calm is not None and calm.verdict == PASS
     with_nothing = judge({"x": [0.0] * LATER_STAGES[0]}, THRESHOLD)["x"]
     assert with_nothing.verdict == PASS
 

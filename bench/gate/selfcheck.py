@@ -17,7 +17,8 @@ from pathlib import Path
 from time import monotonic
 
 from bench.gate.checkouts.sides import Side, build, prepare_head
-from bench.gate.prepare.setup import Progress, Settings, inventory_of, sampler_for
+from bench.gate.prepare import setup
+from bench.gate.prepare.setup import Progress, Settings
 from bench.gate.rounds.samples import SAMPLE_SECONDS
 from bench.gate.rounds.sampling import Sampler
 from bench.gate.timed import measure_in_stages
@@ -125,9 +126,6 @@ def slowed(pair: Pair, slowdown: float) -> Pair:
 
 def prepare(root: Path, folder: Path, settings: Settings) -> SelfCheck:
     """Build the trees and verify."""
-    draw = random.Random(settings.seed)
     trees = build_trees(root, folder, settings.progress)
-    inventory = inventory_of(trees[:2], settings, folder)
-    sampler = replace(sampler_for(trees, settings, folder, draw), apart={SLOWED_TREE})
-    settings.progress.stage("verifying")
-    return SelfCheck(sampler, sampler.prepare(inventory.pairs), settings, draw)
+    sampler, inventory = setup.prepare(trees, settings, folder, apart={SLOWED_TREE})
+    return SelfCheck(sampler, inventory.pairs, settings, sampler.draw)

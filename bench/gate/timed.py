@@ -11,7 +11,7 @@ from time import monotonic
 
 from bench.gate.checkouts.identity import same_code
 from bench.gate.checkouts.sides import Side
-from bench.gate.prepare.setup import Settings, inventory_of, sampler_for
+from bench.gate.prepare.setup import Settings, prepare
 from bench.gate.rounds.sampling import Sampler
 from bench.gate.verdicts import verdict
 from bench.gate.verdicts.pairs import Pair
@@ -28,13 +28,10 @@ def gate_on_times(sides: Sequence[Side], settings: Settings, folder: Path) -> Ga
     """Measure both sides, which are built, and judge every benchmark that they share. One whose
     code is the same on both sides is a control as well."""
     started = monotonic()
-    inventory = inventory_of(sides, settings, folder)
-    draw = random.Random(settings.seed)
-    sampler = sampler_for(sides, settings, folder, draw)
-    settings.progress.stage(f"verifying {len(inventory.pairs)} benchmarks on both sides")
-    pairs = sampler.prepare(inventory.pairs)
+    sampler, inventory = prepare(sides, settings, folder)
+    pairs = inventory.pairs
     same = {p.name for p in pairs if same_code(p, sides)}
-    controls = _controls(pairs, FEWEST_CONTROLS - len(same), draw)
+    controls = _controls(pairs, FEWEST_CONTROLS - len(same), sampler.draw)
     findings = measure_in_stages(sampler, [*pairs, *controls], settings)
     judged = [_judged(p, findings[p.name], p.name in same) for p in pairs]
     return Gate(
@@ -66,15 +63,13 @@ def measure_in_stages(
 ) -> Mapping[str, Finding]:
     """All findings: of the first stage, or of the later ones."""
     threshold = settings.threshold
-    findings: dict[str, Finding] = {}
     settings.progress.stage(f"measuring {len(pairs)} benchmarks", FIRST_STAGE * len(pairs))
-    first = _samples(sampler, pairs, FIRST_STAGE)
-    left = []
-    for pair in pairs:
-        if verdict.is_settled(first[pair.name], threshold, len(pairs)):
-            findings[pair.name] = verdict.passed(first[pair.name], threshold, len(pairs))
-        else:
-            left.append(pair)
+    findings = {
+        name: found
+        for name, values in _samples(sampler, pairs, FIRST_STAGE).items()
+        if (found := verdict.settled(values, threshold, len(pairs)))
+    }
+    left = [p for p in pairs if p.name not in findings]
     later: dict[str, list[float]] = {p.name: [] for p in left}
     taken = 0
     for stage in LATER_STAGES:

@@ -7,14 +7,15 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from functools import partial
+from itertools import repeat
 from pathlib import Path
-from random import Random
 from time import monotonic
 
 from bench.gate.checkouts.sides import Side
 from bench.gate.counts import judge
 from bench.gate.counts.judge import Count
-from bench.gate.prepare.setup import Settings, inventory_of, sampler_for
+from bench.gate.prepare.setup import Settings, prepare
 from bench.gate.rounds.pytest_process import command_of
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair
@@ -23,7 +24,8 @@ from bench.measure.machine.metadata import cpu_name, usable_cores
 from bench.saved.gates import INCONCLUSIVE, INSTRUCTIONS, Gate, Judged, Unjudged
 
 _JOBS = 2  # processes at once: counts do not depend on what else runs
-_FIRST_TURNS = (0, 4)  # of the four counts, and of four more
+_PLACES = (0, 0, 1, 1)  # the sides of four counts
+_FIRST_TURNS = (0, len(_PLACES))  # of the four counts, and of four more
 _TIMEOUT = 1800.0
 # pytest's exit codes that leave counts to read: some tests failed after their call was counted.
 _ACCEPTED = (0, 1)
@@ -35,17 +37,15 @@ def gate_on_instructions(sides: Sequence[Side], settings: Settings, folder: Path
     reason = callgrind.why_unavailable()
     if reason is not None:
         raise GateError(f"--instructions: {reason}")
-    inventory = inventory_of(sides, settings, folder)
-    settings.progress.stage(f"verifying {len(inventory.pairs)} benchmarks on both sides")
-    sampler_for(sides, settings, folder, Random(settings.seed)).prepare(inventory.pairs)
+    _, inventory = prepare(sides, settings, folder)
     threshold = settings.threshold
     settings.progress.stage(f"counting {len(inventory.pairs)} benchmarks")
     try:
-        kernels = [p for p in inventory.pairs if p.kernel]
+        kernels = [judge.at_counted_size(p) for p in inventory.pairs if p.kernel]
         others = [p for p in inventory.pairs if not p.kernel]
         found = [
-            *_settled(kernels, _of_kernels(sides, folder), threshold),
-            *_settled(others, _of_others(sides, folder), threshold),
+            *_settled(kernels, partial(_count_kernels, sides, folder), threshold),
+            *_settled(others, partial(_count_tests, sides, folder), threshold),
         ]
     except callgrind.CountingFailed as error:
         raise GateError(f"--instructions: {error}") from None
@@ -64,79 +64,63 @@ def gate_on_instructions(sides: Sequence[Side], settings: Settings, folder: Path
 
 # Counts the pairs once, on the side at that place: by name what was counted, or why nothing was.
 # What should not matter is different for each turn.
-CountSide = Callable[[int, Sequence[Pair], int], dict[str, Count | str]]
+CountSide = Callable[[int, Sequence[Pair], int], dict[str, Count]]
 
 
 def _settled(pairs: Sequence[Pair], count: CountSide, threshold: float) -> list[Judged | Unjudged]:
     """What is said of each pair, in their order. Where memory lies moves the counts of short calls
     by up to a tenth of a percent, and differently in each process; two of four agree."""
-    counts: dict[str, tuple[list[Count | str], list[Count | str]]]
-    counts = {p.name: ([], []) for p in pairs}
+    counts: dict[str, tuple[list[Count], list[Count]]] = {p.name: ([], []) for p in pairs}
     found: dict[str, Judged | Unjudged] = {}
     left = pairs
     for first_turn in _FIRST_TURNS:
         if not left:
             break
         with ThreadPoolExecutor(_JOBS) as pool:
-            tasks = [
-                (place, pool.submit(count, place, left, first_turn + turn))
-                for turn, place in enumerate((0, 0, 1, 1))
-            ]
+            turns = range(first_turn, first_turn + len(_PLACES))
             try:
-                results = [(place, task.result()) for place, task in tasks]
+                results = list(pool.map(count, _PLACES, repeat(left), turns))
             except BaseException:  # the pool would wait for all to finish
                 pool.shutdown(wait=False, cancel_futures=True)
                 callgrind.stop()
                 raise
-        for place, result in results:
+        for place, result in zip(_PLACES, results, strict=True):
             for name, counted in result.items():
                 counts[name][place].append(counted)
         found |= {p.name: judge.judge(p, *counts[p.name], threshold) for p in left}
-        left = [p for p in left if _is_unsettled(found[p.name])]
+        unclear = {
+            name for name, f in found.items() if isinstance(f, Judged) and f.verdict == INCONCLUSIVE
+        }
+        left = [p for p in left if p.name in unclear]
     return [found[p.name] for p in pairs]
 
 
-def _is_unsettled(result: Judged | Unjudged) -> bool:
-    return isinstance(result, Judged) and result.verdict == INCONCLUSIVE
-
-
-def _of_kernels(sides: Sequence[Side], folder: Path) -> CountSide:
+def _count_kernels(
+    sides: Sequence[Side], folder: Path, place: int, pairs: Sequence[Pair], turn: int
+) -> dict[str, Count]:
     """Driven by the head's harness, on both sides."""
-
-    def count(place: int, pairs: Sequence[Pair], turn: int) -> dict[str, Count | str]:
-        cases = {p.name: (p.kernel, p.variant, p.size) for p in pairs}
-        found = judge.count_kernels(
-            sides[place].root, sides[1].root, list(cases.values()), turn=turn, scratch=folder
-        )
-        return {name: found[case] for name, case in cases.items()}
-
-    return count
+    cases = {p.name: (p.kernel, p.variant, p.judged_size) for p in pairs}
+    root, harness = sides[place].root, sides[1].root
+    found = judge.count_kernels(root, harness, list(cases.values()), turn=turn, scratch=folder)
+    return {name: found[case] for name, case in cases.items()}
 
 
-def _of_others(sides: Sequence[Side], folder: Path) -> CountSide:
+def _count_tests(
+    sides: Sequence[Side], folder: Path, place: int, pairs: Sequence[Pair], turn: int
+) -> dict[str, Count]:
     """Each side in its own pytest."""
-
-    def count(place: int, pairs: Sequence[Pair], turn: int) -> dict[str, Count | str]:
-        tests = {p.name: p.name if place else p.base_name for p in pairs}
-        found = _count_tests(sides[place], list(tests.values()), folder / f"counts-{turn}")
-        return {
-            name: found.get(test, "it fails when it is counted") for name, test in tests.items()
-        }
-
-    return count
-
-
-def _count_tests(side: Side, tests: Sequence[str], scratch: Path) -> dict[str, Count]:
-    """By test id."""
+    tests = {p.name: p.name if place else p.base_name for p in pairs}
+    scratch = folder / f"counts-{turn}"
     scratch.mkdir()
     wanted = scratch / "tests.json"
-    wanted.write_text(json.dumps(tests), encoding="utf-8")
+    wanted.write_text(json.dumps(list(tests.values())), encoding="utf-8")
     counted = callgrind.count(
         command_of("count", str(wanted), counting.__file__),
         scratch,
-        cwd=side.root,
+        cwd=sides[place].root,
         environment={"PYTHONDONTWRITEBYTECODE": "1"},
         accepted=_ACCEPTED,
         seconds=_TIMEOUT,
     )
-    return {c.label: Count(c.instructions) for c in counted}
+    found = {c.label: c.instructions for c in counted}
+    return {name: found.get(test, "it fails when it is counted") for name, test in tests.items()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from bench.gate.verdicts.pairs import Pair
@@ -28,7 +28,7 @@ from bench.suite import registry
 from bench.suite.registry import Kernel, Shape, Signature
 
 Case = tuple[str, str, str]  # kernel, variant, size
-Counts = dict[Case, "Count | str"]  # or why there is none
+Count = float | str  # instructions of a call, or why they were not counted
 
 THRESHOLD = 0.003
 # Two counts of one side may differ by this much, or by the few instructions by which the
@@ -53,16 +53,11 @@ _PORTABLE = ("debug", "scalar", "autovec", "fastmath")
 _TIMEOUT = 900.0
 
 
-@dataclass(frozen=True)
-class Count:
-    """What one call takes.
-
-    instructions  instructions read
-    size          of a kernel: the size that was counted, in the place of a larger one
-    """
-
-    instructions: float
-    size: str = ""
+def at_counted_size(pair: Pair) -> Pair:
+    """A kernel's pair, to be judged at the size at which it can be counted in reasonable time."""
+    kernel = registry.kernel(pair.kernel)
+    shape = counted_shape(kernel, pair.variant, kernel.shape_named(pair.size))
+    return replace(pair, judged_size=kernel.size_name(shape))
 
 
 def counted_shape(kernel: Kernel, variant: str, shape: Shape) -> Shape:
@@ -91,7 +86,7 @@ def counted_shape(kernel: Kernel, variant: str, shape: Shape) -> Shape:
 
 def count_kernels(
     root: Path, harness: Path, cases: Sequence[Case], *, turn: int, scratch: Path | None = None
-) -> Counts:
+) -> dict[Case, Count]:
     """Count every case on the built checkout at `root`, called by the package at `harness`, in one
     process.
 
@@ -101,16 +96,9 @@ def count_kernels(
 
     Raises bench.measure.evidence.callgrind.CountingFailed.
     """
-    to_count: dict[Case, Case] = {}
-    for kernel_name, variant, size in cases:
-        kernel = registry.kernel(kernel_name)
-        shape = counted_shape(kernel, variant, kernel.shape_named(size))
-        to_count[kernel_name, variant, size] = kernel_name, variant, kernel.size_name(shape)
-    # Sizes that were cut down to the same one are counted once.
-    distinct = list(dict.fromkeys(to_count.values()))
+    distinct = list(dict.fromkeys(cases))
     if turn % 2:
         distinct.reverse()
-    found: dict[Case, Count | str] = {}
     prefix = "baremetal-counts-" + "x" * (7 * turn)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=scratch) as folder:
         child = ["bench.gate.counts.child", str(root), folder, str(turn)]
@@ -121,54 +109,48 @@ def count_kernels(
         answers = count_in_child(
             child, distinct, Path(folder), harness, environment=environment, seconds=_TIMEOUT
         )
-    for case, answer in zip(distinct, answers, strict=True):
-        if isinstance(answer, str):
-            found[case] = answer
-        else:
-            found[case] = Count(answer.instructions, case[2])
-    return {case: found[counted] for case, counted in to_count.items()}
+    counts = [a if isinstance(a, str) else a.instructions for a in answers]
+    return dict(zip(distinct, counts, strict=True))
 
 
 def judge(
     pair: Pair,
-    base: Sequence[Count | str],
-    head: Sequence[Count | str],
+    base: Sequence[Count],
+    head: Sequence[Count],
     threshold: float = THRESHOLD,
 ) -> Judged | Unjudged:
-    """One benchmark from the counts of both sides, two or more of each, or why there are none. No
-    call takes no instructions: such a count, where what disturbs a short call is more than the
-    call, can be compared with nothing."""
-    name = pair.name
-    of_base, why_not_base = _apart(base)
-    of_head, why_not_head = _apart(head)
-    if why_not_base and why_not_head and pair.kernel:
-        return Unjudged(name, SKIPPED, why_not_head[0])
-    for side, reasons in (("base", why_not_base), ("head", why_not_head)):
-        if reasons:
-            return Unjudged(name, UNCOMPARABLE, f"{side}: {reasons[0]}")
-    sides = (("base", of_base), ("head", of_head))
-    for side, counts in sides:
-        if not all(c.instructions > 0 for c in counts):
-            reason = f"{side}: no instruction was counted, the call is too short"
-            return Unjudged(name, UNCOMPARABLE, reason)
+    """One benchmark from the counts of both sides, two or more of each. No call takes no
+    instructions: such a count, where what disturbs a short call is more than the call, can be
+    compared with nothing."""
+    if pair.kernel and all(isinstance(count, str) for count in (*base, *head)):
+        return Unjudged(pair.name, SKIPPED, str(head[0]))
+    sides: dict[str, list[float]] = {"base": [], "head": []}
+    for (side, numbers), counts in zip(sides.items(), (base, head), strict=True):
+        for count in counts:
+            if isinstance(count, str):
+                return Unjudged(pair.name, UNCOMPARABLE, f"{side}: {count}")
+            if count <= 0:
+                reason = f"{side}: no instruction was counted, the call is too short"
+                return Unjudged(pair.name, UNCOMPARABLE, reason)
+            numbers.append(count)
     notes = []
-    if pair.kernel and of_head[0].size != pair.size:
-        notes.append(f"counted at size {of_head[0].size}")
+    if pair.judged_size != pair.size:
+        notes.append(f"counted at size {pair.judged_size}")
     tolerance = 0.0 if pair.kernel else TOLERANCE_OF_TESTS
     verdict = PASS
-    for side, counts in sides:
-        apart, first = disagreement(counts), counts[0].instructions
-        if apart * first > max(AGREEMENT * first, _TOLERANCE, tolerance):
+    for side, numbers in sides.items():
+        smallest, next_one = sorted(numbers)[:2]
+        if next_one - smallest > max(AGREEMENT * smallest, _TOLERANCE, tolerance):
             verdict = INCONCLUSIVE
-            notes.append(f"two counts of the {side} differ by {apart:.2%}")
+            notes.append(f"two counts of the {side} differ by {next_one / smallest - 1:.2%}")
     # What is added by whatever disturbed a count is never part of the call.
-    base_count, head_count = (min(c.instructions for c in counts) for _, counts in sides)
+    base_count, head_count = map(min, sides.values())
     change = head_count / base_count - 1
     threshold = max(threshold, tolerance / base_count)
     if verdict == PASS and change > threshold:
         verdict = REGRESSED
     return Judged(
-        name=name,
+        name=pair.name,
         verdict=verdict,
         change=change,
         base=base_count,
@@ -177,17 +159,3 @@ def judge(
         improved=verdict == PASS and 1 / (1 + change) - 1 > threshold,
         note="; ".join(notes),
     )
-
-
-def _apart(counts: Sequence[Count | str]) -> tuple[list[Count], list[str]]:
-    """The counts, and the reasons why there are none."""
-    return (
-        [count for count in counts if isinstance(count, Count)],
-        [count for count in counts if isinstance(count, str)],
-    )
-
-
-def disagreement(counts: Sequence[Count]) -> float:
-    """Of the two smallest, relative to the smallest: whatever disturbs a count adds to it."""
-    smallest, next_one = sorted(c.instructions for c in counts)[:2]
-    return next_one / smallest - 1

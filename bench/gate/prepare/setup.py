@@ -10,7 +10,7 @@ import random
 import secrets
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,24 +143,27 @@ def build_sides(root: Path, reference: str, folder: Path, progress: Progress) ->
     return sides
 
 
-def inventory_of(sides: Sequence[Side], settings: Settings, folder: Path) -> Inventory:
+def prepare(
+    sides: Sequence[Side], settings: Settings, folder: Path, apart: Collection[int] = ()
+) -> tuple[Sampler, Inventory]:
+    """What measures the sides, of which the first two are base and head, and their benchmarks, each
+    verified on both; `apart` see Sampler."""
     settings.progress.stage("listing the benchmarks of both sides")
-    inventory = take_inventory(sides, settings.pytest_arguments, folder, settings.longest_call)
+    arguments = settings.pytest_arguments
+    inventory = take_inventory(sides[:2], arguments, folder, settings.longest_call)
     if not inventory.pairs and not inventory.unjudged:
-        chosen = " ".join(settings.pytest_arguments)
+        chosen = " ".join(arguments)
         raise GateError(f"no benchmark in {sides[1].name}" + (f" for {chosen}" if chosen else ""))
-    return inventory
-
-
-def sampler_for(
-    sides: Sequence[Side], settings: Settings, folder: Path, draw: random.Random
-) -> Sampler:
-    return Sampler(
+    sampler = Sampler(
         sides=sides,
         harness=sides[1].root,
         scratch=folder,
         core=usable_core() if settings.core is None else settings.core,
-        draw=draw,
+        draw=random.Random(settings.seed),
+        apart=apart,
         record=settings.record,
         advance=settings.progress.step,
     )
+    settings.progress.stage(f"verifying {len(inventory.pairs)} benchmarks on both sides")
+    inventory.pairs = sampler.prepare(inventory.pairs)
+    return sampler, inventory

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from bench.saved.gates import INCONCLUSIVE, PASS, REGRESSED
@@ -20,7 +20,7 @@ LEAST_THRESHOLD = 0.01  # below it lies what code layout can do to a benchmark
 ALPHA = 0.01  # the chance of any false alarm in a gate
 FIRST_STAGE = 12  # samples
 LATER_STAGES = (32, 64)  # fresh samples; the second stage has the first's among them
-# A pair goes on when its first estimate is beyond this share of the threshold.
+# A pair goes on when its first estimate is beyond this share of the threshold, as logarithms.
 _SUSPICIOUS = 0.7
 # A pass must have been able to see a slowdown so far above the threshold.
 MARGIN = 0.02
@@ -32,12 +32,12 @@ _Z = NormalDist().inv_cdf
 class Finding:
     """What some samples of one pair say, as fields of Judged. A change of 0.03 is 3 % slower."""
 
-    verdict: str
     change: float
     low: float
     high: float
     minimum_detectable_slowdown: float
     samples: int
+    verdict: str = INCONCLUSIVE
     improved: bool = False
 
 
@@ -45,59 +45,47 @@ def _change(log_ratio: float) -> float:
     return math.expm1(min(log_ratio, 700.0))
 
 
-def is_settled(values: Sequence[float], threshold: float, family: int) -> bool:
-    """Whether the first stage is enough to pass: nothing suspicious, and a slowdown worth seeing is
-    ruled out and would have been seen. The later stages, of more samples, do without the last."""
-    suspicious = abs(hodges_lehmann(values)) > _SUSPICIOUS * math.log1p(threshold)
-    span = interval(values, CONFIDENCE)
-    could_see = minimum_detectable_slowdown(values, span, threshold, family) <= threshold + MARGIN
-    return not suspicious and could_see and _rules_out(span, threshold)
-
-
-def _rules_out(span: Interval, threshold: float) -> bool:
-    """Whether the interval excludes slowdowns worth seeing."""
-    return span.high <= math.log1p(threshold + MARGIN)
-
-
-def passed(values: Sequence[float], threshold: float, family: int) -> Finding:
-    """What is said of a pair that is settled."""
-    return _finding(PASS, values, threshold, family)
+def settled(values: Sequence[float], threshold: float, family: int) -> Finding | None:
+    """The pass of a pair for which the first stage is enough: nothing suspicious, and a slowdown
+    worth seeing is ruled out and would have been seen. The later stages, of more samples, do
+    without the last. None of any other pair."""
+    found = _finding(values, threshold, family)
+    edge = (1 + threshold) ** _SUSPICIOUS
+    suspicious = not 1 / edge <= 1 + found.change <= edge
+    could_see = found.minimum_detectable_slowdown <= threshold + MARGIN
+    is_pass = not suspicious and could_see and found.high <= threshold + MARGIN
+    return replace(found, verdict=PASS) if is_pass else None
 
 
 def judge(samples: Mapping[str, Sequence[float]], threshold: float) -> dict[str, Finding]:
     """The findings of one later stage of some pairs. A slowdown counts when its estimate is beyond
     the threshold and chance is ruled out, over all pairs together; so does a speed-up."""
-    names = list(samples)
     alpha = ALPHA / len(LATER_STAGES)
-    slower = holm([signed_rank_p(samples[n]) for n in names], alpha)
-    faster = holm([signed_rank_p([-v for v in samples[n]]) for n in names], alpha)
+    slower = holm([signed_rank_p(values) for values in samples.values()], alpha)
+    faster = holm([signed_rank_p([-v for v in values]) for values in samples.values()], alpha)
     findings = {}
-    for name, is_slower, is_faster in zip(names, slower, faster, strict=True):
-        values = samples[name]
-        estimate, span = hodges_lehmann(values), interval(values, CONFIDENCE)
-        if is_slower and estimate > math.log1p(threshold):
+    for (name, values), is_slower, is_faster in zip(samples.items(), slower, faster, strict=True):
+        found = _finding(values, threshold, len(samples))
+        if is_slower and found.change > threshold:
             verdict = REGRESSED
-        elif estimate <= math.log1p(threshold) and _rules_out(span, threshold):
+        elif found.change <= threshold and found.high <= threshold + MARGIN:
             verdict = PASS
         else:
             verdict = INCONCLUSIVE
-        improved = is_faster and estimate < -math.log1p(threshold)
-        findings[name] = _finding(verdict, values, threshold, len(names), improved)
+        improved = is_faster and 1 + found.change < 1 / (1 + threshold)
+        findings[name] = replace(found, verdict=verdict, improved=improved)
     return findings
 
 
-def _finding(
-    verdict: str, values: Sequence[float], threshold: float, family: int, improved: bool = False
-) -> Finding:
+def _finding(values: Sequence[float], threshold: float, family: int) -> Finding:
+    """Without a verdict yet."""
     span = interval(values, CONFIDENCE)
     return Finding(
-        verdict=verdict,
         change=_change(hodges_lehmann(values)),
         low=_change(span.low),
         high=_change(span.high),
         minimum_detectable_slowdown=minimum_detectable_slowdown(values, span, threshold, family),
         samples=len(values),
-        improved=improved,
     )
 
 
