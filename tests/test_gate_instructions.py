@@ -155,7 +155,7 @@ def test_a_function_that_a_checkout_lacks_is_said_to_be_missing(tmp_path: Path) 
     older: Any = SimpleNamespace(
         lib=SimpleNamespace(), ffi=now.ffi, build_info=now.build_info, threads=1
     )
-    side._tiers["scalar"] = older
+    side.tier = {"scalar": older}.__getitem__
     case = make_case(registry.kernel("matmul_f32"), (2, 2, 2))
     with pytest.raises(Unsupported, match=r"^not in this checkout: .*'matmul_ijk_f32'$"):
         side.call(case, "c-scalar_ijk")

@@ -62,9 +62,11 @@ def compare(
     """
     if not (0 <= threshold < math.inf and 0 <= floor < math.inf):
         raise ValueError(f"threshold and floor: got {threshold} and {floor}, need 0 or more")
-    _refuse_same_files(paths)
+    if len(paths) < 2:
+        given = one_line(paths[0]) if paths else "no file"
+        raise BadRun(f"{given}: is all that was given, needs a baseline or more and, last, a head")
     runs = [undamaged(load(path)) for path in paths]
-    _refuse_same_runs(runs)
+    _refuse_doubles(paths, runs)
     for run in runs:
         _refuse(unknown_machine(run))
     *baselines, head = runs
@@ -163,27 +165,13 @@ def _is_confirmed(result: Result) -> bool:
 # --- Files and runs ------------------------------------------------------------------------------
 
 
-def _refuse_same_files(paths: Sequence[Path]) -> None:
-    if len(paths) < 2:
-        given = one_line(paths[0]) if paths else "no file"
-        raise BadRun(f"{given}: is all that was given, needs a baseline or more and, last, a head")
-    seen: dict[tuple[int, int], Path] = {}
-    for path in paths:
-        try:
-            status = os.stat(path)
-        except OSError:
-            continue  # load() says what is wrong with it
-        file = (status.st_dev, status.st_ino)  # whatever names and links lead to it
-        if file in seen:
-            first = one_line(seen[file])
-            raise BadRun(f"{one_line(path)}: is the same file as {first}, needs another")
-        seen[file] = path
-
-
-def _refuse_same_runs(runs: Sequence[Run]) -> None:
-    """A copy of a run differs from it in nothing, and would always pass."""
+def _refuse_doubles(paths: Sequence[Path], runs: Sequence[Run]) -> None:
+    """A file, whatever names and links lead to it, or a copy of it, differs from itself in nothing,
+    and would always pass."""
     for number, run in enumerate(runs):
-        for other in runs[:number]:
+        for path, other in zip(paths[:number], runs[:number], strict=True):
+            if os.path.samefile(paths[number], path):
+                raise BadRun(f"{run.source}: is the same file as {other.source}, needs another")
             if (run.when, run.results) == (other.when, other.results):
                 raise BadRun(
                     f"{run.source}: is a copy of {other.source} (same moment, same times), needs "

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 
@@ -71,15 +72,13 @@ def measure_in_stages(
     }
     left = [p for p in pairs if p.name not in findings]
     later: dict[str, list[float]] = {p.name: [] for p in left}
-    taken = 0
-    for stage in LATER_STAGES:
+    for taken, stage in pairwise((0, *LATER_STAGES)):
         if not left:
             break
         more = stage - taken
         settings.progress.stage(f"measuring {len(left)} again", more * len(left))
         for name, values in _samples(sampler, left, more).items():
             later[name] += values
-        taken = stage
         findings |= verdict.judge({p.name: later[p.name] for p in left}, threshold)
         left = [p for p in left if findings[p.name].verdict == INCONCLUSIVE]
     return findings

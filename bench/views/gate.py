@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from bench.saved.gates import (
     CONTROL,
@@ -55,24 +56,21 @@ def view(gate: Gate, everything: bool = False) -> View:
 
 def with_short_names(gate: Gate) -> Gate:
     """A test's file says little beside the test, and would take half of a terminal's line."""
-    names = {j.name for j in (*gate.judged, *gate.controls)} | {u.name for u in gate.unjudged}
-    tests = {name.removeprefix(CONTROL) for name in names}
-    tails = Counter(name.partition("::")[2] for name in tests)
+    rows: tuple[Any, ...] = (*gate.judged, *gate.controls, *gate.unjudged)
+    tests = {row.name.removeprefix(CONTROL) for row in rows}
+    tails = Counter(test.partition("::")[2] for test in tests)
 
-    def short(name: str) -> str:
-        tail = name.partition("::")[2]
+    def short(row: Any) -> Any:
+        tail = row.name.partition("::")[2]
         if not tail or tails[tail] > 1:
-            return name
-        return CONTROL + tail if name.startswith(CONTROL) else tail
-
-    def shortened(judged: Sequence[Judged]) -> tuple[Judged, ...]:
-        return tuple(replace(one, name=short(one.name)) for one in judged)
+            return row
+        return replace(row, name=CONTROL + tail if row.name.startswith(CONTROL) else tail)
 
     return replace(
         gate,
-        judged=shortened(gate.judged),
-        controls=shortened(gate.controls),
-        unjudged=tuple(replace(one, name=short(one.name)) for one in gate.unjudged),
+        judged=tuple(map(short, gate.judged)),
+        controls=tuple(map(short, gate.controls)),
+        unjudged=tuple(map(short, gate.unjudged)),
     )
 
 

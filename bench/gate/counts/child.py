@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import random
 import sys
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import kernels_c
 from bench.gate.checkouts.loading import load_python_copy, load_tier_copy
@@ -25,14 +25,12 @@ class Checkout:
 
     def __init__(self, root: Path, scratch: Path, draw: random.Random) -> None:
         self.root, self.scratch, self.draw = root, scratch, draw
-        self._tiers: dict[str, kernels_c.Tier] = {}
-        self._modules: dict[str, Any] = {}
+        self.tier = cache(self._load_tier)
+        self.module = cache(partial(load_python_copy, root, draw=draw))
 
     def call(self, case: Case, variant: str) -> Called:
         """The callable and its arguments. Raises Unsupported."""
         side, name = registry.side_and_name(variant)
-        if side == "peer":
-            raise Unsupported("other people's libraries are not counted")
         try:
             if side == "native":
                 native = case.kernel.native(variant)
@@ -42,24 +40,17 @@ class Checkout:
         except (AttributeError, ImportError, ValueError) as missing:
             raise Unsupported(f"not in this checkout: {missing}") from None
 
-    def tier(self, name: str) -> kernels_c.Tier:
-        if name not in self._tiers:
-            if name != "scalar":  # it says what the processor has, and every machine can run it
-                cpu = self.tier("scalar").lib
-                if name.startswith("avx512") and not cpu.cpu_has_avx512_vnni():
-                    raise Unsupported("valgrind's processor has no AVX-512")
-                if name != "debug" and not cpu.cpu_has_avx2_fma():
-                    raise Unsupported("this processor, or valgrind's, has no AVX2 and FMA")
-            built = sorted((self.root / "kernels_c").glob(f"_{name}.*so"))
-            if not built:
-                raise Unsupported(f"tier {name} is not built")
-            self._tiers[name] = load_tier_copy(built[0], name, self.scratch, self.draw)
-        return self._tiers[name]
-
-    def module(self, name: str) -> Any:
-        if name not in self._modules:
-            self._modules[name] = load_python_copy(self.root, name, self.draw)
-        return self._modules[name]
+    def _load_tier(self, name: str) -> kernels_c.Tier:
+        if name != "scalar":  # it says what the processor has, and every machine can run it
+            cpu = self.tier("scalar").lib
+            if name.startswith("avx512") and not cpu.cpu_has_avx512_vnni():
+                raise Unsupported("valgrind's processor has no AVX-512")
+            if name != "debug" and not cpu.cpu_has_avx2_fma():
+                raise Unsupported("this processor, or valgrind's, has no AVX2 and FMA")
+        built = sorted((self.root / "kernels_c").glob(f"_{name}.*so"))
+        if not built:
+            raise Unsupported(f"tier {name} is not built")
+        return load_tier_copy(built[0], name, self.scratch, self.draw)
 
 
 def main(root: str, scratch: str, seed: str, wanted: str, answers: str) -> None:

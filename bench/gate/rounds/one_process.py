@@ -71,9 +71,7 @@ class BothSides:
 
     def _calls(self, pair: Pair, case: Case) -> list[Call]:
         """Both sides' calls, made in random order: who comes first gets other memory."""
-        places = [0, 1]
-        self._draw.shuffle(places)
-        made = {place: self._call(place, pair, case) for place in places}
+        made = {place: self._call(place, pair, case) for place in self._draw.sample((0, 1), 2)}
         return [made[0], made[1]]
 
     def _call(self, place: int, pair: Pair, case: Case) -> Call:

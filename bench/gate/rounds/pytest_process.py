@@ -53,9 +53,9 @@ def list_benchmarks(side: Side, pytest_arguments: Sequence[str], scratch: Path) 
         listed = json.loads(result.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         raise GateError(f"{side}: {_how_it_ended(code, Path(f'{result}.running'))}") from None
-    if listed["exit"] not in _WHOLE and not listed["failed"]:
+    if listed.pop("exit") not in _WHOLE and not listed["failed"]:
         raise GateError(f"{side}: pytest says: {_last_line(output + errors)}")
-    return Listed(listed["found"], listed["failed"], listed["skipped"])
+    return Listed(**listed)
 
 
 def _known_to(side: Side, arguments: Sequence[str]) -> list[str]:

@@ -65,8 +65,6 @@ def take_sample(
 
 
 def _take_abba_block(sample: Sample, base: Round, head: Round, draw: random.Random) -> None:
-    first, second = (base, sample.base), (head, sample.head)
-    if draw.random() >= 0.5:
-        first, second = second, first
+    first, second = draw.sample(((base, sample.base), (head, sample.head)), 2)
     for take, seconds in (first, second, second, first):
         seconds.append(take(sample.calls) / sample.calls)

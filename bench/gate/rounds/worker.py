@@ -44,8 +44,7 @@ def take_in_lockstep(
     stop_randomising_addresses()
     with contextlib.ExitStack() as stack:
         servers: dict[int, Serving] = {}
-        order = [0, 1]
-        draw.shuffle(order)
+        order = draw.sample((0, 1), 2)
         for place in order:
             side = sides[pairs[0].sides[place]]
             servers[place] = Serving(side, names[place], scratch, placement)
