@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import gettempdir
 from threading import Event
 from time import sleep
 from types import SimpleNamespace
@@ -28,7 +29,6 @@ from bench.gate.counts import judge as instructions
 from bench.gate.counts.child import Unsupported
 from bench.gate.counts.judge import (
     TOLERANCE_OF_TESTS,
-    Case,
     Count,
     at_counted_size,
     count_kernels,
@@ -56,6 +56,7 @@ from bench.suite import registry
 needs_valgrind = pytest.mark.skipif(
     callgrind.why_unavailable() is not None, reason=str(callgrind.why_unavailable())
 )
+Case = tuple[str, str, str]  # kernel, variant, size
 CASES: list[Case] = list(
     dict.fromkeys(
         [
@@ -79,12 +80,15 @@ def changed(folder: Path, changes: Sequence[regressions.Change]) -> Path:
     return checkout.folder
 
 
-def count_sides(root: Path, first_turn: int) -> list[dict[Case, Count]]:
-    return [count_kernels(root, ROOT, CASES, turn=turn) for turn in (first_turn, first_turn + 1)]
+def count_sides(root: Path, first_turn: int) -> list[dict[str, Count]]:
+    sides, scratch = [Side("base", "base", root), Side("head", "head", ROOT)], Path(gettempdir())
+    pairs = [pair_of(case) for case in CASES]
+    turns = (first_turn, first_turn + 1)
+    return [count_kernels(sides, scratch, 0, pairs, turn) for turn in turns]
 
 
 @pytest.fixture(scope="module")
-def base() -> list[dict[Case, Count]]:
+def base() -> list[dict[str, Count]]:
     return count_sides(ROOT, 0)
 
 
@@ -93,10 +97,11 @@ def pair_of(case: Case) -> Pair:
 
 
 def verdicts(
-    base: list[dict[Case, Count]], head: list[dict[Case, Count]]
+    base: list[dict[str, Count]], head: list[dict[str, Count]]
 ) -> dict[Case, Judged | Unjudged]:
     return {
-        case: judge(pair_of(case), *([c[case] for c in s] for s in (base, head))) for case in CASES
+        case: judge(pair_of(case), *([c[" ".join(case)] for c in s] for s in (base, head)))
+        for case in CASES
     }
 
 
@@ -106,7 +111,7 @@ def is_still(result: Judged | Unjudged) -> bool:
 
 
 @needs_valgrind
-def test_neutral_changes_raise_no_alarm(base: list[dict[Case, Count]], tmp_path: Path) -> None:
+def test_neutral_changes_raise_no_alarm(base: list[dict[str, Count]], tmp_path: Path) -> None:
     """Built in another directory, with comments, other names and empty functions before kernels."""
     head = changed(tmp_path, regressions.NEUTRAL)
     of_base, of_head = base, count_sides(head, 2)
@@ -121,7 +126,7 @@ def test_neutral_changes_raise_no_alarm(base: list[dict[Case, Count]], tmp_path:
 
 @needs_valgrind
 def test_growth_is_caught_and_slowness_alone_is_not(
-    base: list[dict[Case, Count]], tmp_path: Path
+    base: list[dict[str, Count]], tmp_path: Path
 ) -> None:
     changes = (*regressions.GROWN, *regressions.SAME_COUNT)
     found = verdicts(base, count_sides(changed(tmp_path, changes), 2))
@@ -140,9 +145,9 @@ def test_growth_is_caught_and_slowness_alone_is_not(
 
 @needs_valgrind
 def test_a_tier_that_valgrind_cannot_run_is_skipped_with_the_reason(
-    base: list[dict[Case, Count]],
+    base: list[dict[str, Count]],
 ) -> None:
-    assert base[0]["relu_f32", "c-avx512", "100"] in (
+    assert base[0]["relu_f32 c-avx512 100"] in (
         "valgrind's processor has no AVX-512",
         "tier avx512 is not built",
     )
@@ -441,9 +446,7 @@ def test_what_is_counted_leaves_nothing_beside_the_gates_folder(
 
     monkeypatch.setattr(instructions, "count_in_child", count)
     sides = [Side(label, label, ROOT) for label in ("base", "head")]
-    counts._settled(
-        [pair_of(c) for c in CASES], partial(counts._count_kernels, sides, tmp_path), 0.003
-    )
+    counts._settled([pair_of(c) for c in CASES], partial(count_kernels, sides, tmp_path), 0.003)
     assert folders == [tmp_path] * 4
 
 

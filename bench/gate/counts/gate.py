@@ -44,7 +44,7 @@ def gate_on_instructions(sides: Sequence[Side], settings: Settings, folder: Path
         kernels = [judge.at_counted_size(p) for p in inventory.pairs if p.kernel]
         others = [p for p in inventory.pairs if not p.kernel]
         found = [
-            *_settled(kernels, partial(_count_kernels, sides, folder), threshold),
+            *_settled(kernels, partial(judge.count_kernels, sides, folder), threshold),
             *_settled(others, partial(_count_tests, sides, folder), threshold),
         ]
     except callgrind.CountingFailed as error:
@@ -93,16 +93,6 @@ def _settled(pairs: Sequence[Pair], count: CountSide, threshold: float) -> list[
         }
         left = [p for p in left if p.name in unclear]
     return [found[p.name] for p in pairs]
-
-
-def _count_kernels(
-    sides: Sequence[Side], folder: Path, place: int, pairs: Sequence[Pair], turn: int
-) -> dict[str, Count]:
-    """Driven by the head's harness, on both sides."""
-    cases = {p.name: (p.kernel, p.variant, p.judged_size) for p in pairs}
-    root, harness = sides[place].root, sides[1].root
-    found = judge.count_kernels(root, harness, list(cases.values()), turn=turn, scratch=folder)
-    return {name: found[case] for name, case in cases.items()}
 
 
 def _count_tests(

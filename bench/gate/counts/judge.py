@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.gate.checkouts.sides import Side
 from bench.gate.verdicts.pairs import Pair
 from bench.measure.evidence.counted_calls import count_in_child
 from bench.saved.gates import (
@@ -27,7 +28,6 @@ from bench.saved.gates import (
 from bench.suite import registry
 from bench.suite.registry import Kernel, Shape, Signature
 
-Case = tuple[str, str, str]  # kernel, variant, size
 Count = float | str  # instructions of a call, or why they were not counted
 
 THRESHOLD = 0.003
@@ -85,32 +85,35 @@ def counted_shape(kernel: Kernel, variant: str, shape: Shape) -> Shape:
 
 
 def count_kernels(
-    root: Path, harness: Path, cases: Sequence[Case], *, turn: int, scratch: Path | None = None
-) -> dict[Case, Count]:
-    """Count every case on the built checkout at `root`, called by the package at `harness`, in one
-    process.
+    sides: Sequence[Side], scratch: Path, place: int, pairs: Sequence[Pair], turn: int
+) -> dict[str, Count]:
+    """Count every pair, by its name, on the side at that place, which is built: called
+    by the head's harness, all in one process.
 
-    turn   0, 1, ...: everything that should not matter is different in each: the order of cases,
-           the size of the environment, the path, and where libraries and modules lie
-    scratch  where the folder is made that it works in; None: with other temporary files
+    scratch  where the folder is made that it works in
+    turn     0, 1, ...: everything that should not matter is different in each: the order of cases,
+             the size of the environment, the path, and where libraries and modules lie
 
     Raises bench.measure.evidence.callgrind.CountingFailed.
     """
-    distinct = list(dict.fromkeys(cases))
+    case_of = {p.name: (p.kernel, p.variant, p.judged_size) for p in pairs}
+    distinct = list(dict.fromkeys(case_of.values()))
     if turn % 2:
         distinct.reverse()
     prefix = "baremetal-counts-" + "x" * (7 * turn)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=scratch) as folder:
-        child = ["bench.gate.counts.child", str(root), folder, str(turn)]
+        child = ["bench.gate.counts.child", str(sides[place].root), folder, str(turn)]
         environment = {
             "PYTHONDONTWRITEBYTECODE": "1",  # the harness is the head's copy
             "TURN": "x" * (24 + 1000 * turn),
         }
+        harness = sides[1].root
         answers = count_in_child(
             child, distinct, Path(folder), harness, environment=environment, seconds=_TIMEOUT
         )
     counts = [a if isinstance(a, str) else a.instructions for a in answers]
-    return dict(zip(distinct, counts, strict=True))
+    found = dict(zip(distinct, counts, strict=True))
+    return {name: found[case] for name, case in case_of.items()}
 
 
 def judge(

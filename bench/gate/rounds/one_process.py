@@ -53,8 +53,6 @@ class BothSides:
         self._scratch = scratch
         self._draw = draw
         self._tiers: dict[Module, kernels_c.Tier] = {}
-        self._edge_cases: dict[str, list[Case]] = {}  # by kernel; each knows its reference
-        self._tried: set[tuple[int, str, str]] = set()  # on them: side, kernel and variant
 
     def take(self, pair: Pair, seconds: float = SAMPLE_SECONDS) -> Sample:
         kernel = registry.kernel(pair.kernel)
@@ -96,51 +94,33 @@ class BothSides:
     # --- Before anything is timed ----------------------------------------------------------------
 
     def prepare(self, pairs: Sequence[Pair]) -> Iterator[tuple[str, float]]:
-        """For each pair the size to judge it at, and the base's seconds of a call. Raises GateError
-        where a side's result is wrong; pairs of one kernel and size should stand together."""
+        """For each pair the size to judge it at, and the base's seconds of a call; all are of one
+        kernel, and those of one size should stand together. Raises GateError where a side's result
+        is wrong: at that size or, the first time that a native variant comes, on edge cases."""
+        kernel = registry.kernel(pairs[0].kernel)
+        with self._blamed(1, pairs[0]):  # the reference is the head's own
+            importlib.import_module(f"kernels_py.{kernel.module}")
+            edges = list(edge_cases(kernel))  # kept: each knows its reference
         case: Case | None = None
         verified: set[tuple[str, bytes]] = set()  # implementation and hash of its result
+        tried: set[tuple[int, str]] = set()  # on the edge cases: side and variant
         for pair in pairs:
-            kernel = registry.kernel(pair.kernel)
-            with self._blamed(1, pair):  # the reference is the head's own
-                importlib.import_module(f"kernels_py.{kernel.module}")
             shape = self._shape_to_judge(pair, kernel)
-            if case is None or (case.kernel, case.shape) != (kernel, shape):
+            if case is None or case.shape != shape:
                 case, verified = make_case(kernel, shape), set()
             calls = self._calls(pair, case)
             for place, call in enumerate(calls):
                 with self._blamed(place, pair):
-                    self._verify(place, pair, case, call, verified)
+                    _verify(pair.name, case, call, verified)
+                    if call.implementation != "python" and (place, pair.variant) not in tried:
+                        tried.add((place, pair.variant))
+                        self._try_on(edges, place, pair)
             yield kernel.size_name(shape), _seconds(calls[0])
 
-    def _verify(
-        self, place: int, pair: Pair, case: Case, call: Call, verified: set[tuple[str, bytes]]
-    ) -> None:
-        """Against the reference; but not again a result that is, bit for bit, one already verified.
-        The first time that a side's variant comes, on the edge cases too."""
-        case.prepare(call)
-        with no_late_imports():
-            returned = call.function(*call.args)
-        if call.implementation == "python":
-            result = array(case.out_typecode, returned).tobytes()
-        else:
-            case.require_memory_intact(pair.name)
-            if call.collect is not None:
-                call.collect(returned)
-            result = case.output(call)
-        known = (call.implementation, hashlib.sha256(result).digest())
-        if known not in verified:
-            case.verify(pair.name, call, returned)
-            verified.add(known)
-        kernel, trial = case.kernel, (place, case.kernel.name, pair.variant)
-        if call.implementation == "python" or pair.sides[place] != place or trial in self._tried:
-            return
-        self._tried.add(trial)
-        if kernel.name not in self._edge_cases:
-            self._edge_cases[kernel.name] = list(edge_cases(kernel))
-        for edge in self._edge_cases[kernel.name]:
+    def _try_on(self, edges: Sequence[Case], place: int, pair: Pair) -> None:
+        for edge in edges:
             if not (edge.needs_ieee and pair.variant in registry.RELAXED):
-                what = f"{pair.name} edge case {kernel.size_name(edge.shape)}"
+                what = f"{pair.name} edge case {edge.kernel.size_name(edge.shape)}"
                 edge.run_and_verify(what, self._call(place, pair, edge))
 
     def _shape_to_judge(self, pair: Pair, kernel: Kernel) -> Shape:
@@ -180,6 +160,24 @@ class BothSides:
             said = one_line(str(error).partition("\n")[0])
             reason = f"{pair.name}: {type(error).__name__}: {said}"
         raise GateError(f"{side}: {reason}")
+
+
+def _verify(what: str, case: Case, call: Call, verified: set[tuple[str, bytes]]) -> None:
+    """Against the reference; but not again a result that is, bit for bit, one already verified."""
+    case.prepare(call)
+    with no_late_imports():
+        returned = call.function(*call.args)
+    if call.implementation == "python":
+        result = array(case.out_typecode, returned).tobytes()
+    else:
+        case.require_memory_intact(what)
+        if call.collect is not None:
+            call.collect(returned)
+        result = case.output(call)
+    known = (call.implementation, hashlib.sha256(result).digest())
+    if known not in verified:
+        case.verify(what, call, returned)
+        verified.add(known)
 
 
 def _seconds(call: Call) -> float:
