@@ -81,7 +81,6 @@ def headline(gate: Gate) -> str:
     """The verdict in a sentence: "REGRESSED: 2 of 60 benchmarks take longer than main: ..."."""
     base, total = gate.base, _count(len(gate.judged))
     slower = _by_change(gate, REGRESSED)
-    moved = gate.moved_controls
     if gate.verdict == REGRESSED:
         return (
             f"REGRESSED: {len(slower)} of {total} {_needs_more(gate, len(slower))} than {base}: "
@@ -91,8 +90,8 @@ def headline(gate: Gate) -> str:
         more = "more instructions" if gate.kind == INSTRUCTIONS else "slowdown"
         return f"PASS: no {more} seen in {total} against {base}"
     reasons = []
-    if moved:
-        reasons.append(f"what cannot have changed did: {_named(moved)}")
+    if gate.moved_controls:
+        reasons.append(f"what cannot have changed did: {_named(gate.moved_controls)}")
     if slower:
         seem = "seems to" if len(slower) == 1 else "seem to"
         reasons.append(

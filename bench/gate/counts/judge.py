@@ -87,8 +87,8 @@ def counted_shape(kernel: Kernel, variant: str, shape: Shape) -> Shape:
 def count_kernels(
     sides: Sequence[Side], scratch: Path, place: int, pairs: Sequence[Pair], turn: int
 ) -> dict[str, Count]:
-    """Count every pair, by its name, on the side at that place, which is built: called
-    by the head's harness, all in one process.
+    """Every pair's count, by its name, on the built side at that place: all of them in one process,
+    called by the head's harness.
 
     scratch  where the folder is made that it works in
     turn     0, 1, ...: everything that should not matter is different in each: the order of cases,
