@@ -26,7 +26,7 @@ from bench.saved import gates, ledger, runs
 from bench.saved import peers as peer_runs
 from bench.views import documents, interpreters, limits, matrix, peers, selfcheck, tables
 from bench.views import gate as gate_view
-from bench.views.explain import cost, cost_by, ladder, ladder_by, overhead, scaling
+from bench.views.explain import cost, ladder, overhead, scaling
 from bench.views.report import write_report
 from bench.views.units import escaped
 
@@ -168,19 +168,19 @@ FORMS = ("text", "md")
 def drawn_of_run(content: Any) -> Drawn:
     run = runs.from_json(content)
     views: list[tuple[Any, Callable[[], tuple[Any, ...]]]] = [
-        (matrix, lambda: (run,)),
-        (ladder, lambda: ([run],)),
-        (cost, lambda: (run,)),
-        (scaling, lambda: (run, ())),
-        (overhead, lambda: (run,)),
-        (limits, lambda: (run.limits,)),
-        (interpreters, lambda: ([run, OTHER],)),
-        (cost_by, lambda: ([run, run],)),
-        (ladder_by, lambda: ([run, run],)),
+        (matrix.view, lambda: (run,)),
+        (ladder.view, lambda: ([run],)),
+        (cost.view, lambda: (run,)),
+        (scaling.view, lambda: (run, ())),
+        (overhead.view, lambda: (run,)),
+        (limits.view, lambda: (run.limits,)),
+        (interpreters.view, lambda: ([run, OTHER],)),
+        (cost.by_interpreter, lambda: ([run, run],)),
+        (ladder.by_interpreter, lambda: ([run, run],)),
     ]
 
     def draw(view: Any, arguments: Callable[[], tuple[Any, ...]], form: str) -> str:
-        return tables.render(view.view(*arguments()), form)
+        return tables.render(view(*arguments()), form)
 
     for form in FORMS:
         for view, arguments in views:

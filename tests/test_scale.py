@@ -21,7 +21,7 @@ from bench.saved.comparable import merged
 from bench.saved.runs import Run
 from bench.views import gate as gate_view
 from bench.views import interpreters, limits, matrix
-from bench.views.explain import ladder, ladder_by, overhead, scaling
+from bench.views.explain import ladder, overhead, scaling
 from bench.views.report import charts, write_report
 from bench.views.tables import render
 from tests.test_report import case, foreign
@@ -102,7 +102,7 @@ def views(make: Callable[[int], Benchmarks], n: int, folder: Path) -> Iterator[t
         yield f"overhead {form}", lambda form=form: render(overhead.view(run), form)
         yield (
             f"ladder by {form}",
-            lambda form=form: render(ladder_by.view([run, other]), form),
+            lambda form=form: render(ladder.by_interpreter([run, other]), form),
         )
         yield f"matrix by {form}", lambda form=form: render(interpreters.view([run, other]), form)
     yield "limits", lambda: render(limits.view(run.limits), "md")

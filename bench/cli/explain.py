@@ -11,7 +11,7 @@ from bench.saved import runs
 from bench.saved.checks import OK, Refusal, listed
 from bench.saved.comparable import merged
 from bench.saved.writing import write_atomic
-from bench.views.explain import cost, cost_by, ladder, ladder_by, overhead, scaling
+from bench.views.explain import cost, ladder, overhead, scaling
 
 
 def add_commands(commands: Any) -> None:
@@ -46,7 +46,7 @@ def add_commands(commands: Any) -> None:
 def _ladder(options: argparse.Namespace) -> int:
     if options.by is not None:
         saved = of_interpreters(options.runs)
-        view = ladder_by.view(saved, options.kernel, options.size)
+        view = ladder.by_interpreter(saved, options.kernel, options.size)
     else:
         saved = chosen(options.runs)
         view = ladder.view(saved, options.kernel, options.size)
@@ -59,7 +59,7 @@ def _cost(options: argparse.Namespace) -> int:
         if options.kernel:
             raise Refusal("cost: --kernel does not go with --by interpreter, which has all")
         saved = of_interpreters(options.runs)
-        show(cost_by.view(saved), options.format, saved)
+        show(cost.by_interpreter(saved), options.format, saved)
         return OK
     run = the_one("cost", options.runs)
     show(cost.view(run, options.kernel), options.format, [run])

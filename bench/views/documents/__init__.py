@@ -27,7 +27,7 @@ from bench.saved.runs import BadRun, Refusal, Run, read_text
 from bench.saved.writing import write_atomic
 from bench.views import interpreters, limits, matrix, peers, selfcheck, summary, tables
 from bench.views.documents import claims, figures
-from bench.views.explain import cost, cost_by, ladder, overhead, scaling
+from bench.views.explain import cost, ladder, overhead, scaling
 from bench.views.tables import View
 
 
@@ -62,7 +62,7 @@ RENDERERS: dict[str, Callable[..., View | str]] = {
     "claims": _of_run(claims.view),
     "ladder": _ladder,
     "cost": lambda path, *kernels: cost.view(_run(path), kernels),
-    "cost-by-interpreter": lambda path: cost_by.view(_runs(path)),
+    "cost-by-interpreter": lambda path: cost.by_interpreter(_runs(path)),
     "scaling": lambda path, *kernels: scaling.view(_run(path), kernels),
     "machine": _of_run(lambda run: View([], notes=[matrix.machine_line(run)])),
     "limits": _of_run(lambda run: limits.view(run.limits)),

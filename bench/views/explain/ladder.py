@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 
-from bench.analysis.ladder import Ladder, MeasuredRung, ladders
+from bench.analysis.ladder import Ladder, MeasuredRung, Side, ladders, side_by_side
 from bench.saved.runs import Metadata, Run
 from bench.views import matrix, units
 from bench.views.explain.evidence import short
@@ -26,6 +27,23 @@ def view(saved: Sequence[Run], kernel: str | None = None, size: str | None = Non
     several = len({run.source for run, _ in found}) > 1
     tables = [_table(one, run, f"{run.source}: " * several) for run, one in found]
     return View(tables, [_as_object(run, one) for run, one in found], _how_to_read(found))
+
+
+def by_interpreter(
+    saved: Sequence[Run], kernel: str | None = None, size: str | None = None
+) -> View:
+    """Of one kernel or all, the largest size that the runs share or that: what each interpreter
+    makes of the same rungs. Raises BadRun."""
+    found = side_by_side(saved, kernel, size)
+    content = [
+        {
+            "kernel": sides[0][1].kernel,
+            "size": sides[0][1].size,
+            "interpreters": {label: [*map(_rung, one.rungs)] for label, one in sides},
+        }
+        for sides in found
+    ]
+    return View([_table_by_interpreter(sides) for sides in found], content)
 
 
 def title(found: Ladder) -> str:
@@ -49,6 +67,32 @@ def _table(found: Ladder, run: Run, before: str) -> Table:
         lines.append([*line, reason(measured), seen(measured.metadata)])
     sentences = ("changes", "why", "seen")
     return Table(header, lines, _notes(found, run), before + title(found), 1, sentences)
+
+
+def _table_by_interpreter(sides: Sequence[Side]) -> Table:
+    """A line for each rung that any of them has: its factor, and how far that has come."""
+    ladders_of = [{m.rung.variant: m for m in one.rungs} for _, one in sides]
+    header = ["rung", "changes"]
+    for label, _ in sides:
+        header += [f"{label}: factor", "so far"]
+    lines = []
+    longest = max(ladders_of, key=lambda of_side: len(of_side))  # its order counts
+    for variant in dict.fromkeys(chain(longest, *ladders_of)):
+        each = [of_side.get(variant) for of_side in ladders_of]
+        changes = [idea(measured) for measured in each if measured]
+        lines.append([variant, changes[-1], *chain.from_iterable(map(_factors, each))])
+    found = sides[0][1]
+    return Table(header, lines, title=f"{found.kernel}, {found.size}")
+
+
+def _factors(measured: MeasuredRung | None) -> list[str]:
+    """ "2.10x +-3%" over the rung before, and over the first."""
+    if measured is None:
+        return ["", ""]
+    factor = "" if measured.factor is None else units.factor(measured.factor)
+    if measured.uncertainty is not None:
+        factor += f" {_share(measured.uncertainty)}"
+    return [factor, units.factor(measured.cumulative)]
 
 
 def idea(measured: MeasuredRung) -> str:
