@@ -171,7 +171,7 @@ def drawn_of_run(content: Any) -> Drawn:
         (matrix.view, lambda: (run,)),
         (ladder.view, lambda: ([run],)),
         (cost.view, lambda: (run,)),
-        (scaling.view, lambda: (run, ())),
+        (scaling.view, lambda: (run,)),
         (overhead.view, lambda: (run,)),
         (limits.view, lambda: (run.limits,)),
         (interpreters.view, lambda: ([run, OTHER],)),

@@ -62,7 +62,7 @@ def _cost(options: argparse.Namespace) -> int:
         show(cost.by_interpreter(saved), options.format, saved)
         return OK
     run = the_one("cost", options.runs)
-    show(cost.view(run, options.kernel), options.format, [run])
+    show(cost.view(run, *options.kernel), options.format, [run])
     return OK
 
 
@@ -76,7 +76,7 @@ def _scaling(options: argparse.Namespace) -> int:
         if kernel not in measured:
             raise Refusal(f"--kernel: got {runs.one_line(kernel)}, needs one of {listed(measured)}")
     if options.svg is None:
-        show(scaling.view(run, options.kernel), options.format, saved)
+        show(scaling.view(run, *options.kernel), options.format, saved)
     else:
         _draw_scaling(run, options.kernel, options.svg)
     return OK

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from functools import cache
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from bench.analysis.interpreters import load
 from bench.saved import ledger, runs
@@ -40,38 +41,34 @@ def _runs(folder: Path) -> list[Run]:
     return [runs.undamaged(run) for run in load(folder)]
 
 
-def _of_run(view: Callable[[Run], View]) -> Callable[[Path], View]:
-    return lambda path: view(_run(path))
-
-
-def _ladder(path: Path, kernel: str, size: str | None = None) -> View:
-    return ladder.view([_run(path)], kernel, size)
-
-
-def _ledger(path: Path) -> View:
+def _ledger(path: Path) -> list[ledger.Entry]:
     gates = ledger.load(path)  # a file that is not there yet holds none
     if not gates:
         raise BadRun(f"{runs.one_line(path)}: holds no gate, needs a ledger of the gate")
-    return selfcheck.view(gates)
+    return gates
 
 
-# By name: what is made of a file, and of the words after it.
-RENDERERS: dict[str, Callable[..., View | str]] = {
-    "matrix": _of_run(matrix.view),
-    "summary": _of_run(summary.view),
-    "claims": _of_run(claims.view),
-    "ladder": _ladder,
-    "cost": lambda path, *kernels: cost.view(_run(path), kernels),
-    "cost-by-interpreter": lambda path: cost.by_interpreter(_runs(path)),
-    "scaling": lambda path, *kernels: scaling.view(_run(path), kernels),
-    "machine": _of_run(lambda run: View([], notes=[matrix.machine_line(run)])),
-    "limits": _of_run(lambda run: limits.view(run.limits)),
-    "shares": _of_run(limits.shares),
-    "peers": lambda path: peers.view(peer_runs.load(path)),
-    "overhead": _of_run(overhead.calls),
-    "break-even": _of_run(overhead.break_even),
-    "interpreters": lambda path: interpreters.view(_runs(path)),
-    "ledger": _ledger,
+def _ladder(run: Run, kernel: str, size: str | None = None) -> View:
+    return ladder.view([run], kernel, size)
+
+
+# By name: what reads the file, and what is made of that and of the words after its path.
+RENDERERS: dict[str, tuple[Callable[[Path], Any], Callable[..., View]]] = {
+    "matrix": (_run, matrix.view),
+    "summary": (_run, summary.view),
+    "claims": (_run, claims.view),
+    "ladder": (_run, _ladder),
+    "cost": (_run, cost.view),
+    "cost-by-interpreter": (_runs, cost.by_interpreter),
+    "scaling": (_run, scaling.view),
+    "machine": (_run, lambda run: View([], notes=[matrix.machine_line(run)])),
+    "limits": (_run, lambda run: limits.view(run.limits)),
+    "shares": (_run, limits.shares),
+    "peers": (peer_runs.load, peers.view),
+    "overhead": (_run, overhead.calls),
+    "break-even": (_run, overhead.break_even),
+    "interpreters": (_runs, interpreters.view),
+    "ledger": (_ledger, selfcheck.view),
 }
 _RENAMED = {
     "account": "cost",
@@ -112,16 +109,15 @@ def rendered(text: str, path: Path) -> str:
 
     def block(match: re.Match[str]) -> str:
         opening, name, run, words, _, closing = match.groups()
-        renderer = RENDERERS.get(_RENAMED.get(name, name))
-        if renderer is None:
+        name = _RENAMED.get(name, name)
+        if name not in RENDERERS:
             raise BadDocument(f"{path}: got render: {name}, needs one of {', '.join(RENDERERS)}")
-        arguments = (path.parent / run, *words.split())
+        read, view = RENDERERS[name]
         try:
-            signature(renderer).bind(*arguments)
+            signature(view).bind(run, *words.split())
         except TypeError as error:
             raise BadDocument(f"{path}: got render: {name}{words}: {error}") from None
-        made = renderer(*arguments)
-        drawn = made if isinstance(made, str) else tables.render(made, "md")
+        drawn = tables.render(view(read(path.parent / run), *words.split()), "md")
         return f"{opening}{drawn}\n{closing}"
 
     def single(match: re.Match[str]) -> str:

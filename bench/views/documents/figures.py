@@ -49,22 +49,8 @@ def _present(run: Run, value: float | None, what: str) -> float:
     return value
 
 
-def _time(run: Run, kernel: str, size: str, variant: str) -> str:
-    return units.seconds(_found(run, kernel, size, variant)[0].minimum)
-
-
-def _ratio(run: Run, kernel: str, size: str, slow: str, fast: str) -> str:
-    times = [_found(run, kernel, size, v)[0].minimum for v in (slow, fast)]
-    return units.factor(times[0] / times[1])
-
-
-def _against(run: Run, kernel: str, size: str, variant: str, other: str) -> str:
-    times = [_found(run, k, size, variant)[0].minimum for k in (other, kernel)]
-    return units.factor(times[0] / times[1])
-
-
-def _total(run: Run, kernel: str, size: str) -> str:
-    return units.factor(ladder(run, kernel, size).total)
+def _time(run: Run, kernel: str, size: str, variant: str) -> float:
+    return _found(run, kernel, size, variant)[0].minimum
 
 
 def _limit(run: Run, kernel: str, size: str, variant: str) -> str:
@@ -87,20 +73,12 @@ def _cost(run: Run, kernel: str) -> CostBreakdown:
     return cost_breakdowns(run, kernel)[0]
 
 
-def _element(run: Run, kernel: str) -> str:
-    return units.seconds(_cost(run, kernel).whole.ns * 1e-9)
-
-
 def _part(run: Run, kernel: str, unit: str) -> str:
     found = _cost(run, kernel)
     for part in found.parts:
         if part.unit == unit:
             return units.percent(100 * part.cost.ns / found.whole.ns)
     raise BadRun(f"{run.source}: the loop of {kernel} has no part {unit!r}")
-
-
-def _residual(run: Run, kernel: str) -> str:
-    return units.change(_cost(run, kernel).unexplained)
 
 
 def _unit(run: Run, name: str) -> str:
@@ -111,15 +89,19 @@ def _unit(run: Run, name: str) -> str:
 
 
 _FORMS: dict[str, Callable[..., str]] = {
-    "time": _time,
-    "ratio": _ratio,
-    "against": _against,
-    "total": _total,
+    "time": lambda run, kernel, size, variant: units.seconds(_time(run, kernel, size, variant)),
+    "ratio": lambda run, kernel, size, slow, fast: units.factor(
+        _time(run, kernel, size, slow) / _time(run, kernel, size, fast)
+    ),
+    "against": lambda run, kernel, size, variant, other: units.factor(
+        _time(run, other, size, variant) / _time(run, kernel, size, variant)
+    ),
+    "total": lambda run, kernel, size: units.factor(ladder(run, kernel, size).total),
     "limit": _limit,
     "loss": _loss,
     "instructions": _instructions,
-    "element": _element,
+    "element": lambda run, kernel: units.seconds(_cost(run, kernel).whole.ns * 1e-9),
     "part": _part,
-    "residual": _residual,
+    "residual": lambda run, kernel: units.change(_cost(run, kernel).unexplained),
     "unit": _unit,
 }

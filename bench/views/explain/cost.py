@@ -25,7 +25,7 @@ _NOTE_BY_INTERPRETER = (
 )
 
 
-def view(run: Run, kernels: Sequence[str] = ()) -> View:
+def view(run: Run, *kernels: str) -> View:
     """Of these kernels, of all without any. Raises BadRun."""
     found = [one for kernel in kernels or (None,) for one in cost_breakdowns(run, kernel)]
     table = Table(_HEADER, _cells(found), _notes(run, found))

@@ -76,7 +76,7 @@ def _table_by_interpreter(sides: Sequence[Side]) -> Table:
     for label, _ in sides:
         header += [f"{label}: factor", "so far"]
     lines = []
-    longest = max(ladders_of, key=lambda of_side: len(of_side))  # its order counts
+    longest = max(ladders_of, key=len)  # its order counts
     for variant in dict.fromkeys(chain(longest, *ladders_of)):
         each = [of_side.get(variant) for of_side in ladders_of]
         changes = [idea(measured) for measured in each if measured]

@@ -15,7 +15,7 @@ BEYOND = "*"
 _FEW_SIZES = 5
 
 
-def view(run: Run, kernels: Sequence[str] = ()) -> View:
+def view(run: Run, *kernels: str) -> View:
     """Of these kernels, of all without any. Times are in seconds, and JSON has every size."""
     found = scalings(run, kernels)
     content = {"caches": cache_sizes(run), "variants": [_as_object(one) for one in found]}
