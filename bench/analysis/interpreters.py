@@ -13,49 +13,40 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
+from bench.analysis import rows as of_run
 from bench.analysis.machine import parts, section
-from bench.analysis.rows import Row as RunRow
-from bench.analysis.rows import rows as rows_of
+from bench.analysis.rows import Pair
 from bench.saved import runs
 from bench.saved.comparable import machine_differences
-from bench.saved.runs import BadRun, Metadata, Result, Run, interpreter_label, one_line
+from bench.saved.runs import BadRun, Run, interpreter_label, one_line
 
 LOOP, CONTROL = "py-loop", "c-scalar"
 # By how much the control may differ before a factor is called in question. Minima repeat within a
 # few percent on a machine that is left alone.
 ALIKE = 1.1
-Pair = tuple[Result, Metadata]
-
-
-@dataclass(frozen=True)
-class Column:
-    """What one interpreter measured of a kernel at one size; None: not measured."""
-
-    loop: Pair | None
-    fastest: Pair | None
-    control: Pair | None
 
 
 @dataclass(frozen=True)
 class Row:
-    """One kernel at one size, a column for each interpreter; the first is what others are held
-    against."""
+    """One kernel at one size: what each interpreter measured, None where it did not; the first is
+    what others are held against."""
 
     kernel: str
     size: str
-    columns: tuple[Column, ...]
+    loop: list[Pair | None]
+    fastest: list[Pair | None]
+    control: list[Pair | None]
 
     def times_as_fast(self, which: str) -> list[float | None]:
-        """For each interpreter the first one's minimum over its own; `which` of a column's."""
-        times = [getattr(column, which) for column in self.columns]
+        """For each interpreter the first one's minimum over its own; of "loop" or "control"."""
+        times: list[Pair | None] = getattr(self, which)
         first = times[0]
         return [first[0].minimum / t[0].minimum if first and t else None for t in times]
 
     @property
     def confirmed(self) -> list[bool]:
         """For each interpreter whether the loops that its factor is of both are."""
-        loops = [column.loop for column in self.columns]
-        confirmed = [loop is not None and loop[1].confirmed for loop in loops]
+        confirmed = [loop is not None and loop[1].confirmed for loop in self.loop]
         return [confirmed[0] and own for own in confirmed]
 
     @property
@@ -92,16 +83,15 @@ def of_each(saved: Sequence[Run]) -> list[Run]:
 
 def rows(each: Sequence[Run]) -> list[Row]:
     """In the order in which the runs met them."""
-    tables = [{(row.kernel, row.size): row for row in rows_of(run)} for run in each]
+    tables = [{(row.kernel, row.size): row for row in of_run.rows(run)} for run in each]
     cases = dict.fromkeys(case for table in tables for case in table)
-    return [Row(*case, tuple(_column(table.get(case)) for table in tables)) for case in cases]
-
-
-def _column(row: RunRow | None) -> Column:
-    if row is None:
-        return Column(None, None, None)
-    get = row.results.get
-    return Column(get(LOOP), row.fastest("python"), get(CONTROL))
+    found = []
+    for case in cases:
+        measured = [table.get(case, of_run.Row(*case, {})) for table in tables]
+        loop, control = ([row.results.get(v) for row in measured] for v in (LOOP, CONTROL))
+        fastest = [row.fastest("python") for row in measured]
+        found.append(Row(*case, loop, fastest, control))
+    return found
 
 
 def sound(all_rows: Sequence[Row]) -> list[Row]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.saved.runs import Metadata, Result, Run
+
+Pair = tuple[Result, Metadata]
 
 
 @dataclass(frozen=True)
@@ -13,13 +16,16 @@ class Row:
 
     kernel: str
     size: str
-    results: dict[str, tuple[Result, Metadata]]
+    results: dict[str, Pair]
 
-    def fastest(self, side: str) -> tuple[Result, Metadata] | None:
+    def fastest(
+        self, side: str, among: Callable[[Metadata], bool] = lambda metadata: True
+    ) -> Pair | None:
         """The fastest variant of a side ("python", "native", "peer"), by minimum; of those that
         keep IEEE rules: fastmath is shown, but not what the others are measured by."""
         of_side = [p for p in self.results.values() if p[1].side == side and not p[1].relaxed]
-        return min(of_side, key=lambda pair: pair[0].minimum, default=None)
+        found = [pair for pair in of_side if among(pair[1])]
+        return min(found, key=lambda pair: pair[0].minimum, default=None)
 
     @property
     def work(self) -> int:
@@ -33,14 +39,9 @@ class Row:
         peer = self.fastest("peer")
         if peer is None:
             return None
-        times = [
-            result.minimum
-            for result, metadata in self.results.values()
-            if metadata.side == "native"
-            and not metadata.relaxed
-            and metadata.threads == peer[1].threads
-        ]
-        return peer[0].minimum / min(times) if times else None
+        threads = peer[1].threads
+        native = self.fastest("native", lambda metadata: metadata.threads == threads)
+        return peer[0].minimum / native[0].minimum if native else None
 
     @property
     def speedup(self) -> float | None:

@@ -8,7 +8,6 @@ from typing import Any
 from bench.analysis.interpreters import (
     ALIKE,
     CONTROL,
-    Pair,
     Row,
     build,
     differences,
@@ -17,6 +16,7 @@ from bench.analysis.interpreters import (
     rows,
     sound,
 )
+from bench.analysis.rows import Pair
 from bench.saved.runs import Run, interpreter_label
 from bench.views import matrix, units
 from bench.views.tables import Table, View
@@ -66,8 +66,8 @@ def headings(each: Sequence[Run]) -> list[str]:
 
 def _cells(row: Row) -> list[str]:
     cells = [row.kernel, row.size]
-    for column in row.columns:
-        cells += [matrix.time(pair) for pair in (column.loop, column.fastest, column.control)]
+    for pairs in zip(row.loop, row.fastest, row.control, strict=True):
+        cells += map(matrix.time, pairs)
     return cells + _factors(row)
 
 
@@ -124,9 +124,9 @@ def _as_object(
             {
                 "kernel": row.kernel,
                 "size": row.size,
-                "loop_seconds": per_name([minimum(c.loop) for c in row.columns]),
-                "fastest_seconds": per_name([minimum(c.fastest) for c in row.columns]),
-                "control_seconds": per_name([minimum(c.control) for c in row.columns]),
+                "loop_seconds": per_name(list(map(minimum, row.loop))),
+                "fastest_seconds": per_name(list(map(minimum, row.fastest))),
+                "control_seconds": per_name(list(map(minimum, row.control))),
                 "loop_times_as_fast": per_name(row.times_as_fast("loop")),
                 "control_times_as_fast": per_name(row.times_as_fast("control")),
                 "confirmed": per_name(row.confirmed),

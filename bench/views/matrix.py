@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench.analysis.machine import compilers, cpu, section, unavailable
-from bench.analysis.rows import Row, rows
-from bench.saved.runs import Metadata, Result, Run, interpreter_label
+from bench.analysis.rows import Pair, Row, rows
+from bench.saved.runs import Metadata, Run, interpreter_label
 from bench.views import units
 from bench.views.tables import Table, View
 
@@ -133,7 +133,7 @@ def _cells(row: Row, variants: list[str], limited: bool) -> list[str]:
     return cells
 
 
-def time(pair: tuple[Result, Metadata] | None) -> str:
+def time(pair: Pair | None) -> str:
     """A minimum, marked where it is not confirmed; "" where there is none."""
     if pair is None:
         return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.analysis.rows import Row, rows
-from bench.saved.runs import Metadata, Result, Run
+from bench.saved.runs import Metadata, Run
 from bench.views import matrix, units
 from bench.views.tables import Table, View
 
@@ -34,8 +34,9 @@ def view(run: Run) -> View:
 
 
 def _cells(row: Row) -> list[str]:
-    python, by_hand = row.fastest("python"), _fastest(row, by_hand=True)
-    times = [matrix.time(pair) for pair in (python, _fastest(row, by_hand=False), by_hand)]
+    python, by_hand = row.fastest("python"), row.fastest("native", _by_hand)
+    compiled = row.fastest("native", lambda metadata: not _by_hand(metadata))
+    times = map(matrix.time, (python, compiled, by_hand))
     faster = python and by_hand and units.factor(python[0].minimum / by_hand[0].minimum)
     return [
         f"{row.kernel}, {row.size}",
@@ -45,12 +46,5 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-def _fastest(row: Row, by_hand: bool) -> tuple[Result, Metadata] | None:
-    """Of the native variants that keep IEEE rules: of those by hand, or of the compiler's."""
-    found = [
-        pair
-        for variant, pair in row.results.items()
-        if pair[1].side == "native" and not pair[1].relaxed
-        if variant.startswith("c-avx") is by_hand
-    ]
-    return min(found, key=lambda pair: pair[0].minimum, default=None)
+def _by_hand(metadata: Metadata) -> bool:
+    return metadata.variant.startswith("c-avx")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.analysis.rows import rows
-from bench.saved.runs import Metadata, Result, Run
+from bench.analysis.rows import Pair, rows
+from bench.saved.runs import Run
 from bench.views import units
 from bench.views.tables import Table, View
 
@@ -40,8 +40,6 @@ HEADER = (
     "hand-written AVX2 against the fastest Python",
 )
 
-Cell = tuple[Result, Metadata] | None
-
 
 def view(run: Run) -> View:
     """A row for each claim. The experiment's build was -O3 -mavx2 -mfma, the autovec tier; which
@@ -53,18 +51,15 @@ def view(run: Run) -> View:
         if row is None:
             cells.append([claim.what, units.factor(claim.claimed), "not in this run", "", ""])
             continue
-        plain, by_hand = row.results.get("c-autovec"), row.results.get("c-avx2")
+        tiers = ("c-autovec", "c-autovec", "c-avx2")
+        yardsticks = [row.results.get("py-loop"), row.fastest("python"), row.fastest("python")]
         if claim.against:
             other = found.get((claim.against, claim.size))
-            results = other.results if other else {}
-            plain_factor = _factor(results.get("c-autovec"), plain)
-            factors = [plain_factor, plain_factor, _factor(results.get("c-avx2"), by_hand)]
-        else:
-            loop, fastest = row.results.get("py-loop"), row.fastest("python")
-            factors = [_factor(loop, plain), _factor(fastest, plain), _factor(fastest, by_hand)]
+            yardsticks = [other.results.get(tier) if other else None for tier in tiers]
+        factors = map(_factor, yardsticks, map(row.results.get, tiers))
         cells.append([claim.what, units.factor(claim.claimed), *factors])
     return View([Table(HEADER, cells, words=1)])
 
 
-def _factor(slow: Cell, fast: Cell) -> str:
+def _factor(slow: Pair | None, fast: Pair | None) -> str:
     return units.factor(slow[0].minimum / fast[0].minimum) if slow and fast else "not in this run"
