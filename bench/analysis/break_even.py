@@ -4,8 +4,8 @@ by linear interpolation between its sizes."""
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import pairwise
 
 from bench.saved.runs import BadRun, Metadata, Run
 
@@ -130,16 +130,11 @@ def first_always_positive(values: dict[int, float], power: int = 1) -> int | Non
     sizes = sorted(values)
     if values[sizes[-1]] <= 0:
         return None
-    for before, after in reversed(list(pairwise(sizes))):
-        if values[before] > 0:
-            continue
-        rise = (values[after] - values[before]) / (after**power - before**power)
-        low, high = before, after
-        while high - low > 1:  # it rises from one to the other: bisection
-            middle = (low + high) // 2
-            if values[before] + rise * (middle**power - before**power) > 0:
-                high = middle
-            else:
-                low = middle
-        return high
-    return sizes[0]
+    before = max((size for size in sizes if values[size] <= 0), default=None)
+    if before is None:
+        return sizes[0]
+    after = next(size for size in sizes if size > before)
+    rise = (values[after] - values[before]) / (after**power - before**power)
+    return before + bisect_right(
+        range(before, after), 0.0, key=lambda n: values[before] + rise * (n**power - before**power)
+    )

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from statistics import median
 
 from bench.stats.binomial import Interval
@@ -51,14 +52,10 @@ def signed_rank_p(values: Sequence[float], shift: float = 0.0) -> float:
     """
     centred = sorted((v - shift for v in values if v != shift), key=abs)
     n = len(centred)
-    doubled = [0] * n
-    start = 0
-    while start < n:
-        end = start
-        while end < n and abs(centred[end]) == abs(centred[start]):
-            end += 1
-        doubled[start:end] = [start + end + 1] * (end - start)  # twice the mean of start+1 .. end
-        start = end
+    doubled: list[int] = []
+    for _, group in groupby(centred, key=abs):
+        tied, start = len(list(group)), len(doubled)
+        doubled += [2 * start + tied + 1] * tied  # twice the mean of start+1 .. start+tied
     observed = sum(rank for rank, value in zip(doubled, centred, strict=True) if value > 0)
     counts = _signed_rank_counts(tuple(doubled))
     return float(sum(counts[observed:]) / 2**n)

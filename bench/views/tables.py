@@ -64,12 +64,17 @@ def render(view: View, form: str) -> str:
     if form == "json":
         return json.dumps(view.content, indent=2, allow_nan=False)
     if form == "md":
-        title = [f"### {escaped(view.title)}"] if view.title else []
-        return "\n\n".join([*title, *map(_markdown, view.tables), *_paragraph(view.notes)])
+        title = view.title and f"### {escaped(view.title)}"
+        return _paragraphs(title, *map(_markdown, view.tables), _lines_of_markdown(view.notes))
     longest = view.width * 2 // 5 or sys.maxsize  # the rest of a line is for figures
     drawn = [_text(table, longest) for table in view.tables]
-    text = "\n\n".join([*_lines([view.title] * bool(view.title)), *drawn, *_lines(view.notes)])
+    text = _paragraphs(one_line(view.title), *drawn, "\n".join(map(one_line, view.notes)))
     return _wrapped(text, view.width) if view.width else text
+
+
+def _paragraphs(*parts: str) -> str:
+    """Those that are not empty, a line between them."""
+    return "\n\n".join(filter(None, parts))
 
 
 # --- For a terminal ------------------------------------------------------------------------------
@@ -96,8 +101,8 @@ def _text(table: Table, longest: int) -> str:
     drawn.append("-" * max(map(cell_len, drawn)))
     for line, (*before, _), row in zip(lines[len(above) :], names, rows, strict=True):
         drawn += [*before, *_with_sentences(line, [row[n] for n in apart])]
-    title = [one_line(table.title), ""] if table.title else []
-    return "\n".join([*title, *map(str.rstrip, drawn), *map(one_line, table.notes)])
+    lines_below = map(one_line, table.notes)
+    return _paragraphs(one_line(table.title), "\n".join([*map(str.rstrip, drawn), *lines_below]))
 
 
 def _with_sentences(line: str, sentences: Sequence[str]) -> list[str]:
@@ -120,10 +125,6 @@ def columns(rows: Sequence[Sequence[str]], words: int) -> list[str]:
     return ["  ".join(padded(*place) for place in enumerate(row)) for row in rows]
 
 
-def _lines(notes: Sequence[str]) -> list[str]:
-    return ["\n".join(map(one_line, notes))] if notes else []
-
-
 def _wrapped(text: str, width: int) -> str:
     lines = (textwrap.wrap(line, width, subsequent_indent="  ") for line in text.split("\n"))
     return "\n".join("\n".join(parts) for parts in lines)
@@ -140,9 +141,9 @@ def _markdown(table: Table) -> str:
     if table.folded:
         summary = html.escape(one_line(table.folded))
         drawn = f"<details><summary>{summary}</summary>\n\n{drawn}\n\n</details>"
-    title = [f"**{escaped(table.title)}**"] if table.title else []
-    return "\n\n".join([*title, drawn, *_paragraph(table.notes)])
+    title = table.title and f"**{escaped(table.title)}**"
+    return _paragraphs(title, drawn, _lines_of_markdown(table.notes))
 
 
-def _paragraph(notes: Sequence[str]) -> list[str]:
-    return ["  \n".join(map(escaped, notes))] if notes else []
+def _lines_of_markdown(notes: Sequence[str]) -> str:
+    return "  \n".join(map(escaped, notes))
