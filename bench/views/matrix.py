@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.analysis.machine import compilers, cpu, section, unavailable
 from bench.analysis.rows import Pair, Row, rows
-from bench.saved.runs import Metadata, Run, interpreter_label
+from bench.saved.runs import Metadata, Result, Run, interpreter_label
 from bench.views import units
 from bench.views.tables import Table, View
 
@@ -12,7 +12,7 @@ MOST_VARIANTS = 40  # columns of one table
 
 
 def view(run: Run) -> View:
-    return View([table(run)], [_as_object(row) for row in rows(run)])
+    return View([table(run)], [_row_as_object(row) for row in rows(run)])
 
 
 def table(run: Run) -> Table:
@@ -152,7 +152,7 @@ def limit(metadata: Metadata) -> str:
     return f"{units.percent(metadata.percent_of_limit)} {metadata.bound or ''}".strip()
 
 
-def _as_object(row: Row) -> dict[str, object]:
+def _row_as_object(row: Row) -> dict[str, object]:
     """Times in seconds."""
     return {
         "kernel": row.kernel,
@@ -160,22 +160,28 @@ def _as_object(row: Row) -> dict[str, object]:
         "speedup": row.speedup,
         "times_best_peer": row.times_best_peer,
         "variants": {
-            variant: {
-                "side": metadata.side,
-                "threads": metadata.threads,
-                "min_seconds": result.minimum,
-                "median_seconds": result.median,
-                "spread": result.spread,
-                "confirmed": metadata.confirmed,
-                "gflops": metadata.gflops,
-                "gbps": metadata.gbps,
-                "bound": metadata.bound,
-                "percent_of_limit": metadata.percent_of_limit,
-                "speedup": metadata.speedup,
-                "max_error_ulp": metadata.max_error_ulp,
-                "error_unit": metadata.error_unit,
-                "relative_frobenius_error": metadata.loss,
-            }
+            variant: as_object(result, metadata)
             for variant, (result, metadata) in row.results.items()
         },
+    }
+
+
+def as_object(result: Result, metadata: Metadata) -> dict[str, object]:
+    """What was measured of a variant, in every view's JSON."""
+    return {
+        "side": metadata.side,
+        "threads": metadata.threads,
+        "min_seconds": result.minimum,
+        "median_seconds": result.median,
+        "spread": result.spread,
+        "confirmed": metadata.confirmed,
+        "gflops": metadata.gflops,
+        "gbps": metadata.gbps,
+        "bytes": metadata.bytes,
+        "bound": metadata.bound,
+        "percent_of_limit": metadata.percent_of_limit,
+        "speedup": metadata.speedup,
+        "max_error_ulp": metadata.max_error_ulp,
+        "error_unit": metadata.error_unit,
+        "relative_frobenius_error": metadata.loss,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from bench.analysis.rows import Row, rows
 from bench.saved.runs import Metadata, Run
 from bench.views import matrix, units
@@ -24,12 +26,9 @@ _NOTES = [
 
 
 def view(run: Run) -> View:
-    largest: dict[str, Row] = {}
-    for row in rows(run):
-        if row.kernel not in largest or row.work > largest[row.kernel].work:
-            largest[row.kernel] = row
     notes = [*_NOTES, *matrix.beyond_limit(run)]
-    cells = [_cells(row) for row in largest.values()]
+    of_each = filter(None, (rows(run, kernel) for kernel in run.by_kernel))
+    cells = [_cells(max(of_kernel, key=attrgetter("work"))) for of_kernel in of_each]
     return View([Table(_HEADER, cells, notes, words=1)], cells)
 
 

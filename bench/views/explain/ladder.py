@@ -190,18 +190,16 @@ def _how_to_read(found: Found) -> list[str]:
 
 def _counted_at(found: Found) -> str:
     """ "relu_f32 10000; matmul_f32 96 (Python 24)"."""
-    shown = []
     sizes_of: dict[str, dict[str, str]] = {}  # kernel: side: size
-    for _, one in found:
-        at = sizes_of.setdefault(one.kernel, {})
-        for rung in one.rungs:
-            if rung.metadata.evidence is not None and rung.metadata.evidence.size is not None:
-                at[rung.metadata.side] = rung.metadata.evidence.size
+    for rung in (rung for _, one in found for rung in one.rungs):
+        metadata = rung.metadata
+        if metadata.evidence is not None and metadata.evidence.size is not None:
+            sizes_of.setdefault(metadata.kernel, {})[metadata.side] = metadata.evidence.size
+    shown = []
     for kernel, at in sizes_of.items():
         python, native = at.get("python"), at.get("native")
-        if native is not None or python is not None:
-            other = f" (Python {python})" if native and python and python != native else ""
-            shown.append(f"{kernel} {native or python}{other}")
+        other = f" (Python {python})" if native and python and python != native else ""
+        shown.append(f"{kernel} {native or python}{other}")
     return "; ".join(shown) or "none here"
 
 
@@ -227,17 +225,10 @@ def _rung(measured: MeasuredRung) -> dict[str, object]:
         "changes": measured.rung.idea,
         "reason": measured.rung.reason,
         "skipped": [rung.variant for rung in measured.skipped],
-        "min_seconds": measured.result.minimum,
-        "confirmed": measured.metadata.confirmed,
+        **matrix.as_object(measured.result, measured.metadata),
         "factor": measured.factor,
         "cumulative": measured.cumulative,
         "uncertainty": measured.uncertainty,
         "alternated_factor": measured.alternated,
-        "gflops": measured.metadata.gflops,
-        "gbps": measured.metadata.gbps,
-        "bytes": measured.metadata.bytes,
-        "bound": measured.metadata.bound,
-        "percent_of_limit": measured.metadata.percent_of_limit,
-        "relative_frobenius_error": measured.metadata.loss,
         "evidence": asdict(evidence) if evidence else None,
     }

@@ -163,17 +163,13 @@ def _legend_columns(names: Sequence[str]) -> int:
 def as_svg(chart: Chart, name: str) -> str:
     """The chart as an SVG document. `name`, of letters, digits, - and _, is unique in the page."""
     chart.uuid = name
-    chart.xml_filters = [lambda root: _cleaned(root, chart.config.title, _series_names(chart))]
+    chart.xml_filters = [lambda root: _cleaned(root, chart)]
     return str(chart.render(is_unicode=True)) + "\n"
 
 
-def _series_names(chart: Chart) -> list[str | None]:
-    return [options["title"] for _, options in chart.raw_series]
-
-
-def _cleaned(root: Any, title: str, names: list[str | None]) -> Any:
+def _cleaned(root: Any, chart: Chart) -> Any:
     root.set("role", "img")
-    root.set("aria-label", title)
+    root.set("aria-label", chart.config.title)
     for parent in list(root.iter()):
         for child in list(parent):
             if _is_unwanted(child):
@@ -187,7 +183,8 @@ def _cleaned(root: Any, title: str, names: list[str | None]) -> Any:
     for group in root.iter("g"):
         found = re.match(r"series serie-(\d+)", group.get("class", ""))
         if found:
-            _name_marks(group, names[int(found[1])])
+            _, options = chart.raw_series[int(found[1])]
+            _name_marks(group, options["title"])
     return root
 
 

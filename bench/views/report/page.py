@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
@@ -22,18 +21,13 @@ from bench.views.report.drawing import Chart
 from bench.views.tables import Table
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
     """A chart, drawn. The page embeds it (it follows the page's colours, can be searched and
     zoomed, and its marks can be pointed at); it is a file of its own as well."""
 
     section: str
     name: str
-    svg: str
-
-    @property
-    def markup(self) -> Markup:
-        return Markup(self.svg)  # made by drawing.as_svg, which escapes; not a string from a run
+    svg: Markup  # made by drawing.as_svg, which escapes; not a string from a run
 
 
 def figures(runs: Sequence[Run]) -> list[Figure]:
@@ -50,7 +44,7 @@ def figures(runs: Sequence[Run]) -> list[Figure]:
     drawn = [(section, name, chart) for section, name, chart in wanted if chart is not None]
     names = unique_names(name for _, name, _ in drawn)
     return [
-        Figure(section, name, drawing.as_svg(chart, name))
+        Figure(section, name, Markup(drawing.as_svg(chart, name)))
         for name, (section, _, chart) in zip(names, drawn, strict=True)
     ]
 

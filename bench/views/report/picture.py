@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bench.analysis.ladder import Ladder, MeasuredRung, kernels, ladder
-from bench.saved.runs import BadRun, Run
+from bench.analysis.ladder import Ladder, MeasuredRung, ladders
+from bench.saved.runs import Run
 from bench.views import matrix, units
 from bench.views.report import drawing, page
 from bench.views.report.drawing import BACKGROUNDS, PALETTE, decades
@@ -29,9 +29,7 @@ _KINDS = {
 
 def ladders_svg(run: Run, dark: bool = False) -> str:
     """Of each kernel at its largest size. Raises BadRun."""
-    found = [ladder(run, name) for name in kernels(run)] if run.ladders else []
-    if not found:
-        raise BadRun(f"{run.source}: holds no ladder, so there is nothing to draw")
+    found = ladders(run)
     ticks = decades(1.0, max(one.total for one in found))
     per_decade = (_PANEL - _LABEL - _VALUE) / math.log10(ticks[-1])
     panels = [_panel(one, per_decade) for one in found]
