@@ -39,15 +39,15 @@ class Point:
 class InLevel:
     """A variant within one level of memory, beyond the overhead of the call.
 
-    seconds   for one element at its best size there
-    largest   for one element at its largest size there
-    scatter   of that, relative; None for a single round
-    fit       over its sizes in the level; None for one size
+    seconds_per_unit  for one element at its best size there
+    at_largest        for one element at its largest size there
+    scatter           of the former, relative; None for a single round
+    fit               over its sizes in the level; None for one size
     """
 
     level: str
-    seconds: float
-    largest: float
+    seconds_per_unit: float
+    at_largest: float
     scatter: float | None
     confirmed: bool
     fit: Fit | None
@@ -63,7 +63,7 @@ class LevelJump:
     @property
     def factor(self) -> float:
         """How many times as long an element takes."""
-        return self.after.seconds / self.before.seconds
+        return self.after.seconds_per_unit / self.before.seconds_per_unit
 
     @property
     def beyond_scatter(self) -> bool:
@@ -75,7 +75,7 @@ class LevelJump:
     def inside(self) -> float | None:
         """The part of `factor` by which an element costs more already at the largest size in the
         level before, where it is a fair part: the border is then not the whole cause."""
-        rise = self.before.largest / self.before.seconds
+        rise = self.before.at_largest / self.before.seconds_per_unit
         scatter = 2 * (self.before.scatter or 0.0)
         least = max(_LEAST_RISE, 1 + scatter, self.factor**_FAIR_PART)
         return rise if self.factor > 1 and rise >= least else None
@@ -138,8 +138,8 @@ class Scaling:
         whole = best.seconds / self._work_seconds(best)
         return InLevel(
             level=level,
-            seconds=self._cost(best),
-            largest=self._cost(inside[-1]),
+            seconds_per_unit=self._cost(best),
+            at_largest=self._cost(inside[-1]),
             scatter=None if best.spread is None else best.spread * whole,
             confirmed=best.confirmed,
             fit=self._power(inside),

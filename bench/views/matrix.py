@@ -16,7 +16,6 @@ def view(run: Run) -> View:
 
 
 def table(run: Run) -> Table:
-    all_rows = rows(run)
     variants = _variants(run)[:MOST_VARIANTS]
     header = [
         "kernel",
@@ -24,15 +23,15 @@ def table(run: Run) -> Table:
         "fastest Python",
         "py-loop",
         *(v.removeprefix("c-") for v in variants),
+        "speedup",
+        "rate",
+        "limit",
+        "worst error",
+        "x best peer",
     ]
-    limited = _has_limits(run)
-    header += ["speedup", "rate", *(["limit"] if limited else []), "worst error"]
-    cells = [_cells(row, variants, limited) for row in all_rows]
-    if _has_peers(run):
-        header.append("x best peer")
-        for line, row in zip(cells, all_rows, strict=True):
-            line.append(units.factor(row.times_best_peer) if row.times_best_peer else "")
-    return Table(header, cells, _notes(run))
+    cells = [_cells(row, variants) for row in rows(run)]
+    found = Table(header, cells, _notes(run)).without_empty("limit")
+    return found if _has_peers(run) else found.without_empty("x best peer")
 
 
 def _notes(run: Run) -> list[str]:
@@ -49,7 +48,7 @@ def _notes(run: Run) -> list[str]:
             f"Going through int8 loses up to {100 * max(losses):.2f} % of the float32 product "
             "(relative Frobenius error); worst error counts only what comes on top of that."
         )
-    if _has_limits(run):
+    if any(metadata.percent_of_limit is not None for _, metadata in run.ours):
         lines.append(
             "limit: how much of what this machine can do that tier reaches, and what stops it: "
             "arithmetic (compute) or the bandwidth of the memory level that holds the data, each "
@@ -117,20 +116,16 @@ def _variants(run: Run) -> list[str]:
     return list(dict.fromkeys(f.variant for f in shown))
 
 
-def _has_limits(run: Run) -> bool:
-    return any(metadata.percent_of_limit is not None for _, metadata in run.ours)
-
-
-def _cells(row: Row, variants: list[str], limited: bool) -> list[str]:
+def _cells(row: Row, variants: list[str]) -> list[str]:
     python, native = row.fastest("python"), row.fastest("native")
     cells = [row.kernel, row.size, time(python), time(row.results.get("py-loop"))]
     cells += [time(row.results.get(variant)) for variant in variants]
     cells.append(units.factor(row.speedup) if row.speedup else "")
-    cells.append(rate(native[1]) if native else "")
-    if limited:
-        cells.append(limit(native[1]) if native else "")
-    cells.append(units.error(native[1].max_error_ulp) if native else "")
-    return cells
+    if native is None:
+        return [*cells, "", "", "", ""]
+    _, metadata = native
+    cells += [rate(metadata), limit(metadata), units.error(metadata.max_error_ulp)]
+    return [*cells, units.factor(row.times_best_peer) if row.times_best_peer else ""]
 
 
 def time(pair: Pair | None) -> str:

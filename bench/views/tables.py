@@ -10,7 +10,7 @@ import json
 import sys
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from rich.cells import cell_len, chop_cells
@@ -42,6 +42,16 @@ class Table:
     sentences: Sequence[str] = ()
     narrow: bool = True
     folded: str = ""
+
+    def without_empty(self, *names: str) -> Table:
+        """Without those of these columns in which no row has anything."""
+        kept = [
+            n
+            for n, name in enumerate(self.header)
+            if name not in names or any(row[n] for row in self.rows)
+        ]
+        header, *rows = ([row[n] for n in kept] for row in (self.header, *self.rows))
+        return replace(self, header=header, rows=rows)
 
 
 @dataclass(frozen=True)

@@ -54,38 +54,35 @@ def break_even(run: Run) -> View:
 
 
 def _calls_table(rows: Sequence[CallOverhead]) -> Table:
-    counted = any(row.instructions is not None for row in rows)
-    header = ["call", "by", "elements", "time", "per element", *["instructions"] * counted]
-    return Table(header, [_cells(row, counted) for row in rows], _CALL_NOTES)
+    header = ["call", "by", "elements", "time", "per element", "instructions"]
+    return Table(header, list(map(_cells, rows)), _CALL_NOTES).without_empty("instructions")
 
 
-def _cells(row: CallOverhead, counted: bool) -> list[str]:
-    elements = f"{row.elements:,} {row.element or ''}".strip() if row.elements else ""
+def _cells(row: CallOverhead) -> list[str]:
     each = row.seconds_per_element
-    cells = [row.name, row.binding, elements]
-    cells.append(units.marked(units.seconds(row.minimum), row.confirmed))
-    cells.append(units.seconds(each) if each is not None else "")
-    if counted:
-        cells.append("" if row.instructions is None else f"{row.instructions:,.0f}")
-    return cells
+    return [
+        row.name,
+        row.binding,
+        f"{row.elements:,} {row.element or ''}".strip() if row.elements else "",
+        units.marked(units.seconds(row.minimum), row.confirmed),
+        units.seconds(each) if each is not None else "",
+        "" if row.instructions is None else f"{row.instructions:,.0f}",
+    ]
 
 
 def _break_even_table(found: Sequence[BreakEven]) -> Table:
     """A row for each kernel, a column for each call path and tier."""
-    columns = [
-        (f"{tier} {label}", f"c-{tier}{path}")
-        for path, label in CALL_PATHS.items()
-        for tier in TIERS
-        if any(one.variant == f"c-{tier}{path}" for one in found)
-    ]
+    columns = {
+        f"{tier} {label}": f"c-{tier}{path}" for path, label in CALL_PATHS.items() for tier in TIERS
+    }
     kernels = dict.fromkeys((one.kernel, one.counts) for one in found)
     by_cell = {(one.kernel, one.variant): shown(one) for one in found}
     cells = [
-        [kernel, counts, *(by_cell.get((kernel, variant), "") for _, variant in columns)]
+        [kernel, counts, *(by_cell.get((kernel, variant), "") for variant in columns.values())]
         for kernel, counts in kernels
     ]
-    header = ["kernel", "size in", *(label for label, _ in columns)]
-    return Table(header, cells, _break_even_notes(found))
+    table = Table(["kernel", "size in", *columns], cells, _break_even_notes(found))
+    return table.without_empty(*columns)
 
 
 def shown(one: BreakEven) -> str:

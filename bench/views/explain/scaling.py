@@ -4,6 +4,7 @@ level of memory, the largest jump between levels. analysis/scaling.py says what 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from bench.analysis.levels import LEVELS, cache_sizes
 from bench.analysis.scaling import BEYOND_OVERHEAD, InLevel, LevelJump, Scaling, scalings
@@ -23,10 +24,12 @@ def view(run: Run, *kernels: str) -> View:
 
 
 def _table(run: Run, found: Sequence[Scaling]) -> Table:
-    levels = [level for level in LEVELS if any(level in one.levels for one in found)]
+    in_levels = [f"ns in {level}" for level in LEVELS]
     header = ["kernel", "variant", "sizes", "overhead", "exponent", "within levels"]
-    header += [f"ns in {level}" for level in levels] + ["largest jump"]
-    return Table(header, [_cells(one, levels) for one in found], _notes(run, found))
+    table = Table(
+        [*header, *in_levels, "largest jump"], list(map(_cells, found)), _notes(run, found)
+    )
+    return table.without_empty(*in_levels)
 
 
 def _notes(run: Run, found: Sequence[Scaling]) -> list[str]:
@@ -63,10 +66,10 @@ def _notes(run: Run, found: Sequence[Scaling]) -> list[str]:
     return lines
 
 
-def _cells(one: Scaling, levels: list[str]) -> list[str]:
+def _cells(one: Scaling) -> list[str]:
     cells = [one.kernel, one.variant, str(len(one.points)), _overhead(one)]
     cells += [_exponent(one), _within(one)]
-    cells += [_nanoseconds(one.levels[v]) if v in one.levels else "" for v in levels]
+    cells += [_nanoseconds(one.levels[v]) if v in one.levels else "" for v in LEVELS]
     return [*cells, _jump(one.largest_jump)]
 
 
@@ -89,7 +92,7 @@ def _within(one: Scaling) -> str:
 
 
 def _nanoseconds(inside: InLevel) -> str:
-    value = inside.seconds * 1e9
+    value = inside.seconds_per_unit * 1e9
     shown = f"{value:.3g}" if value < 0.01 else units.three_digits(value)
     return units.marked(shown, inside.confirmed)
 
@@ -106,20 +109,10 @@ def _jump(jump: LevelJump | None) -> str:
 
 def _as_object(one: Scaling) -> dict[str, object]:
     return {
-        "kernel": one.kernel,
-        "variant": one.variant,
-        "per": one.per,
+        **asdict(one),
         "overhead_seconds": one.overhead,
-        "fit": one.fit and vars(one.fit),
-        "levels": {
-            name: {
-                "seconds_per_unit": inside.seconds,
-                "scatter": inside.scatter,
-                "confirmed": inside.confirmed,
-                "fit": inside.fit and vars(inside.fit),
-            }
-            for name, inside in one.levels.items()
-        },
+        "fit": one.fit and asdict(one.fit),
+        "levels": {name: asdict(inside) for name, inside in one.levels.items()},
         "jumps": [
             {
                 "from": jump.before.level,
@@ -130,5 +123,4 @@ def _as_object(one: Scaling) -> dict[str, object]:
             }
             for jump in one.jumps
         ],
-        "points": [vars(point) for point in one.points],
     }
