@@ -212,11 +212,9 @@ def _measured(
         else:
             factor = below.result.minimum / result.minimum
             shares = [below.repeats, repeats]
-            if (
-                metadata.paired_ratio is not None
-                and metadata.paired_ratio.over == below.rung.variant
-            ):
-                alternated = metadata.paired_ratio.ratio
+            paired = metadata.paired_ratio
+            if paired is not None and paired.over == below.rung.variant:
+                alternated = paired.ratio
                 # Two ways to measure the same: what they differ by counts.
                 shares.append(_apart(alternated, factor))
             uncertainty = _together(*shares)

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from bench.analysis.changes import spread
 from bench.analysis.levels import LEVELS, cache_sizes, level_of
-from bench.saved.runs import Metadata, Result, Run
+from bench.saved.runs import Metadata, Run
 from bench.stats import fits
 from bench.stats.fits import Fit
 
@@ -160,15 +160,23 @@ def scalings(run: Run, kernels: Sequence[str] = ()) -> list[Scaling]:
     """Every variant of the kernels (of all without any), in the order of measurement."""
     caches = cache_sizes(run)
     found: dict[tuple[str, str], list[Point]] = {}
-    units_of_work: dict[tuple[str, str], str] = {}
+    counted: dict[tuple[str, str], str] = {}
     for result, metadata in run.ours:
         if (kernels and metadata.kernel not in kernels) or not has_work(metadata):
             continue
         key = (metadata.kernel, metadata.variant)
-        units_of_work[key] = counted_in(metadata)
-        found.setdefault(key, []).append(_point(result, metadata, caches))
+        counted[key] = counted_in(metadata)
+        point = Point(
+            size=metadata.size,
+            work=work(metadata),
+            seconds=result.minimum,
+            spread=spread(result),
+            confirmed=metadata.confirmed,
+            level=level_of(metadata, caches),
+        )
+        found.setdefault(key, []).append(point)
     return [
-        Scaling(*key, units_of_work[key], tuple(sorted(points, key=lambda p: p.work)))
+        Scaling(*key, counted[key], tuple(sorted(points, key=lambda p: p.work)))
         for key, points in found.items()
     ]
 
@@ -185,14 +193,3 @@ def has_work(metadata: Metadata) -> bool:
 
 def counted_in(metadata: Metadata) -> str:
     return "multiply-add" if len(metadata.shape) == 3 else "element"
-
-
-def _point(result: Result, metadata: Metadata, caches: dict[str, int]) -> Point:
-    return Point(
-        size=metadata.size,
-        work=work(metadata),
-        seconds=result.minimum,
-        spread=spread(result),
-        confirmed=metadata.confirmed,
-        level=level_of(metadata, caches),
-    )

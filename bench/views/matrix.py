@@ -17,18 +17,9 @@ def view(run: Run) -> View:
 
 def table(run: Run) -> Table:
     variants = _variants(run)[:MOST_VARIANTS]
-    header = [
-        "kernel",
-        "size",
-        "fastest Python",
-        "py-loop",
-        *(v.removeprefix("c-") for v in variants),
-        "speedup",
-        "rate",
-        "limit",
-        "worst error",
-        "x best peer",
-    ]
+    header = ["kernel", "size", "fastest Python", "py-loop"]
+    header += [variant.removeprefix("c-") for variant in variants]
+    header += ["speedup", "rate", "limit", "worst error", "x best peer"]
     cells = [_cells(row, variants) for row in rows(run)]
     found = Table(header, cells, _notes(run)).without_empty("limit")
     return found if _has_peers(run) else found.without_empty("x best peer")

@@ -55,18 +55,17 @@ def title(found: Ladder) -> str:
 
 def _table(found: Ladder, run: Run, before: str) -> Table:
     """A line for each rung."""
-    other = INSTEAD_OF.get(found.kernel)
-    float32 = _times(run, other, found.size) if other else {}
-    header = [*_HEADER, *([f"x {other}"] if float32 else []), "why", "seen"]
+    other = INSTEAD_OF.get(found.kernel, "")
+    float32 = _times(run, other, found.size)
+    header = [*_HEADER, f"x {other}", "why", "seen"]
     lines = []
     for measured in found.rungs:
-        line = _figures(measured)
-        if float32:
-            seconds = float32.get(measured.rung.variant)
-            line.append(units.factor(seconds / measured.result.minimum) if seconds else "")
-        lines.append([*line, reason(measured), seen(measured.metadata)])
+        seconds = float32.get(measured.rung.variant)
+        faster = units.factor(seconds / measured.result.minimum) if seconds else ""
+        lines.append([*_figures(measured), faster, reason(measured), seen(measured.metadata)])
     sentences = ("changes", "why", "seen")
-    return Table(header, lines, _notes(found, run), before + title(found), 1, sentences)
+    table = Table(header, lines, _notes(found, run), before + title(found), 1, sentences)
+    return table.without_empty(f"x {other}")
 
 
 def _table_by_interpreter(sides: Sequence[Side]) -> Table:

@@ -168,8 +168,6 @@ def trend(runs: Sequence[Run], kernel: str) -> Chart | None:
     """How each variant's minimum moved across the runs, at the largest size that the newest run
     shares with an earlier one (a --quick run stops at smaller sizes)."""
     cases = [{row.size: row for row in rows(run, kernel)} for run in runs]
-    if not cases:
-        return None
     earlier = {size for case in cases[:-1] for size in case}
     shared = [row for size, row in cases[-1].items() if size in earlier]
     if not shared:
@@ -187,7 +185,7 @@ def other_trends(runs: Sequence[Run]) -> list[Chart]:
     """The same for benchmarks that are not of this suite, in as many charts as their lines need."""
     found = [{r.fullname: r for r in run.results if r.metadata is None} for run in runs]
     earlier = {name for results in found[:-1] for name in results}
-    names = [name for name in (found[-1] if found else {}) if name in earlier]
+    names = [name for name in found[-1] if name in earlier]
     total, room = len(names), MOST * _MOST_LINES
     if total > room:
         names = nlargest(

@@ -18,7 +18,6 @@ from bench.saved.runs import Result, Run, interpreter_label, one_line
 from bench.views import matrix, units
 from bench.views.report import charts, drawing
 from bench.views.report.drawing import Chart
-from bench.views.tables import Table
 
 
 class Figure(NamedTuple):
@@ -81,13 +80,10 @@ def template(name: str) -> Template:
 def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
     newest = runs[-1]
     before = runs[-2] if len(runs) > 1 else None
-    table = matrix.table(newest) if newest.ours else Table([], [])
     return template("report.html.j2").render(
         label=newest.label,
         metadata=measured_on(newest),
-        header=table.header,
-        cells=table.rows,
-        notes=table.notes,
+        matrix=matrix.table(newest),
         sections={name: list(those) for name, those in groupby(drawn, attrgetter("section"))},
         left_out=charts.left_out(runs),
         other=[_other_cells(result) for result in newest.results if result.metadata is None],
