@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bench.analysis.rows import Pair, at_size
 from bench.saved.checks import listed
 from bench.saved.runs import BadRun, Metadata, Result, Run, Rung, interpreter_label
 
@@ -136,11 +137,7 @@ def ladder(run: Run, kernel: str, size: str | None = None) -> Ladder:
         has = listed(there)
         raise BadRun(f"{run.source}: has no ladder of {kernel} at {size!r}, has {has}")
     chosen = there[0] if size is None else size
-    found = {
-        metadata.variant: (result, metadata)
-        for result, metadata in run.by_kernel[kernel]
-        if metadata.size == chosen
-    }
+    found = at_size(run, kernel, chosen)
     rungs = run.ladders[kernel]
     return Ladder(
         kernel=kernel,
@@ -194,7 +191,7 @@ def _most_uncertain(run: Run, kernel: str) -> dict[str, float]:
 
 
 def _measured(
-    rungs: Iterable[Rung], found: dict[str, tuple[Result, Metadata]], elsewhere: dict[str, float]
+    rungs: Iterable[Rung], found: dict[str, Pair], elsewhere: dict[str, float]
 ) -> Iterator[MeasuredRung]:
     below: MeasuredRung | None = None
     lowest = 0.0

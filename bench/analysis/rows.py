@@ -60,3 +60,13 @@ def rows(run: Run, kernel: str | None = None) -> list[Row]:
         row = by_case.setdefault(case, Row(*case, results={}))
         row.results[metadata.variant] = (result, metadata)
     return list(by_case.values())
+
+
+def at_size(run: Run, kernel: str, size: str) -> dict[str, Pair]:
+    """By variant, those beside the main ladder too."""
+    return {m.variant: (r, m) for r, m in run.by_kernel.get(kernel, ()) if m.size == size}
+
+
+def by_hand(metadata: Metadata) -> bool:
+    """Whether a native variant is written by hand, and not left to the compiler."""
+    return metadata.variant.startswith("c-avx")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from operator import attrgetter
 
-from bench.analysis.rows import Row, rows
-from bench.saved.runs import Metadata, Run
+from bench.analysis.rows import Row, by_hand, rows
+from bench.saved.runs import Run
 from bench.views import matrix, units
 from bench.views.tables import Table, View
 
@@ -33,17 +33,13 @@ def view(run: Run) -> View:
 
 
 def _cells(row: Row) -> list[str]:
-    python, by_hand = row.fastest("python"), row.fastest("native", _by_hand)
-    compiled = row.fastest("native", lambda metadata: not _by_hand(metadata))
-    times = map(matrix.time, (python, compiled, by_hand))
-    faster = python and by_hand and units.factor(python[0].minimum / by_hand[0].minimum)
+    python, best = row.fastest("python"), row.fastest("native", by_hand)
+    compiled = row.fastest("native", lambda metadata: not by_hand(metadata))
+    times = map(matrix.time, (python, compiled, best))
+    faster = python and best and units.factor(python[0].minimum / best[0].minimum)
     return [
         f"{row.kernel}, {row.size}",
         *times,
         faster or "",
-        matrix.limit(by_hand[1]) if by_hand else "",
+        matrix.limit(best[1]) if best else "",
     ]
-
-
-def _by_hand(metadata: Metadata) -> bool:
-    return metadata.variant.startswith("c-avx")

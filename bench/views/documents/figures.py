@@ -20,7 +20,8 @@ from inspect import signature
 
 from bench.analysis.cost import CostBreakdown, cost_breakdowns, measured, unit_costs
 from bench.analysis.ladder import ladder
-from bench.saved.runs import BadRun, Metadata, Result, Run
+from bench.analysis.rows import Pair, at_size
+from bench.saved.runs import BadRun, Run
 from bench.views import units
 
 
@@ -36,11 +37,11 @@ def figure(run: Run, words: str) -> str:
     return form(run, *arguments)
 
 
-def _found(run: Run, kernel: str, size: str, variant: str) -> tuple[Result, Metadata]:
-    for result, metadata in run.by_kernel.get(kernel, ()):
-        if (metadata.size, metadata.variant) == (size, variant):
-            return result, metadata
-    raise BadRun(f"{run.source}: has no {kernel} of size {size} by {variant}")
+def _found(run: Run, kernel: str, size: str, variant: str) -> Pair:
+    found = at_size(run, kernel, size)
+    if variant not in found:
+        raise BadRun(f"{run.source}: has no {kernel} of size {size} by {variant}")
+    return found[variant]
 
 
 def _present(run: Run, value: float | None, what: str) -> float:

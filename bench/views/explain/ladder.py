@@ -7,6 +7,7 @@ from dataclasses import asdict
 from itertools import chain
 
 from bench.analysis.ladder import Ladder, MeasuredRung, Side, ladders, side_by_side
+from bench.analysis.rows import at_size
 from bench.saved.runs import Metadata, Run
 from bench.views import matrix, units
 from bench.views.explain.evidence import short
@@ -56,12 +57,12 @@ def title(found: Ladder) -> str:
 def _table(found: Ladder, run: Run, before: str) -> Table:
     """A line for each rung."""
     other = INSTEAD_OF.get(found.kernel, "")
-    float32 = _times(run, other, found.size)
+    float32 = at_size(run, other, found.size)
     header = [*_HEADER, f"x {other}", "why", "seen"]
     lines = []
     for measured in found.rungs:
-        seconds = float32.get(measured.rung.variant)
-        faster = units.factor(seconds / measured.result.minimum) if seconds else ""
+        pair = float32.get(measured.rung.variant)
+        faster = units.factor(pair[0].minimum / measured.result.minimum) if pair else ""
         lines.append([*_figures(measured), faster, reason(measured), seen(measured.metadata)])
     sentences = ("changes", "why", "seen")
     table = Table(header, lines, _notes(found, run), before + title(found), 1, sentences)
@@ -115,11 +116,6 @@ def _figures(measured: MeasuredRung) -> list[str]:
     time = matrix.time((measured.result, measured.metadata))
     so_far = units.factor(measured.cumulative)
     return [measured.rung.variant, idea(measured), time, factor, uncertainty, so_far]
-
-
-def _times(run: Run, kernel: str, size: str) -> dict[str, float]:
-    found = run.by_kernel.get(kernel, ())
-    return {metadata.variant: result.minimum for result, metadata in found if metadata.size == size}
 
 
 def _share(uncertainty: float | None) -> str:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from bench.analysis.ladder import Ladder, MeasuredRung, ladders
+from bench.analysis.rows import by_hand
 from bench.saved.runs import Run
 from bench.views import matrix, units
 from bench.views.report import drawing, page
@@ -80,12 +81,12 @@ def _panel(found: Ladder, per_decade: float) -> dict[str, Any]:
 
 
 def _kind(measured: MeasuredRung) -> str:
-    python, compiled, by_hand, all_cores = _KINDS
+    python, compiled, one_core, all_cores = _KINDS
     if measured.metadata.side == "python":
         return python
-    if not measured.rung.variant.startswith("c-avx"):
+    if not by_hand(measured.metadata):
         return compiled
-    return all_cores if (measured.metadata.threads or 1) > 1 else by_hand
+    return all_cores if (measured.metadata.threads or 1) > 1 else one_core
 
 
 def _in_words(found: Ladder) -> str:
