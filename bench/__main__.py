@@ -49,11 +49,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 fine, 1 regression found, 2 bad input, 3 not comparable.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for room in (show, explain, picture, peers):
+    for room in (show, explain, picture, peers, interpreters):
         room.add_commands(commands)
-    interpreters.add_arguments(
-        commands.add_parser("interpreters", help="the Python variants on every CPython found here")
-    )
     command = commands.add_parser("gate", help="has anything become slower? base against head")
     gate_arguments.add_arguments(command)
     command.set_defaults(command=gate.run)

@@ -7,9 +7,11 @@ import contextlib
 import io
 import os
 import select
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from signal import SIGHUP, SIGINT, SIGTERM
 
 from bench.saved.checks import BAD_INPUT, OK, Refusal, one_line
 
@@ -21,9 +23,15 @@ def exit_code(command: Callable[[], int]) -> int:
     if sys.stderr is None:  # closed; print would take standard output in its place
         sys.stderr = io.StringIO()
     try:
-        code = _checked(command)
+        code = int(command())
+    except SystemExit as end:
+        if end.code in (None, OK, BAD_INPUT):  # argparse
+            raise
+        code = refuse(end)
     except BrokenPipeError as error:
         code = OK if _reader_has_gone() else refuse(error)
+    except BaseException as error:  # some libraries' own are no Exception
+        code = refuse(error)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -37,19 +45,6 @@ def exit_code(command: Callable[[], int]) -> int:
     return code
 
 
-def _checked(command: Callable[[], int]) -> int:
-    try:
-        return int(command())
-    except SystemExit as end:
-        if end.code in (None, OK, BAD_INPUT):  # argparse
-            raise
-        return refuse(end)
-    except BrokenPipeError:
-        raise
-    except BaseException as error:  # some libraries' own are no Exception
-        return refuse(error)
-
-
 def _reader_has_gone() -> bool:
     """Whether it is standard output's pipe whose reader has seen enough; any other, as of a gate's
     --summary, is a file that was not written."""
@@ -57,6 +52,27 @@ def _reader_has_gone() -> bool:
     with contextlib.suppress(OSError, TypeError):  # closed, or not the system's
         ends.register(sys.stdout, 0)  # asked for nothing it still tells of errors
     return bool(ends.poll(0))
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Being asked to end is like Ctrl-C: what was begun is cleared away, and being asked again does
+    not keep it from that. Signals that nohup or a shell has switched off stay so."""
+    before = {name: signal.getsignal(name) for name in (SIGINT, SIGTERM, SIGHUP)}
+    heeded = [name for name in before if before[name] is not signal.SIG_IGN]
+
+    def interrupt(*_: object) -> None:
+        for name in heeded:
+            signal.signal(name, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for name in heeded:
+        signal.signal(name, interrupt)
+    try:
+        yield
+    finally:
+        for name in heeded:
+            signal.signal(name, before[name])
 
 
 def refuse(error: BaseException) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench.cli import checkout
-from bench.cli.exits import say
+from bench.cli.exits import interruptible, say
 from bench.cli.gate_arguments import NEEDED
 from bench.saved import gates, writing
 from bench.saved.checks import NOT_COMPARABLE, OK, Refusal, one_line, read_text
@@ -24,30 +23,8 @@ def run(options: argparse.Namespace) -> int:
     if options.way is None:
         raise Refusal(f"gate: needs one of {NEEDED}")
     ways = {"run": _run, "compare": _compare, "selfcheck": _self_check, "show": _show_saved}
-    with _interruptible():
+    with interruptible():
         return ways[options.way](options)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Being asked to end is like Ctrl-C: what was begun is cleared away, and being asked again does
-    not keep it from that. Signals that nohup or a shell has switched off stay so."""
-    asked = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-    before = {name: signal.getsignal(name) for name in asked}
-    heeded = [name for name in asked if before[name] is not signal.SIG_IGN]
-
-    def interrupt(*_: object) -> None:
-        for name in heeded:
-            signal.signal(name, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    for name in heeded:
-        signal.signal(name, interrupt)
-    try:
-        yield
-    finally:
-        for name in heeded:
-            signal.signal(name, before[name])
 
 
 def _run(options: argparse.Namespace) -> int:

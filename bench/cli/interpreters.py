@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from rich.status import Status
 from rich.text import Text
 
 from bench.cli import checkout
+from bench.cli.exits import interruptible
 from bench.interpreters import running
 from bench.interpreters.discovery import Setting, Skipped, find
 from bench.saved import runs
@@ -28,7 +27,10 @@ WORK = Path(".venv-interpreters")
 STORAGE = Path(".interpreters")
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_commands(commands: Any) -> None:
+    command = commands.add_parser(
+        "interpreters", help="the Python variants on every CPython found here"
+    )
     command.add_argument("--list", action="store_true", help="say what was found, measure nothing")
     command.add_argument(
         "--only",
@@ -70,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     require_writable(_file(options.output, chosen[0]))
     saved: list[Path] = []
     try:
-        with _asked_to_end():
+        with interruptible():
             saved.extend(_measured(chosen, options))  # one by one: what is there stays
     except KeyboardInterrupt:
         raise Refusal(f"interrupted; {len(saved)} of {len(chosen)} runs were saved") from None
@@ -149,17 +151,3 @@ def _speaker(console: Console, status: Status, what: str) -> running.Say:
             console.print(_text(f"{what}: {text}"), soft_wrap=True)
 
     return say
-
-
-@contextmanager
-def _asked_to_end() -> Iterator[None]:
-    """SIGTERM is like Ctrl-C: children end, and nothing is left half-written."""
-
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
