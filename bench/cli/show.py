@@ -1,4 +1,4 @@
-"""The commands that show what there is: matrix, limits, report, render."""
+"""The commands that show what there is: matrix, limits, report, picture, render."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from bench.cli.saved import add_arguments, chosen, of_interpreters, show, the_one
 from bench.saved import runs
 from bench.saved.checks import BAD_INPUT, OK, Refusal
+from bench.saved.writing import write_atomic
 from bench.views import documents, interpreters, limits, matrix, tables
 
 REPORTED = 10  # saved runs
@@ -42,6 +43,12 @@ def add_commands(commands: Any) -> None:
         help="default: report",
     )
     command.set_defaults(command=_report)
+
+    command = commands.add_parser("picture", help="every kernel's ladder in one SVG")
+    command.add_argument("run", nargs="?", type=Path, metavar="RUN")
+    command.add_argument("-o", "--output", type=Path, default=Path("ladders.svg"), metavar="FILE")
+    command.add_argument("--dark", action="store_true", help="for a dark background")
+    command.set_defaults(command=_picture)
 
     command = commands.add_parser(
         "render", help="write the tables that a document takes from results/ into it"
@@ -86,6 +93,15 @@ def _report(options: argparse.Namespace) -> int:
 
     written = write_report(chosen(options.runs, most=REPORTED), options.output)
     print(f"{runs.one_line(written[0])}: open it in a browser ({len(written)} files)")
+    return OK
+
+
+def _picture(options: argparse.Namespace) -> int:
+    from bench.views.report.picture import ladders_svg
+
+    (run,) = chosen([options.run] if options.run else [])
+    write_atomic(options.output, ladders_svg(run, options.dark))
+    print(runs.one_line(options.output))
     return OK
 
 
