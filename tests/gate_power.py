@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.gate import selfcheck
-from bench.gate.checkouts.sides import workspace
 from bench.gate.prepare import setup
+from bench.gate.prepare.workspace import workspace
 from bench.gate.verdicts import verdict
 from bench.saved.gates import INCONCLUSIVE, REGRESSED
 from bench.stats.rank import hodges_lehmann
@@ -28,9 +28,8 @@ GATES = 200  # drawn from them
 FAMILY = 20  # benchmarks that a later stage has to judge together
 
 
-class Lines(setup.Progress):
-    def stage(self, title: str, steps: int = 0) -> None:
-        print(title, file=sys.stderr, flush=True)
+def stage(title: str, steps: int = 0) -> None:
+    print(title, file=sys.stderr, flush=True)
 
 
 def is_caught(samples: Sequence[float], draw: random.Random, threshold: float) -> bool:
@@ -50,9 +49,9 @@ def is_caught(samples: Sequence[float], draw: random.Random, threshold: float) -
 
 
 def main(seed: int) -> int:
-    settings = setup.Settings(seed=seed, progress=Lines())
+    settings = setup.Settings(seed=seed, progress=setup.Progress(stage))
     draw = random.Random(seed)
-    with setup.exclusive_lock() as private, workspace(private) as folder:
+    with workspace() as folder:
         check = selfcheck.prepare(ROOT, folder, settings)
         kernels = [p for p in check.pairs if p.kernel]
         chosen = draw.sample(kernels, min(selfcheck.BENCHMARKS, len(kernels)))

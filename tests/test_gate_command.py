@@ -109,8 +109,7 @@ def test_bad_arguments_are_named_in_one_line(
     def forbidden(*_: object) -> None:
         raise AssertionError("something was begun")
 
-    monkeypatch.setattr("bench.gate.checkouts.sides.workspace", forbidden)
-    monkeypatch.setattr("bench.gate.prepare.setup.exclusive_lock", forbidden)
+    monkeypatch.setattr("bench.gate.prepare.workspace.workspace", forbidden)
     (tmp_path / "file").write_text("x\n")
     (tmp_path / "folder").mkdir()
     written(tmp_path, usual(1), usual(2))
@@ -210,7 +209,7 @@ def test_a_fault_of_the_gate_itself_is_no_regression(
     def fault(_: object) -> None:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(gate_command, "_settings", fault)
+    monkeypatch.setattr(gate_command, "_measuring", fault)
     assert main(["gate", "run", "--base", "HEAD"]) == 2
     assert "RuntimeError: a fault" in capsys.readouterr().err
 

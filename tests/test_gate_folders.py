@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.gate.checkouts import sides
-from bench.gate.checkouts.sides import prepare_base, prepare_head, workspace
-from bench.gate.prepare import setup
-from bench.gate.prepare.setup import exclusive_lock
+from bench.gate.checkouts.sides import prepare_base, prepare_head
+from bench.gate.prepare import workspace as module
+from bench.gate.prepare.workspace import workspace
 from bench.gate.verdicts.errors import GateError
 from tests.test_gate_sides import content, repository
 
@@ -31,9 +30,8 @@ needs_root = pytest.mark.skipif(USER != 0, reason="needs to give files away, or 
 HOLDER = """
 import sys, tempfile
 tempfile.tempdir = sys.argv[1]
-from bench.gate.checkouts.sides import workspace
-from bench.gate.prepare.setup import exclusive_lock
-with exclusive_lock() as private, workspace(private) as folder:
+from bench.gate.prepare.workspace import workspace
+with workspace() as folder:
     print(folder, flush=True)
     sys.stdin.read()
 """
@@ -45,12 +43,6 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     return folder
-
-
-@contextlib.contextmanager
-def working() -> Iterator[Path]:
-    with exclusive_lock() as private, workspace(private) as folder:
-        yield folder
 
 
 @contextlib.contextmanager
@@ -68,13 +60,13 @@ def held(temporary: Path, *prefix: str) -> Iterator[tuple[subprocess.Popen[str],
 
 
 def test_nothing_is_left(temporary: Path) -> None:
-    with working() as folder:
+    with workspace() as folder:
         assert folder.is_relative_to(temporary)
         for private in (folder, folder.parent):
             assert (private.stat().st_mode & 0o777, private.stat().st_uid) == (0o700, USER)
         (folder / "x").write_text("x")
     assert list(temporary.iterdir()) == []
-    with pytest.raises(KeyboardInterrupt), working():
+    with pytest.raises(KeyboardInterrupt), workspace():
         raise KeyboardInterrupt
     assert list(temporary.iterdir()) == []
 
@@ -83,11 +75,11 @@ def test_a_second_gate_is_refused_and_leaves_the_first_alone(temporary: Path) ->
     with held(temporary) as (first, folder):
         with (
             pytest.raises(GateError, match=rf"^another gate .* \(process {first.pid}\)"),
-            working(),
+            workspace(),
         ):
             raise AssertionError
         assert folder.is_dir()
-    with working():  # which has ended
+    with workspace():  # which has ended
         assert not folder.exists()
     assert list(temporary.iterdir()) == []
 
@@ -101,7 +93,7 @@ def test_a_gate_of_another_container_is_alive_though_its_process_is_not_seen(
     if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no process-id namespaces here")
     with held(temporary, *unshare) as (_, folder):
-        with pytest.raises(GateError, match=r"^another gate is measuring"), working():
+        with pytest.raises(GateError, match=r"^another gate is measuring"), workspace():
             raise AssertionError
         assert folder.is_dir()
 
@@ -112,12 +104,11 @@ def test_however_many_start_at_once_one_measures(temporary: Path, tmp_path: Path
 import os, sys, tempfile
 tempfile.tempdir, mark = sys.argv[1:]
 from bench.gate.verdicts.errors import GateError
-from bench.gate.checkouts.sides import workspace
-from bench.gate.prepare.setup import exclusive_lock
+from bench.gate.prepare.workspace import workspace
 done = 0
 while done < 60:
     try:
-        with exclusive_lock() as private, workspace(private) as folder:
+        with workspace() as folder:
             os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
             assert folder.is_dir()
             os.unlink(mark)
@@ -141,7 +132,7 @@ def test_what_killed_gates_left_is_removed(temporary: Path, tmp_path: Path) -> N
     left.parent.chmod(0o700)
     for link in (left / "link", left.parent / "link"):
         link.symlink_to(outside)
-    with working() as folder:
+    with workspace() as folder:
         assert not left.exists()
         assert folder.parent == left.parent
     assert (outside / "kept").is_dir()
@@ -200,10 +191,10 @@ def test_what_others_have_put_there_is_left_alone(
         return [(p, p.lstat().st_mode, p.lstat().st_uid, p.lstat().st_mtime_ns) for p in found]
 
     before = seen()
-    with working() as folder:
+    with workspace() as folder:
         assert folder.stat().st_uid == USER
         assert victim.parent not in folder.resolve().parents
-        with pytest.raises(GateError, match="another gate is measuring"), working():
+        with pytest.raises(GateError, match="another gate is measuring"), workspace():
             raise AssertionError
     assert seen() == before
     assert victim.read_text() == "precious"
@@ -212,10 +203,10 @@ def test_what_others_have_put_there_is_left_alone(
 def test_where_every_name_is_taken_one_line_says_what_helps(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(setup, "_PRIVATE_NAMES", 2)
+    monkeypatch.setattr(module, "_PRIVATE_NAMES", 2)
     (temporary / NAME).write_text("x")
     (temporary / f"{NAME}.1").symlink_to(temporary)
-    with pytest.raises(GateError) as error, working():
+    with pytest.raises(GateError) as error, workspace():
         raise AssertionError
     assert str(error.value).startswith(f"{temporary / NAME}: is not this user's alone")
     assert "TMPDIR" in str(error.value)
@@ -227,7 +218,7 @@ def test_a_temporary_folder_inside_the_project_by_a_link(
     (repository / "inside").mkdir()
     (tmp_path / "link").symlink_to(repository / "inside")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "link"))
-    with working() as folder:
+    with workspace() as folder:
         prepare_base(repository, "main", folder / "base")
         head = prepare_head(repository, folder / "head")
         copied = set(content(head.root))
@@ -239,8 +230,8 @@ def test_a_file_system_without_permissions_is_not_littered(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There every folder is everybody's; a hundred were left."""
-    monkeypatch.setattr(setup.stat, "S_IMODE", lambda mode: 0o777)
-    with pytest.raises(GateError, match="is not this user's alone"), setup.exclusive_lock():
+    monkeypatch.setattr(module.stat, "S_IMODE", lambda mode: 0o777)
+    with pytest.raises(GateError, match="is not this user's alone"), workspace():
         raise AssertionError
     assert list(temporary.iterdir()) == []
 
@@ -254,8 +245,8 @@ def test_a_folder_that_lets_no_code_run_is_named(
     def refused(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(sides.mmap, "mmap", refused)
-    with pytest.raises(GateError) as error, working():
+    monkeypatch.setattr(module.mmap, "mmap", refused)
+    with pytest.raises(GateError) as error, workspace():
         raise AssertionError
     assert str(error.value).startswith(f"{temporary}: native modules cannot be loaded from")
     assert "noexec" in str(error.value) and "TMPDIR" in str(error.value)
@@ -268,7 +259,7 @@ def test_a_folder_mounted_noexec_is_named(temporary: Path) -> None:
     if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
         pytest.skip("cannot mount a file system here")
     try:
-        with pytest.raises(GateError, match=r"native modules cannot be loaded"), working():
+        with pytest.raises(GateError, match=r"native modules cannot be loaded"), workspace():
             raise AssertionError
     finally:
         subprocess.run(["umount", str(temporary)], check=True)

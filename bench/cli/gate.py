@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
 from bench.cli import checkout
 from bench.cli.exits import interruptible, say
 from bench.cli.gate_arguments import NEEDED
+from bench.gate.verdicts.verdict import LEAST_THRESHOLD
 from bench.saved import gates, writing
 from bench.saved.checks import NOT_COMPARABLE, OK, Refusal, one_line, read_text
 from bench.saved.gates import Gate
@@ -22,9 +24,18 @@ def run(options: argparse.Namespace) -> int:
     """The exit code: 0 pass, 1 regressed, 3 inconclusive. Raises Refusal."""
     if options.way is None:
         raise Refusal(f"gate: needs one of {NEEDED}")
+    _require_writable(options)
     ways = {"run": _run, "compare": _compare, "selfcheck": _self_check, "show": _show_saved}
     with interruptible():
         return ways[options.way](options)
+
+
+def _require_writable(options: argparse.Namespace) -> None:
+    """Found out now, not after minutes. A summary is added to what is there, a pipe included."""
+    for name in ("output", "record", "baseline", "summary"):
+        path = getattr(options, name, None)
+        if path is not None and not (name == "summary" and writing.is_special(path)):
+            writing.require_writable(path)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -35,25 +46,21 @@ def _run(options: argparse.Namespace) -> int:
                 raise Refusal(f"gate run: --{name} is for times, and --instructions takes none")
     else:
         _require_least_threshold(options)
-    _require_writable(options.output, options.record, summary=options.summary)
     root = checkout.needed_by("gate run")
     from bench.gate import timed
-    from bench.gate.checkouts.sides import left_alone, workspace
+    from bench.gate.checkouts.sides import left_alone
     from bench.gate.counts import gate as counts
     from bench.gate.counts import judge
-    from bench.gate.prepare.setup import build_sides, exclusive_lock
+    from bench.gate.prepare.setup import build_sides
 
-    settings = _settings(options)
-    if options.instructions and options.threshold is None:
-        settings.threshold = judge.THRESHOLD
-    with (
-        _progress() as settings.progress,
-        exclusive_lock() as private,
-        workspace(private) as folder,
-    ):
+    judged, default = timed.gate_on_times, LEAST_THRESHOLD
+    if options.instructions:
+        judged, default = counts.gate_on_instructions, judge.THRESHOLD
+    if options.threshold is None:
+        options.threshold = default
+    with _measuring(options) as (settings, folder):
         sides = build_sides(root, options.base, folder, settings.progress)
-        with _recorded(options.record) as settings.record, left_alone(sides):
-            judged = counts.gate_on_instructions if options.instructions else timed.gate_on_times
+        with left_alone(sides):
             gate = judged(sides, settings, folder)
     return _publish(gate, options)
 
@@ -62,82 +69,31 @@ def _compare(options: argparse.Namespace) -> int:
     """Saved runs, of which the last is the head."""
     from bench.gate import saved_runs
 
-    _require_writable(options.output, options.baseline, summary=options.summary)
-    chosen = {"threshold": options.threshold, "floor": options.floor}
-    gate = saved_runs.compare(
-        options.runs,
-        allow_removed=options.allow_removed,
-        **{name: value for name, value in chosen.items() if value is not None},
-    )
+    gate = saved_runs.compare(options.runs, options.threshold, options.floor, options.allow_removed)
     code = _publish(gate, options)
-    if options.baseline is not None:
-        _keep_as_baseline(gate, options)
-    return code
-
-
-def _show_saved(options: argparse.Namespace) -> int:
-    _require_writable(options.output, summary=options.summary)
-    return _publish(gates.load(options.saved), options)
-
-
-def _require_least_threshold(options: argparse.Namespace) -> None:
-    from bench.gate.verdicts.verdict import LEAST_THRESHOLD
-
-    if options.threshold is not None and options.threshold < LEAST_THRESHOLD:
-        raise Refusal(
-            f"--threshold: got {100 * options.threshold:g} %, needs at least "
-            f"{100 * LEAST_THRESHOLD:g} %: where code lies can move a benchmark by less"
-        )
-
-
-def _require_writable(*replaced: Path | None, summary: Path | None = None) -> None:
-    """Found out now, not after minutes. A summary is added to what is there, a pipe included."""
-    for path in (*replaced, None if summary is None or writing.is_special(summary) else summary):
-        if path is not None:
-            writing.require_writable(path)
-
-
-@contextmanager
-def _recorded(path: Path | None) -> Iterator[IO[str] | None]:
-    """Where times go, line by line; the file has them when all are there, not before."""
-    if path is None:
-        yield None
-        return
-    writing.make_folder(path.parent)
-    with writing.draft_of(path) as file:
-        yield file
-
-
-def _keep_as_baseline(gate: Gate, options: argparse.Namespace) -> None:
-    """A regression must never become what the next run is held to."""
-    if gate.exit_code == 0:
+    if options.baseline is None:
+        return code
+    # A regression must never become what the next run is held to.
+    if code == OK:
         writing.write_atomic(options.baseline, read_text(options.runs[-1], "the head"))
         say(f"saved: {options.baseline}")
     else:
         say(f"bench: {options.baseline}: not written, the head did not pass")
+    return code
 
 
 def _self_check(options: argparse.Namespace) -> int:
     """Adds gates to the ledger and shows all that it holds of this machine and this design."""
     _require_least_threshold(options)
-    _require_writable(options.record)
     root = checkout.needed_by("gate selfcheck")
     from bench.gate import selfcheck
-    from bench.gate.checkouts.sides import workspace
-    from bench.gate.prepare.setup import exclusive_lock
     from bench.saved import ledger
     from bench.views.selfcheck import view
     from bench.views.tables import render
 
     earlier = ledger.load(options.ledger)  # a broken one is named now, not after minutes
-    settings = _settings(options)
     alarms = 0
-    with (
-        _progress() as settings.progress,
-        exclusive_lock() as private,
-        workspace(private) as folder,
-        _recorded(options.record) as settings.record,
-    ):
+    with _measuring(options) as (settings, folder):
         check = selfcheck.prepare(root, folder, settings)
         for number in range(options.gates):
             entry = check.gate(ledger.KINDS[number % len(ledger.KINDS)])
@@ -149,20 +105,48 @@ def _self_check(options: argparse.Namespace) -> int:
     return NOT_COMPARABLE if alarms else OK
 
 
-def _settings(options: argparse.Namespace) -> Any:
-    from bench.gate.prepare.setup import Settings
+def _show_saved(options: argparse.Namespace) -> int:
+    return _publish(gates.load(options.saved), options)
 
-    chosen = {"threshold": options.threshold, "seed": options.seed}
-    arguments = [
-        *(["-k", options.expression] if options.expression is not None else []),
-        *(["--quick"] if options.quick else []),
-    ]
-    return Settings(
-        pytest_arguments=arguments,
+
+def _require_least_threshold(options: argparse.Namespace) -> None:
+    if options.threshold is not None and options.threshold < LEAST_THRESHOLD:
+        raise Refusal(
+            f"--threshold: got {100 * options.threshold:g} %, needs at least "
+            f"{100 * LEAST_THRESHOLD:g} %: where code lies can move a benchmark by less"
+        )
+
+
+@contextmanager
+def _measuring(options: argparse.Namespace) -> Iterator[tuple[Any, Path]]:
+    """For what builds and measures: a gate's settings, and a folder in which nobody else works."""
+    from bench.gate.prepare.setup import Settings
+    from bench.gate.prepare.workspace import workspace
+
+    settings = Settings(
+        threshold=options.threshold,
+        pytest_arguments=[
+            *(["-k", options.expression] if options.expression is not None else []),
+            *(["--quick"] if options.quick else []),
+        ],
+        seed=secrets.randbits(32) if options.seed is None else options.seed,
         core=options.core,
         longest_call=options.longest_call,
-        **{name: value for name, value in chosen.items() if value is not None},
     )
+    with (
+        _progress() as settings.progress,
+        workspace() as folder,
+        _recorded(options.record) as settings.record,
+    ):
+        yield settings, folder
+
+
+def _recorded(path: Path | None) -> AbstractContextManager[IO[str] | None]:
+    """Where times go, line by line; the file has them when all are there, not before."""
+    if path is None:
+        return nullcontext()
+    writing.make_folder(path.parent)
+    return writing.draft_of(path)
 
 
 @contextmanager
@@ -175,12 +159,7 @@ def _progress() -> Iterator[Any]:
     from bench.gate.prepare.setup import Progress
 
     if not sys.stderr.isatty():
-
-        class Lines(Progress):
-            def stage(self, title: str, steps: int = 0) -> None:
-                say(f"gate: {title}")
-
-        yield Lines()
+        yield Progress(stage=lambda title, steps=0: say(f"gate: {title}"))
         return
 
     bar = Columns(
@@ -190,18 +169,13 @@ def _progress() -> Iterator[Any]:
         console=Console(stderr=True),
         transient=True,
     )
+    task = bar.add_task("")
 
-    class Bar(Progress):
-        task = bar.add_task("")
-
-        def stage(self, title: str, steps: int = 0) -> None:
-            bar.reset(self.task, description=one_line(title), total=steps or None)
-
-        def step(self) -> None:
-            bar.advance(self.task)
+    def stage(title: str, steps: int = 0) -> None:
+        bar.reset(task, description=one_line(title), total=steps or None)
 
     with bar:
-        yield Bar()
+        yield Progress(stage, step=lambda: bar.advance(task))
 
 
 def _publish(gate: Gate, options: argparse.Namespace) -> int:

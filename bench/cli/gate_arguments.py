@@ -36,16 +36,17 @@ def add_arguments(gate: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--instructions", action="store_true", help="count instructions instead (needs valgrind)"
     )
-    _add_threshold(command, "1, and no less; with --instructions 0.3")
+    _add_threshold(command, None, "1, and no less; with --instructions 0.3")
 
     command = add("compare", "saved runs: a tripwire for large slowdowns", shown, saved)
     command.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="BASE.json... HEAD.json; the head is last"
     )
-    _add_threshold(command, "1")
+    _add_threshold(command, "1", "1")
     command.add_argument(
         "--floor",
         type=percentage,
+        default="10",
         metavar="PERCENT",
         help="what moments apart may differ by (default: 10)",
     )
@@ -69,7 +70,7 @@ def add_arguments(gate: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="where the results are added (default: .gate/ledger.jsonl)",
     )
-    _add_threshold(command, "1, and no less")
+    _add_threshold(command, "1", "1, and no less")
 
     command = add("show", "the saved result of a gate", shown, saved)
     command.add_argument("saved", type=Path, metavar="FILE", help="what -o has saved")
@@ -110,22 +111,32 @@ def _saved() -> argparse.ArgumentParser:
     return parent
 
 
-def _add_threshold(command: Any, default: str) -> None:
+def _add_threshold(command: Any, default: str | None, stated: str) -> None:
     command.add_argument(
         "--threshold",
         type=percentage,
+        default=default,
         metavar="PERCENT",
-        help=f"the least slowdown that counts (default: {default})",
+        help=f"the least slowdown that counts (default: {stated})",
     )
 
 
 def percentage(text: str) -> float:
+    number = text.removesuffix("%")
+    return _positive(text, number, 1000, "percent above 0, such as 2 or 2%") / 100
+
+
+def seconds(text: str) -> float:
+    return _positive(text, text, 3600, "more than 0 and at most 3600 seconds")
+
+
+def _positive(text: str, number: str, most: float, needs: str) -> float:
     try:
-        value = float(text.removesuffix("%")) / 100
+        value = float(number)
     except ValueError:
         value = 0.0
-    if not 0 < value <= 10:
-        raise argparse.ArgumentTypeError(f"got {text!r}, needs percent above 0, such as 2 or 2%")
+    if not 0 < value <= most:
+        raise argparse.ArgumentTypeError(f"got {text!r}, needs {needs}")
     return value
 
 
@@ -143,18 +154,6 @@ def _core(text: str) -> int:
     if core not in usable:
         raise argparse.ArgumentTypeError(f"got {core}, needs one of {', '.join(map(str, usable))}")
     return core
-
-
-def seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 3600:
-        raise argparse.ArgumentTypeError(
-            f"got {text!r}, needs more than 0 and at most 3600 seconds"
-        )
-    return value
 
 
 # --- The forms before there were commands; they go with the next version --------------------------

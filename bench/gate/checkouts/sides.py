@@ -4,14 +4,12 @@ built there. The user's checkout is only read.
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 import os
 import re
 import shutil
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,38 +62,9 @@ class Side:
         return self.root.with_name(f"{self.root.name}.objects")
 
 
-def left_alone(sides: Iterable[Side]) -> contextlib.AbstractContextManager[None]:
+def left_alone(sides: Iterable[Side]) -> AbstractContextManager[None]:
     """Inside, nothing may write to what these sides are measured from. Raises GateError."""
     return unchanged({p: str(s) for s in sides for p in (s.root, s.objects)})
-
-
-@contextlib.contextmanager
-def workspace(private: Path) -> Iterator[Path]:
-    """A folder in the one that `alone` gives, gone afterwards whatever happened. The folders of
-    gates that were killed go too: nobody else works in there now."""
-    for entry in private.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(dir=private))
-    try:
-        _require_code_to_load(folder)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _require_code_to_load(folder: Path) -> None:
-    """What is built has to run from there. Raises GateError."""
-    if sys.platform.startswith("linux"):
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.truncate(1)
-            try:
-                mmap.mmap(file.fileno(), 1, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC)
-            except PermissionError:
-                raise GateError(
-                    f"{tempfile.gettempdir()}: native modules cannot be loaded from the temporary "
-                    "folder (is it mounted noexec?); name another one in TMPDIR"
-                ) from None
 
 
 # --- Copying --------------------------------------------------------------------------------------
