@@ -20,6 +20,7 @@ except BaseException as error:
     sys.exit(2)
 try:
     from bench.cli import explain, gate, gate_arguments, interpreters, peers, show
+    from bench.cli.arguments import add_command
 except BaseException as error:
     sys.exit(refuse(error))
 
@@ -51,9 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for room in (show, explain, peers, interpreters):
         room.add_commands(commands)
-    command = commands.add_parser("gate", help="has anything become slower? base against head")
-    gate_arguments.add_arguments(command)
-    command.set_defaults(command=gate.run)
+    about = "has anything become slower? base against head"
+    gate_arguments.add_arguments(add_command(commands, gate.run, "gate", about))
     return parser
 
 

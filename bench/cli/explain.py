@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.cli.saved import add_arguments, chosen, of_interpreters, show, the_one
+from bench.cli.arguments import BY, FORMAT, KERNELS, RUNS, add_command
+from bench.cli.saved import chosen, of_interpreters, show, the_one
 from bench.saved import runs
 from bench.saved.checks import OK, Refusal, listed
 from bench.saved.comparable import merged
@@ -15,32 +17,25 @@ from bench.views.explain import cost, ladder, overhead, scaling
 
 
 def add_commands(commands: Any) -> None:
-    command = commands.add_parser("ladder", help="where a kernel's factor comes from, rung by rung")
-    add_arguments(command, by_interpreter=True)
+    add = partial(add_command, commands)
+
+    about = "where a kernel's factor comes from, rung by rung"
+    command = add(_ladder, "ladder", about, RUNS, FORMAT, BY)
     command.add_argument("--kernel", metavar="K", help="default: all")
     command.add_argument("--size", metavar="S", help="default: the largest that was measured")
-    command.set_defaults(command=_ladder)
 
-    command = commands.add_parser("cost", help="what an element costs in Python, part by part")
-    add_arguments(command, by_interpreter=True)
+    about = "what an element costs in Python, part by part"
+    command = add(_cost, "cost", about, RUNS, FORMAT, BY)
     command.add_argument("--kernel", action="append", default=[], metavar="K", help="default: all")
-    command.set_defaults(command=_cost)
 
-    command = commands.add_parser("scaling", help="how time grows with size, and where it jumps")
-    add_arguments(command)
-    command.add_argument(
-        "--kernel", nargs="+", action="extend", default=[], metavar="K", help="default: all"
-    )
+    about = "how time grows with size, and where it jumps"
+    command = add(_scaling, "scaling", about, RUNS, FORMAT, KERNELS)
     command.add_argument(
         "--svg", type=Path, metavar="FILE", help="draw one kernel's chart there instead"
     )
-    command.set_defaults(command=_scaling)
 
-    command = commands.add_parser(
-        "overhead", help="what a call into native code costs, and from which size on it wins"
-    )
-    add_arguments(command)
-    command.set_defaults(command=_overhead)
+    about = "what a call into native code costs, and from which size on it wins"
+    add(_overhead, "overhead", about, RUNS, FORMAT)
 
 
 def _ladder(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.cli.arguments import FORMAT, positive, seconds
 from bench.cli.exits import say
 
 NEEDED = "run --base REF, compare BASE.json... HEAD.json, selfcheck, or show FILE"
@@ -27,10 +28,10 @@ def add_arguments(gate: argparse.ArgumentParser) -> None:
             name, help=help_, description=f"{help_.capitalize()}.", parents=parents
         )
 
-    measured, shown, saved = _measured(), _shown(), _saved()
+    measured, saved = _measured(), _saved()
     command = add(
         "run", "the working tree against a commit, both built and measured now",
-        measured, shown, saved,
+        measured, FORMAT, saved,
     )  # fmt: skip
     command.add_argument("--base", required=True, metavar="REF", help="the commit")
     command.add_argument(
@@ -38,7 +39,7 @@ def add_arguments(gate: argparse.ArgumentParser) -> None:
     )
     _add_threshold(command, None, "1, and no less; with --instructions 0.3")
 
-    command = add("compare", "saved runs: a tripwire for large slowdowns", shown, saved)
+    command = add("compare", "saved runs: a tripwire for large slowdowns", FORMAT, saved)
     command.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="BASE.json... HEAD.json; the head is last"
     )
@@ -59,7 +60,7 @@ def add_arguments(gate: argparse.ArgumentParser) -> None:
         "--baseline", type=Path, metavar="FILE", help="keep a head that passes as FILE"
     )
 
-    command = add("selfcheck", "how often the gate errs on this machine", measured, shown)
+    command = add("selfcheck", "how often the gate errs on this machine", measured, FORMAT)
     command.add_argument(
         "--gates", type=partial(_integer, least=1), default=6, metavar="N", help="default: 6"
     )
@@ -72,7 +73,7 @@ def add_arguments(gate: argparse.ArgumentParser) -> None:
     )
     _add_threshold(command, "1", "1, and no less")
 
-    command = add("show", "the saved result of a gate", shown, saved)
+    command = add("show", "the saved result of a gate", FORMAT, saved)
     command.add_argument("saved", type=Path, metavar="FILE", help="what -o has saved")
 
 
@@ -91,12 +92,6 @@ def _measured() -> argparse.ArgumentParser:
         help="of a benchmark that is no kernel; longer ones are not judged (default: 0.5)",
     )
     parent.add_argument("--record", type=Path, metavar="FILE", help="save the times of all rounds")
-    return parent
-
-
-def _shown() -> argparse.ArgumentParser:
-    parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument("--format", choices=("text", "md", "json"), default="text")
     return parent
 
 
@@ -123,21 +118,7 @@ def _add_threshold(command: Any, default: str | None, stated: str) -> None:
 
 def percentage(text: str) -> float:
     number = text.removesuffix("%")
-    return _positive(text, number, 1000, "percent above 0, such as 2 or 2%") / 100
-
-
-def seconds(text: str) -> float:
-    return _positive(text, text, 3600, "more than 0 and at most 3600 seconds")
-
-
-def _positive(text: str, number: str, most: float, needs: str) -> float:
-    try:
-        value = float(number)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= most:
-        raise argparse.ArgumentTypeError(f"got {text!r}, needs {needs}")
-    return value
+    return positive(text, number, 1000, "percent above 0, such as 2 or 2%") / 100
 
 
 def _integer(text: str, least: int = 0) -> int:

@@ -13,6 +13,7 @@ from rich.status import Status
 from rich.text import Text
 
 from bench.cli import checkout
+from bench.cli.arguments import add_command
 from bench.cli.exits import interruptible
 from bench.interpreters import running
 from bench.interpreters.discovery import Setting, Skipped, find
@@ -28,9 +29,8 @@ STORAGE = Path(".interpreters")
 
 
 def add_commands(commands: Any) -> None:
-    command = commands.add_parser(
-        "interpreters", help="the Python variants on every CPython found here"
-    )
+    about = "the Python variants on every CPython found here"
+    command = add_command(commands, run, "interpreters", about)
     command.add_argument("--list", action="store_true", help="say what was found, measure nothing")
     command.add_argument(
         "--only",
@@ -49,7 +49,6 @@ def add_commands(commands: Any) -> None:
         default=STORAGE,
         help=f"save there, as NAME.json; default: {STORAGE}",
     )
-    command.set_defaults(command=run)
 
 
 def run(options: argparse.Namespace) -> int:

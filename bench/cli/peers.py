@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.cli import gate_arguments
+from bench.cli.arguments import FORMAT, KERNELS, add_command, seconds
 from bench.cli.exits import refuse, say
 from bench.saved import peers as saved_peers
 from bench.saved.checks import OK, Refusal
@@ -17,12 +17,8 @@ from bench.views import peers, tables
 
 
 def add_commands(commands: Any) -> None:
-    command = commands.add_parser(
-        "peers", help="native against NumPy, PyTorch, ONNX Runtime, BLIS, OpenBLAS, interleaved"
-    )
-    command.add_argument(
-        "--kernel", nargs="+", action="extend", default=[], metavar="K", help="default: all"
-    )
+    about = "native against NumPy, PyTorch, ONNX Runtime, BLIS, OpenBLAS, interleaved"
+    command = add_command(commands, _peers, "peers", about, FORMAT, KERNELS)
     command.add_argument(
         "--size", nargs="+", action="extend", default=[], metavar="S", help="500, 1x1024x1024, ..."
     )
@@ -32,18 +28,16 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--tier", metavar="NAME", help="the native tier; default: the fastest")
     command.add_argument(
         "--seconds",
-        type=gate_arguments.seconds,
+        type=seconds,
         default=0.3,
         metavar="S",
         help="for each library in each cell",
     )
     command.add_argument("--quick", action="store_true", help="a handful of sizes each")
-    command.add_argument("--format", choices=tables.FORMATS, default="text")
     command.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="default: .peers/DATE.json"
     )
     command.add_argument("--from", dest="saved", type=Path, metavar="FILE", help="draw a saved one")
-    command.set_defaults(command=_peers)
 
 
 def _peers(options: argparse.Namespace) -> int:

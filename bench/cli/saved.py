@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,17 +14,6 @@ from bench.views import matrix, tables
 from bench.views.tables import View
 
 _MOST_SAID = 5  # of what is left out of a run
-
-
-def add_arguments(command: argparse.ArgumentParser, by_interpreter: bool = False) -> None:
-    command.add_argument("runs", nargs="*", type=Path, metavar="RUN")
-    command.add_argument("--format", choices=tables.FORMATS, default="text")
-    if by_interpreter:
-        command.add_argument(
-            "--by",
-            choices=["interpreter"],
-            help="several runs side by side; RUN may be their folder",
-        )
 
 
 def chosen(paths: Sequence[Path], most: int = 1) -> list[runs.Run]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.cli.saved import add_arguments, chosen, of_interpreters, show, the_one
+from bench.cli.arguments import BY, FORMAT, RUNS, add_command
+from bench.cli.saved import chosen, of_interpreters, show, the_one
 from bench.saved import runs
 from bench.saved.checks import BAD_INPUT, OK, Refusal
 from bench.saved.writing import write_atomic
@@ -16,17 +18,14 @@ REPORTED = 10  # saved runs
 
 
 def add_commands(commands: Any) -> None:
-    command = commands.add_parser(
-        "matrix", help="the competency matrix of one run; or of runs on several interpreters"
-    )
-    add_arguments(command, by_interpreter=True)
-    command.set_defaults(command=_matrix)
+    add = partial(add_command, commands)
 
-    command = commands.add_parser("limits", help="what this machine can do at most, measured now")
-    command.add_argument("--format", choices=tables.FORMATS, default="text")
-    command.set_defaults(command=_limits)
+    about = "the competency matrix of one run; or of runs on several interpreters"
+    add(_matrix, "matrix", about, RUNS, FORMAT, BY)
 
-    command = commands.add_parser("report", help="an offline HTML page and its SVG charts")
+    add(_limits, "limits", "what this machine can do at most, measured now", FORMAT)
+
+    command = add(_report, "report", "an offline HTML page and its SVG charts")
     command.add_argument(
         "runs",
         nargs="*",
@@ -42,20 +41,16 @@ def add_commands(commands: Any) -> None:
         metavar="DIR",
         help="default: report",
     )
-    command.set_defaults(command=_report)
 
-    command = commands.add_parser("picture", help="every kernel's ladder in one SVG")
+    command = add(_picture, "picture", "every kernel's ladder in one SVG")
     command.add_argument("run", nargs="?", type=Path, metavar="RUN")
     command.add_argument("-o", "--output", type=Path, default=Path("ladders.svg"), metavar="FILE")
     command.add_argument("--dark", action="store_true", help="for a dark background")
-    command.set_defaults(command=_picture)
 
-    command = commands.add_parser(
-        "render", help="write the tables that a document takes from results/ into it"
-    )
+    about = "write the tables that a document takes from results/ into it"
+    command = add(_render, "render", about)
     command.add_argument("documents", nargs="+", type=Path, metavar="FILE")
     command.add_argument("--check", action="store_true", help="change nothing; 2 if one is stale")
-    command.set_defaults(command=_render)
 
 
 def _folder(name: str) -> Path:
