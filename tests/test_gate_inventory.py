@@ -265,7 +265,7 @@ def test_every_benchmark_is_accounted_for() -> None:
 def test_a_failing_benchmark_is_an_error_that_names_it(side: int) -> None:
     failed = Listed({}, {"t.py::a": "ValueError: x\ny", "t.py::b": "no"}, {})
     with pytest.raises(GateError) as error:
-        inventory._require_no_failure(SIDES[side], failed)
+        inventory.require_no_failure(SIDES[side], failed)
     start = f"{SIDES[side].label} {SIDES[side].name}: t.py::a fails: "
     assert str(error.value).startswith(start)
     assert str(error.value).endswith("(and 1 more)")

@@ -15,26 +15,22 @@ def same_code(pair: Pair, sides: Sequence[Side]) -> bool:
     same Python. Of any other benchmark that cannot be known."""
     if pair.variant.startswith("py-"):
         return _python(sides[0].root) == _python(sides[1].root)
-    tier = pair.tier
-    if tier is None:
-        return False
-    keys = [_key(side.module(tier)) for side in sides]
-    return keys[0] is not None and keys[0] == keys[1]
+    return pair.tier is not None and len(_keys(pair.tier, sides)) == 1
 
 
 def changed_tiers(sides: Sequence[Side]) -> list[str]:
     """The tiers that both sides have built, from different sources or in different ways."""
-    found = []
-    for module in sorted((sides[0].root / "kernels_c").glob("_*.so")):
-        tier = module.name.partition(".")[0].removeprefix("_")
-        keys = {_key(side.module(tier)) for side in sides}
-        if len(keys) > 1 and None not in keys:
-            found.append(tier)
-    return found
+    modules = sorted((sides[0].root / "kernels_c").glob("_*.so"))
+    tiers = [module.name.partition(".")[0].removeprefix("_") for module in modules]
+    return [tier for tier in tiers if len(_keys(tier, sides)) > 1]
 
 
-def _key(module: Path | None) -> str | None:
-    return None if module is None else build_ffi.built_key(module)
+def _keys(tier: str, sides: Sequence[Side]) -> set[str | None]:
+    """What the sides' modules of that tier were built from; empty where that is not known of
+    each."""
+    modules = [side.module(tier) for side in sides]
+    keys = {build_ffi.built_key(module) if module else None for module in modules}
+    return set() if None in keys else keys
 
 
 def _python(root: Path) -> dict[str, bytes]:

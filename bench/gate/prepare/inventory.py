@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from bench.gate.checkouts.processes import end_of, run_group
 from bench.gate.checkouts.sides import Side
-from bench.gate.rounds.pytest_process import Listed, list_benchmarks
+from bench.gate.rounds.pytest_process import Listed
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair, native_of
 from bench.saved.gates import NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE, Unjudged
@@ -29,21 +28,8 @@ class Inventory:
     unjudged: list[Unjudged] = field(default_factory=list)
 
 
-def take_inventory(
-    sides: Sequence[Side],
-    pytest_arguments: Sequence[str],
-    scratch: Path,
-    longest_call: float,
-) -> Inventory:
-    """Lists both sides and matches them. Raises GateError where a benchmark fails on either."""
-    listed = [list_benchmarks(side, pytest_arguments, scratch) for side in sides]
-    for side, of_side in zip(sides, listed, strict=True):
-        _require_no_failure(side, of_side)
-    unavailable = [_unavailable_tiers(side) for side in sides]
-    return match(sides, listed, unavailable, longest_call)
-
-
-def _require_no_failure(side: Side, listed: Listed) -> None:
+def require_no_failure(side: Side, listed: Listed) -> None:
+    """Raises GateError where a benchmark fails."""
     if listed.failed:
         test, reason = next(iter(listed.failed.items()))
         more = len(listed.failed) - 1
@@ -51,7 +37,7 @@ def _require_no_failure(side: Side, listed: Listed) -> None:
         raise GateError(f"{side}: {one_line(test)} fails: {one_line(reason)}{also}")
 
 
-def _unavailable_tiers(side: Side) -> dict[str, str]:
+def unavailable_tiers(side: Side) -> dict[str, str]:
     """By tier, why it cannot run here."""
     script = (
         "import json, kernels_c\n"
@@ -79,15 +65,16 @@ def match(
     inventory = Inventory()
     for name, metadata in head.found.items():
         base_name = counterparts.get(name)
-        if base_name is None and name in base.skipped:  # listed as such below
-            continue
         if base_name is None:
-            inventory.unjudged.append(Unjudged(name, NEW, f"{sides[0].name} does not have it"))
+            if name not in base.skipped:  # else it is listed as such below
+                inventory.unjudged.append(Unjudged(name, NEW, f"{sides[0].name} does not have it"))
             continue
         if base_name != name:
             inventory.unjudged.append(Unjudged(name, RENAMED, f"was {base_name}"))
-        reason = _why_not(metadata, base.found[base_name], unavailable, longest_call)
-        reason = reason or _missing_step(metadata, sides)
+        if "kernel" in metadata:
+            reason = _why_no_kernel(metadata, sides, unavailable)
+        else:
+            reason = _why_no_test(metadata, base.found[base_name], longest_call)
         if reason is not None:
             inventory.unjudged.append(Unjudged(name, *reason))
             continue
@@ -104,38 +91,37 @@ def match(
     return inventory
 
 
-def _why_not(
-    metadata: Mapping[str, Any],
-    base_metadata: Mapping[str, Any],
-    unavailable: Sequence[Mapping[str, str]],
-    longest_call: float,
+def _why_no_kernel(
+    metadata: Mapping[str, Any], sides: Sequence[Side], unavailable: Sequence[Mapping[str, str]]
 ) -> tuple[str, str] | None:
-    """Why a benchmark that both sides have is not measured; None if it is."""
-    if "kernel" in metadata:
-        native = native_of(metadata["kernel"], metadata["variant"])
-        reasons = [side[native.tier] for side in unavailable if native and native.tier in side]
-        return (SKIPPED, reasons[0]) if reasons else None
-    if metadata["code"] != base_metadata["code"]:
-        return UNCOMPARABLE, "the test itself differs between the sides"
-    seconds = base_metadata["seconds"]
-    if seconds > longest_call:
-        return (
-            UNCOMPARABLE,
-            f"a call takes {seconds:.2g} s, more than --longest-call {longest_call:g}",
-        )
-    return None
-
-
-def _missing_step(metadata: Mapping[str, Any], sides: Sequence[Side]) -> tuple[str, str] | None:
-    """Of a kernel's step whose function a side's module does not hold, which of its name it may:
-    one process calls both sides, by what this registry says."""
-    native = native_of(metadata.get("kernel", ""), metadata.get("variant", ""))
-    if native is None or native.function == metadata["kernel"]:
+    """Why a kernel that both sides have is not measured; None if it is."""
+    native = native_of(metadata["kernel"], metadata["variant"])
+    if native is None:
         return None
+    for reasons in unavailable:
+        if native.tier in reasons:
+            return SKIPPED, reasons[native.tier]
+    if native.function == metadata["kernel"]:
+        return None
+    # A step, whose function a side's module need not hold, though it may have a test of that name:
+    # one process calls both sides, by what this registry says.
     for side in sides:
         module = side.module(native.tier)
         if module is not None and native.function.encode() not in module.read_bytes():
             return UNCOMPARABLE, f"{native.function} is not in this checkout: {side.name}"
+    return None
+
+
+def _why_no_test(
+    metadata: Mapping[str, Any], base_metadata: Mapping[str, Any], longest_call: float
+) -> tuple[str, str] | None:
+    """Why any other benchmark that both sides have is not measured; None if it is."""
+    if metadata["code"] != base_metadata["code"]:
+        return UNCOMPARABLE, "the test itself differs between the sides"
+    seconds = base_metadata["seconds"]
+    if seconds > longest_call:
+        reason = f"a call takes {seconds:.2g} s, more than --longest-call {longest_call:g}"
+        return UNCOMPARABLE, reason
     return None
 
 
@@ -168,16 +154,15 @@ def _counterparts(
         elif _identity(name, metadata) in by_identity:
             found[name] = by_identity[_identity(name, metadata)]
     # Renamed: of what is left, does exactly one on each side do the same?
-    matched = set(found.values())
-    left_in_base = {
-        name: f["code"] for name, f in base.items() if name not in matched and "code" in f
-    }
-    left_in_head = {
-        name: f["code"] for name, f in head.items() if name not in found and "code" in f
-    }
-    count_base, count_head = Counter(left_in_base.values()), Counter(left_in_head.values())
-    by_code = {code: name for name, code in left_in_base.items() if count_base[code] == 1}
-    for name, code in left_in_head.items():
-        if count_head[code] == 1 and code in by_code:
-            found[name] = by_code[code]
+    left_in_base = _by_code(base, set(found.values()))
+    for code, name in _by_code(head, set(found)).items():
+        if code in left_in_base:
+            found[name] = left_in_base[code]
     return found
+
+
+def _by_code(side: Mapping[str, dict[str, Any]], matched: Set[str]) -> dict[str, str]:
+    """What is left of a side and is no kernel, by what it does, where only one does that."""
+    left = {name: m["code"] for name, m in side.items() if name not in matched and "code" in m}
+    count = Counter(left.values())
+    return {code: name for name, code in left.items() if count[code] == 1}

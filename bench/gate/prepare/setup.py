@@ -14,7 +14,8 @@ from typing import IO
 from bench.gate.checkouts.identity import changed_tiers
 from bench.gate.checkouts.relinking import keep_objects
 from bench.gate.checkouts.sides import Side, build, prepare_base, prepare_head, reuse_modules
-from bench.gate.prepare.inventory import Inventory, take_inventory
+from bench.gate.prepare.inventory import Inventory, match, require_no_failure, unavailable_tiers
+from bench.gate.rounds.pytest_process import list_benchmarks
 from bench.gate.rounds.sampling import Sampler, usable_core
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.verdict import LEAST_THRESHOLD
@@ -77,10 +78,14 @@ def prepare(
     sides: Sequence[Side], settings: Settings, folder: Path, apart: Collection[int] = ()
 ) -> tuple[Sampler, Inventory]:
     """What measures the sides, of which the first two are base and head, and their benchmarks, each
-    verified on both; `apart` see Sampler."""
+    verified on both; `apart` see Sampler. Raises GateError where one side fails, or there is none."""
     settings.progress.stage("listing the benchmarks of both sides")
-    arguments = settings.pytest_arguments
-    inventory = take_inventory(sides[:2], arguments, folder, settings.longest_call)
+    compared, arguments = sides[:2], settings.pytest_arguments
+    listed = [list_benchmarks(side, arguments, folder) for side in compared]
+    for side, of_side in zip(compared, listed, strict=True):
+        require_no_failure(side, of_side)
+    unavailable = [unavailable_tiers(side) for side in compared]
+    inventory = match(compared, listed, unavailable, settings.longest_call)
     if not inventory.pairs and not inventory.unjudged:
         chosen = " ".join(arguments)
         raise GateError(f"no benchmark in {sides[1].name}" + (f" for {chosen}" if chosen else ""))
