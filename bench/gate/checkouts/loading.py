@@ -7,14 +7,13 @@ data fall into caches and predictors. So every sample draws new places.
 from __future__ import annotations
 
 import importlib
-import importlib.machinery
 import importlib.util
 import mmap
 import os
 import random
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -42,15 +41,11 @@ def load_tier_copy(module: Path, name: str, scratch: Path, draw: random.Random) 
     copy = folder / module.name
     shutil.copyfile(module, copy)
     full_name = f"kernels_c._{name}"
-    loader = importlib.machinery.ExtensionFileLoader(full_name, str(copy))
-    spec = importlib.util.spec_from_file_location(full_name, copy, loader=loader)
-    assert spec is not None
-    own = sys.modules.pop(full_name, None)
-    loaded = importlib.util.module_from_spec(spec)
-    loader.exec_module(loaded)
-    sys.modules.pop(full_name, None)  # where an extension of this kind puts itself
-    if own is not None:
-        sys.modules[full_name] = own
+    spec = importlib.util.spec_from_file_location(full_name, copy)
+    assert spec is not None and spec.loader is not None
+    with _without(lambda: {full_name} & sys.modules.keys()):  # where such an extension puts itself
+        loaded = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(loaded)
     shutil.rmtree(folder)  # mapped, so it lives on without its name
     return kernels_c.Tier(name, loaded)
 
@@ -89,12 +84,15 @@ def _beside_the_harness(root: Path) -> set[str]:
 
 
 @contextmanager
-def _without(names: set[str]) -> Iterator[None]:
-    """Inside, these modules are not loaded; afterwards they are, as before."""
-    before = {name: sys.modules.pop(name) for name in sorted(names)}
+def _without(known: Callable[[], set[str]]) -> Iterator[None]:
+    """Inside, the modules that `known` finds are not loaded; afterwards they are, as before, and
+    none that it finds then."""
+    before = {name: sys.modules.pop(name) for name in sorted(known())}
     try:
         yield
     finally:
+        for name in known():
+            del sys.modules[name]
         sys.modules.update(before)
 
 
@@ -102,19 +100,13 @@ def _without(names: set[str]) -> Iterator[None]:
 def _imports_from(root: Path) -> Iterator[None]:
     """Inside, imports of kernels_py, and of whatever else of the side it uses, come from `root`,
     and none is known yet; afterwards everything is as before."""
-
-    def known() -> set[str]:
-        return _kernel_modules() | _beside_the_harness(root)
-
-    with _without(known()):
+    with _without(lambda: _kernel_modules() | _beside_the_harness(root)):
         sys.path.insert(0, str(root))
         importlib.invalidate_caches()
         try:
             yield
         finally:
             sys.path.remove(str(root))
-            for name in known():
-                del sys.modules[name]
 
 
 class _RefusesKernels:
@@ -134,7 +126,7 @@ def no_late_imports() -> Iterator[None]:
     """Inside, which is where a side's functions are called, none of them can import kernels_py: by
     then its name may stand for the other side's."""
     refuses: Any = _RefusesKernels
-    with _without(_kernel_modules()):
+    with _without(_kernel_modules):
         sys.meta_path.insert(0, refuses)
         try:
             yield

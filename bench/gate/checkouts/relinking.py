@@ -18,7 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -94,23 +94,19 @@ class Placements:
     def _code_of(self, tier: str) -> Code:
         """What must be placed: all that any side has, as large as it is on any."""
         if tier not in self._code:
-            found: Code = {}
+            found = self._code[tier] = {}
             for side in range(len(self._sides)):
-                for name, size in self._code_in(side, tier).items():
-                    found[name] = max(size, found.get(name, 0))
-            self._code[tier] = found
+                for selected, size in self._sections(side, tier):
+                    found[selected] = max(size, found.get(selected, 0))
         return self._code[tier]
 
-    def _code_in(self, side: int, tier: str) -> Code:
-        found: Code = {}
+    def _sections(self, side: int, tier: str) -> Iterator[tuple[str, int]]:
         for path in sorted(self._objects(side, tier).glob("*.o")):
             listing = self._run(["readelf", "--section-headers", "--wide", str(path)], side)
             for name, size, flags in _SECTION.findall(listing):
                 # Of inline functions, which are in groups, the linker keeps any one.
                 file = "*" if "G" in flags else f"*[0-9]-{path.stem.partition('-')[2]}.o"
-                selected = f"{file}({name})"
-                found[selected] = max(int(size, 16), found.get(selected, 0))
-        return found
+                yield f"{file}({name})", int(size, 16)
 
     def _link(self, module: Module, seed: int) -> Path:
         """The order of objects, which is that of their data, depends on the seed and their names

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +26,6 @@ _READ_ONLY = (
     *("-c", "core.fsmonitor=false"),
 )
 _LINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
-_CHUNK = 1 << 20
 
 Files = dict[str, tuple[str, str]]  # name -> git's mode, and the id of what it holds
 
@@ -39,14 +38,12 @@ class GitFailed(GateError):
         self.reason = reason
 
 
-def git(
-    root: Path, *arguments: str, index: Path | None = None, stdin: IO[bytes] | None = None
-) -> bytes:
+def git(root: Path, *arguments: str, index: Path | None = None, stdin: bytes = b"") -> bytes:
     """Standard output of a git command. Raises GitFailed with what git said."""
     try:
         answer = subprocess.run(
             _command(root, *arguments),
-            stdin=stdin or subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             check=False,
             env=_environment(index),
@@ -120,33 +117,35 @@ def place(root: Path) -> tuple[Path, str]:
 def tracked(root: Path, index: Path | None = None) -> Files:
     """The files of the index below `root`; what submodules hold is not theirs."""
     found: Files = {}
-    for entry in git(root, "ls-files", "-z", "--stage", index=index).split(b"\0"):
-        about, _, name = entry.partition(b"\t")
-        if name:
-            mode, blob, _ = about.decode().split()
-            if mode != _SUBMODULE:
-                found[os.fsdecode(name)] = mode, blob
+    for entry in _listed(root, "--stage", index=index):
+        about, _, name = entry.partition("\t")
+        mode, blob, _ = about.split()
+        if mode != _SUBMODULE:
+            found[name] = mode, blob
     return found
 
 
 def not_checked_out(root: Path) -> list[str]:
     """Those of the index that a sparse checkout leaves out: they are not deleted."""
-    listed = git(root, "ls-files", "-z", "-t", "--cached")
-    return [os.fsdecode(entry[2:]) for entry in listed.split(b"\0") if entry.startswith(b"S ")]
+    return [entry[2:] for entry in _listed(root, "-t", "--cached") if entry.startswith("S ")]
 
 
 def untracked(root: Path) -> list[str]:
     """New files that are not ignored."""
-    listed = git(root, "ls-files", "-z", "--others", "--exclude-standard")
-    return [os.fsdecode(name) for name in listed.split(b"\0") if name]
+    return _listed(root, "--others", "--exclude-standard")
+
+
+def _listed(root: Path, *what: str, index: Path | None = None) -> list[str]:
+    listed = git(root, "ls-files", "-z", *what, index=index)
+    return [os.fsdecode(entry) for entry in listed.split(b"\0") if entry]
 
 
 def unmodified(root: Path, files: Mapping[str, tuple[str, str]]) -> Files:
     """Those of these regular files that git would store in the working tree's state as they are
     stored: with other line ends, for one, a file is still the same."""
     top, prefix = place(root)
-    with _lines(_quoted(prefix + name) for name in files) as names:
-        ids = git(top, "hash-object", "--stdin-paths", stdin=names).decode().split()
+    names = "\n".join(_quoted(prefix + name) for name in files)
+    ids = git(top, "hash-object", "--stdin-paths", stdin=names.encode()).decode().split()
     return {
         name: (_EXECUTABLE if os.access(root / name, os.X_OK) else mode, blob)
         for (name, (mode, blob)), now in zip(files.items(), ids, strict=True)
@@ -158,30 +157,24 @@ def _quoted(name: str) -> str:
     return '"' + "".join(f"\\{byte:03o}" for byte in os.fsencode(name)) + '"'
 
 
-def _lines(lines: Iterable[str]) -> IO[bytes]:
-    """A file with them: who reads slowly from a pipe while writing to another may wait for ever."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    file.writelines(f"{line}\n".encode() for line in lines)
-    file.seek(0)
-    return file
-
-
 # --- What files hold -----------------------------------------------------------------------------
 
 
 def write_blobs(root: Path, files: Mapping[str, tuple[str, str]], into: Path) -> None:
     """The files byte for byte as they are stored, whatever attributes, filters and settings would
     make of them in a working tree. Raises GateError where one does not hold what its id says."""
-    with (
-        _lines(blob for _, blob in files.values()) as ids,
-        subprocess.Popen(
+    # A file with all ids: git does not read on from a pipe while nobody reads what it writes.
+    with tempfile.TemporaryFile() as ids:
+        ids.writelines(f"{blob}\n".encode() for _, blob in files.values())
+        ids.seek(0)
+        process = subprocess.Popen(
             _command(root, "cat-file", "--batch", "--buffer"),
             stdin=ids,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=_environment(),
-        ) as process,
-    ):
+        )
+    with process:
         assert process.stdout is not None
         try:
             for name, (mode, blob) in files.items():
@@ -198,20 +191,16 @@ def _write_next(blobs: IO[bytes], target: Path, mode: str, blob: str) -> bool:
     _, kind, size = (*blobs.readline().split(), b"", b"", b"")[:3]
     if kind != b"blob":
         return False
+    content = blobs.read(int(size))
+    blobs.read(1)  # a line's end
     found = hashlib.new("sha1" if len(blob) == 40 else "sha256", usedforsecurity=False)
     found.update(b"blob %s\0" % size)
-    left = int(size)
+    found.update(content)
+    if found.hexdigest() != blob:
+        return False
     if mode == _LINK:
-        content = blobs.read(left)
-        found.update(content)
         target.symlink_to(os.fsdecode(content))
     else:
-        permissions = 0o777 if mode == _EXECUTABLE else 0o666
-        new = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions)
-        with open(new, "wb") as file:
-            while left and (content := blobs.read(min(left, _CHUNK))):
-                found.update(content)
-                file.write(content)
-                left -= len(content)
-    blobs.read(1)  # a line's end
-    return found.hexdigest() == blob
+        target.touch(0o777 if mode == _EXECUTABLE else 0o666, exist_ok=False)
+        target.write_bytes(content)
+    return True
