@@ -107,12 +107,12 @@ class Skipped:
     reason: str
 
 
-def find(environment: Mapping[str, str] = os.environ) -> tuple[list[Interpreter], list[Skipped]]:
+def find() -> tuple[list[Interpreter], list[Skipped]]:
     """Those of this machine, the oldest version first, and what is none for us."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     skipped: dict[str, Skipped] = {}
     asked: set[str] = set()
-    for what, path in _candidates(environment):
+    for what, path in _candidates():
         if path is None:
             skipped[what] = Skipped(what, "there is no such command")
             continue
@@ -139,27 +139,27 @@ def clean_environment(environment: Mapping[str, str] = os.environ) -> dict[str, 
     return {**kept, "PYTHONNOUSERSITE": "1"}
 
 
-def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, Path | None]]:
+def _candidates() -> Iterator[tuple[str, Path | None]]:
     """(what it is called, where it is), perhaps several times; None: named, and not there."""
-    search = environment.get("PATH", os.defpath)
-    for name in environment.get("INTERPRETERS", "").split():
+    search = os.environ.get("PATH", os.defpath)
+    for name in os.environ.get("INTERPRETERS", "").split():
         where = shutil.which(Path(name).expanduser(), path=search)
         yield name, None if where is None else Path(where)
     yield "this one", Path(sys.executable)
-    home = Path(environment.get("HOME") or "~").expanduser()
-    pyenv = Path(environment.get("PYENV_ROOT") or home / ".pyenv")
+    home = Path(os.environ.get("HOME") or "~").expanduser()
+    pyenv = Path(os.environ.get("PYENV_ROOT") or home / ".pyenv")
     folders = [Path(entry) for entry in search.split(os.pathsep) if entry]
     for folder in [*folders, Path("/usr/local/bin"), Path("/usr/bin")]:
         if folder.resolve() != (pyenv / "shims").resolve():  # scripts; what they start comes below
             yield from _interpreters_in(folder)
-    uv = environment.get("UV_PYTHON_INSTALL_DIR") or home / ".local/share/uv/python"
+    uv = os.environ.get("UV_PYTHON_INSTALL_DIR") or home / ".local/share/uv/python"
     for folder in (pyenv / "versions", Path(uv)):
         for version in _entries(folder):
             yield from _interpreters_in(version / "bin")
     condas = [home / name for name in ("miniconda3", "anaconda3", "miniforge3", "mambaforge")]
     condas += [Path("/opt/conda"), Path("/opt/miniconda3")]
-    if environment.get("CONDA_PREFIX"):
-        condas.insert(0, Path(environment["CONDA_PREFIX"]))
+    if conda := os.environ.get("CONDA_PREFIX"):
+        condas.insert(0, Path(conda))
     for root in condas:
         for prefix in [root, *_entries(root / "envs")]:
             yield from _interpreters_in(prefix / "bin")
