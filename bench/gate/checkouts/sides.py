@@ -53,8 +53,7 @@ class Side:
 
     def module(self, tier: str) -> Path | None:
         """Its native module of that tier; None where it has none."""
-        found = sorted((self.root / "kernels_c").glob(f"_{tier}.*so"))
-        return found[0] if found else None
+        return min((self.root / "kernels_c").glob(f"_{tier}.*so"), default=None)
 
     @property
     def objects(self) -> Path:

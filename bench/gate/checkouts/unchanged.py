@@ -55,13 +55,8 @@ def _digests(place: Path) -> dict[str, str]:
     """By name, of a file or of all files below a folder; none where there is nothing."""
     if not place.is_dir():
         return {place.name: _digest(place)} if place.exists() else {}
-    found = {}
-    for folder, folders, files in os.walk(place):
-        for name in (*files, *folders):
-            path = Path(folder, name)
-            if path.is_symlink() or path.is_file():
-                found[str(path.relative_to(place))] = _digest(path)
-    return found
+    paths = (path for path in place.rglob("*") if path.is_symlink() or path.is_file())
+    return {str(path.relative_to(place)): _digest(path) for path in paths}
 
 
 def _digest(path: Path) -> str:

@@ -144,15 +144,14 @@ def _counterparts(
     base: Mapping[str, dict[str, Any]], head: Mapping[str, dict[str, Any]]
 ) -> dict[str, str]:
     """For each benchmark of the head that has one, the base's."""
-    by_identity: dict[tuple[str, ...], str] = {}
+    by_identity: dict[tuple[str, ...], list[str]] = {}
     for name, metadata in base.items():
-        by_identity.setdefault(_identity(name, metadata), name)
+        by_identity.setdefault(_identity(name, metadata), []).append(name)
     found: dict[str, str] = {}
     for name, metadata in head.items():
-        if name in base and _identity(name, base[name]) == _identity(name, metadata):
-            found[name] = name
-        elif _identity(name, metadata) in by_identity:
-            found[name] = by_identity[_identity(name, metadata)]
+        same = by_identity.get(_identity(name, metadata))
+        if same:
+            found[name] = name if name in same else same[0]
     # Renamed: of what is left, does exactly one on each side do the same?
     left_in_base = _by_code(base, set(found.values()))
     for code, name in _by_code(head, set(found)).items():

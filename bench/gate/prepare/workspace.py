@@ -56,10 +56,7 @@ def _exclusive_lock() -> Iterator[Path]:
                     f"another gate is measuring on this machine (process {who}); wait for it: "
                     "two would disturb each other"
                 ) from None
-            try:
-                if not os.path.samestat(os.fstat(handle), path.lstat()):
-                    continue
-            except FileNotFoundError:  # it has ended between our opening and our locking
+            if os.fstat(handle).st_nlink == 0:  # it has ended between our opening and our locking
                 continue
             lock.truncate(0)
             lock.write(str(os.getpid()))
