@@ -78,7 +78,7 @@ def prepare(
     sides: Sequence[Side], settings: Settings, folder: Path, apart: Collection[int] = ()
 ) -> tuple[Sampler, Inventory]:
     """What measures the sides, of which the first two are base and head, and their benchmarks, each
-    verified on both; `apart` see Sampler. Raises GateError where one side fails, or there is none."""
+    verified on both; `apart` see Sampler. Raises GateError where a side fails, or there is none."""
     settings.progress.stage("listing the benchmarks of both sides")
     compared, arguments = sides[:2], settings.pytest_arguments
     listed = [list_benchmarks(side, arguments, folder) for side in compared]
