@@ -341,8 +341,8 @@ def test_a_tier_uses_the_threads_that_it_is_given_and_has_cores_for(tier: str, g
 
 @pytest.mark.parametrize("kernel", registry.KERNELS.values(), ids=lambda kernel: kernel.name)
 def test_every_row_states_its_cost_in_terms_that_are_measured(kernel: registry.Kernel) -> None:
-    assert kernel.peak in PEAKS
-    assert kernel.pattern in ("read", "update", "copy")
+    assert kernel.signature.peak in PEAKS
+    assert kernel.signature.pattern in ("read", "update", "copy")
     for shape in kernel.shapes():
         assert kernel.flops(shape) > 0
         assert kernel.bytes(shape) > 0

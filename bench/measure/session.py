@@ -261,7 +261,7 @@ def static_metadata(kernel: Kernel, variant: str, size: str) -> dict[str, Any]:
         "shape": list(shape),
         "flops": kernel.flops(shape),
         "bytes": kernel.bytes(shape),
-        "rate": kernel.rate,
+        "rate": kernel.signature.rate,
         "relaxed": variant in registry.RELAXED,
         "auxiliary": variant in registry.auxiliary(kernel),
         "error_unit": kernel.error_unit.value,

@@ -7,7 +7,8 @@ goes through it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -51,14 +52,36 @@ ON_SEVERAL_THREADS = ("avx512_omp", "avx2_omp")
 
 
 class Signature(Enum):
-    """What goes in and out. bench/measure/cases/make.py has one class for each."""
+    """What goes in and out, and by that what limits a call; bench/measure/cases/make.py has one
+    class for each.
 
-    UNARY = "float32 [n] -> float32 [n]"
-    ROWS = "float32 [rows, cols] -> the same"
-    PRODUCT = "float32 [m, k], [k, n] -> float32 [m, n]"
-    QUANTIZE = "float32 [n] -> int8 [n]"
-    PRODUCT_I8 = "int8 [m, k], [k, n] -> int32 [m, n]"
-    QUANTIZED_PRODUCT = "float32 [m, k], [k, n] -> float32 [m, n], through int8"
+    rank      of a shape: how many numbers it has
+    operand   its type, as array names it; and so `result`
+    peak      the rate at which operations can be done at most: "fma", or "int8" for exact products
+    pattern   whose bandwidth bounds the bytes: "copy" where as much is written as read, "read"
+              where reading outweighs writing
+    rate      the unit that the limit is stated in
+    """
+
+    UNARY = "float32 [n] -> float32 [n]", 1, "f", "f", "fma", "copy", "GB/s"
+    ROWS = "float32 [rows, cols] -> the same", 2, "f", "f", "fma", "copy", "GB/s"
+    PRODUCT = "float32 [m, k], [k, n] -> float32 [m, n]", 3, "f", "f", "fma", "read", "GFLOP/s"
+    QUANTIZE = "float32 [n] -> int8 [n]", 1, "f", "b", "fma", "read", "GB/s"
+    PRODUCT_I8 = "int8 [m, k], [k, n] -> int32 [m, n]", 3, "b", "i", "int8", "read", "GOP/s"
+    QUANTIZED_PRODUCT = "PRODUCT, through int8", 3, "f", "f", "int8", "read", "GOP/s"
+
+    def __init__(
+        self, _: str, rank: int, operand: str, result: str, peak: str, pattern: str, rate: str
+    ) -> None:
+        self.rank, self.operand, self.result = rank, operand, result
+        self.peak, self.pattern, self.rate = peak, pattern, rate
+
+    def parts(self, shape: Shape) -> tuple[Shape, ...]:
+        """The shapes of the operands and, last, of the result."""
+        if self.rank < 3:
+            return shape, shape
+        m, n, k = shape
+        return (m, k), (k, n), (m, n)
 
 
 class Unit(Enum):
@@ -72,13 +95,13 @@ class Unit(Enum):
 
 @dataclass(frozen=True)
 class Bound:
-    """The documented, and therefore tested, largest error. `limit` may depend on the shape."""
+    """The documented, and therefore tested, largest error; of products for each term of a sum."""
 
-    limit: float | Callable[[Shape], float]
+    limit: float
     unit: Unit = Unit.RESULT
 
     def at(self, shape: Shape) -> float:
-        return self.limit(shape) if callable(self.limit) else self.limit
+        return self.limit * shape[2] if self.unit is Unit.PRODUCTS else self.limit
 
 
 @dataclass(frozen=True)
@@ -90,6 +113,15 @@ class Native:
     call_path: str | None = None  # one of CALL_PATHS; None: by pointers that were made beforehand
 
 
+# Further shapes, measured with --explain: how time grows, and where native code begins to win.
+# Eightfold steps: one or two in every level of memory, beside the tenfold ones of the default run.
+_BETWEEN: dict[int, tuple[Shape, ...]] = {  # by the length of a shape
+    1: tuple((8**n,) for n in range(8)),
+    2: tuple((1, 8**n) for n in range(8)),
+    3: tuple((n, n, n) for n in (1, 2, 4, 8, 32, 128)),
+}
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One row.
@@ -97,16 +129,10 @@ class Kernel:
     name        its function in kernels.h; quantized_matmul_f32 alone is a chain of several
     module      its module in kernels_py
     sizes       (is it part of --quick, shape) for each size of the default run
-    flops       operations, from the shape; an elementary function counts as what it takes
-    peak        the rate at which they can be done at most: "fma", or "int8" for exact int8 products
-    bytes       what must cross the memory bus at least once: operands in, result out
-    pattern     whose bandwidth bounds that: "copy" where as much is written as read, "read" where
-                reading outweighs writing, "update" in place
+    operations  for each element, of a product for each multiply-add; an elementary function counts
+                as what it takes
     bounds      by implementation: "python", the folder in kernels_c, "peer" where it differs
-    rate        the unit that the kernel's limit is stated in: "GB/s", "GFLOP/s" or "GOP/s"
     tolerated   what a library may miss its bound by and still be timed, where some are known to
-    between     further shapes, measured with --explain: how time grows, and where native code
-                begins to win
     ablations   native variants that this kernel alone has, each one idea away from another variant,
                 in the order of the ladder: (the variant that it comes before, its own name, what
                 it is)
@@ -116,14 +142,9 @@ class Kernel:
     module: str
     signature: Signature
     sizes: tuple[tuple[bool, Shape], ...]
-    flops: Callable[[Shape], int]
-    peak: str
-    bytes: Callable[[Shape], int]
-    pattern: str
+    operations: int
     bounds: Mapping[str, Bound]
-    rate: str
     tolerated: Bound | None = None
-    between: tuple[Shape, ...] = ()
     ablations: tuple[tuple[str, str, Native], ...] = ()
 
     @property
@@ -133,6 +154,15 @@ class Kernel:
         for before, name, _ in self.ablations:
             names.insert(names.index(before), name)
         return tuple(names)
+
+    def flops(self, shape: Shape) -> int:
+        return self.operations * math.prod(shape)
+
+    def bytes(self, shape: Shape) -> int:
+        """What must cross the memory bus at least once: operands in, result out."""
+        *operands, result = map(math.prod, self.signature.parts(shape))
+        size = array(self.signature.operand).itemsize, array(self.signature.result).itemsize
+        return size[0] * sum(operands) + size[1] * result
 
     def native(self, variant: str) -> Native:
         """What the native variant of that name is. Raises ValueError."""
@@ -173,7 +203,8 @@ class Kernel:
         if not explain:
             return shapes
         largest = max(map(math.prod, shapes))
-        more = [s for s in self.between if s not in shapes and math.prod(s) <= largest]
+        between = _BETWEEN[self.signature.rank]
+        more = [s for s in between if s not in shapes and math.prod(s) <= largest]
         return sorted([*shapes, *more], key=math.prod)
 
     def size_name(self, shape: Shape) -> str:
@@ -186,7 +217,7 @@ class Kernel:
 
     def shape_named(self, size: str) -> Shape:
         """The shape of that name; any shape of the right rank can be written, listed or not."""
-        rank = {Signature.UNARY: 1, Signature.QUANTIZE: 1, Signature.ROWS: 2}.get(self.signature, 3)
+        rank = self.signature.rank
         parts = size.split("x")
         if not all(part.isdecimal() for part in parts):
             raise ValueError(f"{self.name}: got size {size!r}, needs numbers joined by x")
@@ -198,19 +229,6 @@ class Kernel:
         if len(shape) != rank:
             raise ValueError(f"{self.name}: got size {size!r}, needs {rank} numbers joined by x")
         return shape
-
-
-def _per_element(count: int) -> Callable[[Shape], int]:
-    """Of a product: for each multiply-add."""
-    return lambda shape: count * math.prod(shape)
-
-
-def _matrix_bytes(operand: int, result: int) -> Callable[[Shape], int]:
-    def total(shape: Shape) -> int:
-        m, n, k = shape
-        return operand * (m * k + k * n) + result * m * n
-
-    return total
 
 
 # What elementary functions take to the accuracy of the bounds below; a fused multiply-add is two.
@@ -225,7 +243,7 @@ _GELU_ERF = 2 + _EXP + 2 + _DIVISION + 20 + 4
 
 # gamma_k = k u / (1 - k u), u = 2^-24: Higham, Accuracy and Stability of Numerical Algorithms, 2nd
 # ed., section 3.1. An ULP of v is u v to 2 u v, so gamma_k is k / 2 to k ULP.
-_GAMMA_K = Bound(lambda shape: shape[2], Unit.PRODUCTS)
+_GAMMA_K = Bound(1, Unit.PRODUCTS)
 _EXACT = Bound(0, Unit.STEP)
 _ROUNDED = Bound(1)
 _GELU = {
@@ -233,10 +251,6 @@ _GELU = {
     "portable": Bound(4, Unit.INPUT),
     "simd": Bound(4),
 }
-# Eightfold steps: one or two in every level of memory, beside the tenfold ones of the default run.
-_MORE_LENGTHS = tuple((8**n,) for n in range(8))
-_MORE_ROWS = tuple((1, 8**n) for n in range(8))
-_MORE_SQUARES = tuple((n, n, n) for n in (1, 2, 4, 8, 32, 128))
 _VECTORS = ((True, (100,)), (True, (10_000,)), (True, (1_000_000,)))
 _SQUARES = ((True, (16, 16, 16)), (True, (64, 64, 64)), (False, (256,) * 3), (False, (500,) * 3))
 
@@ -254,13 +268,8 @@ KERNELS: dict[str, Kernel] = {
             module="relu",
             signature=Signature.UNARY,
             sizes=(*_VECTORS, (False, (10_000_000,))),
-            flops=_per_element(1),
-            peak="fma",
-            bytes=_per_element(8),
-            pattern="copy",
+            operations=1,
             bounds={"python": Bound(0), "portable": Bound(0), "simd": Bound(0)},
-            rate="GB/s",
-            between=_MORE_LENGTHS,
         ),
         Kernel(
             name="softmax_f32",
@@ -272,13 +281,8 @@ KERNELS: dict[str, Kernel] = {
                 (False, (1, 1_000_000)),
                 (True, (512, 1024)),
             ),
-            flops=_per_element(4 + _EXP),  # maximum, subtraction, sum, scaling
-            peak="fma",
-            bytes=_per_element(8),
-            pattern="copy",
+            operations=4 + _EXP,  # maximum, subtraction, sum, scaling
             bounds={"python": _ROUNDED, "portable": Bound(70), "simd": Bound(3)},
-            rate="GB/s",
-            between=_MORE_ROWS,
             # PyTorch and ONNX Runtime sum a row in float32: some 1000 ULP at a million elements.
             tolerated=Bound(2000),
         ),
@@ -287,26 +291,16 @@ KERNELS: dict[str, Kernel] = {
             module="gelu_tanh",
             signature=Signature.UNARY,
             sizes=_VECTORS,
-            flops=_per_element(_GELU_TANH),
-            peak="fma",
-            bytes=_per_element(8),
-            pattern="copy",
+            operations=_GELU_TANH,
             bounds=_GELU,
-            rate="GB/s",
-            between=_MORE_LENGTHS,
         ),
         Kernel(
             name="gelu_erf_f32",
             module="gelu_erf",
             signature=Signature.UNARY,
             sizes=_VECTORS,
-            flops=_per_element(_GELU_ERF),
-            peak="fma",
-            bytes=_per_element(8),
-            pattern="copy",
+            operations=_GELU_ERF,
             bounds=_GELU,
-            rate="GB/s",
-            between=_MORE_LENGTHS,
             tolerated=Bound(10, Unit.INPUT),  # PyTorch's erf: 5
         ),
         Kernel(
@@ -314,13 +308,8 @@ KERNELS: dict[str, Kernel] = {
             module="matmul",
             signature=Signature.PRODUCT,
             sizes=_SQUARES,
-            flops=_per_element(2),
-            peak="fma",
-            bytes=_matrix_bytes(4, 4),
-            pattern="read",
+            operations=2,
             bounds={"python": _GAMMA_K, "portable": _GAMMA_K, "simd": _GAMMA_K},
-            rate="GFLOP/s",
-            between=_MORE_SQUARES,
             ablations=(
                 *_ablations("matmul_ijk_f32", "ijk", "debug", "scalar", "autovec", "fastmath"),
                 *_ablations("matmul_tiled_f32", "tiled", "avx2"),
@@ -331,10 +320,7 @@ KERNELS: dict[str, Kernel] = {
             module="quantize",
             signature=Signature.QUANTIZE,
             sizes=((True, (10_000,)), (True, (1_000_000,))),
-            flops=_per_element(3),  # product, clip, rounding
-            peak="fma",
-            bytes=_per_element(5),
-            pattern="read",
+            operations=3,  # product, clip, rounding
             bounds={
                 "python": Bound(1, Unit.STEP),
                 "portable": _EXACT,
@@ -342,21 +328,14 @@ KERNELS: dict[str, Kernel] = {
                 # They are given the step 1 / scale, rounded, and divide by it.
                 "peer": Bound(1, Unit.STEP),
             },
-            rate="GB/s",
-            between=_MORE_LENGTHS,
         ),
         Kernel(
             name="matmul_i8_i32",
             module="matmul_i8",
             signature=Signature.PRODUCT_I8,
             sizes=_SQUARES[1:],
-            flops=_per_element(2),
-            peak="int8",
-            bytes=_matrix_bytes(1, 4),
-            pattern="read",
+            operations=2,
             bounds={"python": _EXACT, "portable": _EXACT, "simd": _EXACT},
-            rate="GOP/s",
-            between=_MORE_SQUARES,
             ablations=_ablations("matmul_i8_ijk_i32", "ijk", "debug", "scalar", "autovec"),
         ),
         Kernel(
@@ -364,14 +343,9 @@ KERNELS: dict[str, Kernel] = {
             module="quantized_matmul",
             signature=Signature.QUANTIZED_PRODUCT,
             sizes=_SQUARES[1:],
-            flops=_per_element(2),
-            peak="int8",
-            bytes=_matrix_bytes(4, 4),
-            pattern="read",
+            operations=2,
             # The unit 1 / (scale_a scale_b) is rounded to float32, and so is the product with it.
             bounds={"python": _ROUNDED, "portable": Bound(2), "simd": Bound(2)},
-            rate="GOP/s",
-            between=_MORE_SQUARES,
         ),
     )
 }

@@ -21,11 +21,11 @@ def ceilings(kernel: Kernel, shape: Shape, cores: int, caches: Caches) -> list[C
     """Those that the kernel is judged by: the instructions of its peak, then the bandwidths
     that it may choose from."""
     level = caches.level(kernel.bytes(shape), cores)
-    patterns = [kernel.pattern]
+    patterns = [kernel.signature.pattern]
     if patterns == ["copy"] and level == "DRAM":  # only there do non-temporal stores pay
         patterns.append("stream")
     return [
-        *(Ceiling(name, None, cores) for name in PEAKS[kernel.peak]),
+        *(Ceiling(name, None, cores) for name in PEAKS[kernel.signature.peak]),
         *(Ceiling(pattern, level, cores) for pattern in patterns),
     ]
 
