@@ -92,8 +92,8 @@ def test_relu_in_place_replaces_its_input(name: str, peer: Any) -> None:
     case = sizes.make("relu_f32", "1003" + sizes.IN_PLACE)
     call = call_of(case, f"peer-{name}")
     case.run_and_verify(name, call)
-    assert bytes(case.x.view) == bytes(case.out.view)
-    assert min(case.x.view) == 0.0
+    assert bytes(case.buffers[0].view) == bytes(case.out.view)
+    assert min(case.buffers[0].view) == 0.0
 
 
 def test_a_kernel_that_a_library_lacks_is_a_reason() -> None:

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import kernels_c
-from bench.measure.cases.buffers import integers, values
+from bench.measure.cases.buffers import values
 from bench.measure.cases.case import Called
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.timing.minimum import Rounds, record
@@ -187,7 +187,7 @@ def _relu(x: array[float]) -> list[float]:
 
 
 def _elements(n: int, element: str | None) -> tuple[array[Any], tuple[str, str, Any]]:
-    x = integers(n, -128, 127) if element == "int8" else values(n, -8.0, 8.0)
+    x = values(n, -128, 127, typecode="b") if element == "int8" else values(n, -8.0, 8.0)
     return x, _TYPES[element or "float32"]
 
 

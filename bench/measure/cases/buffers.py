@@ -11,9 +11,7 @@ import mmap
 import random
 from array import array
 from functools import lru_cache
-from typing import TypeVar
-
-_Number = TypeVar("_Number", int, float)
+from typing import Any
 
 SEED = 20240229
 _HUGE_PAGE = 2 * 1024 * 1024
@@ -24,32 +22,19 @@ _GUARD_BYTE = 0xA5
 BLOCK = 2**18 - 3
 
 
-def values(n: int, low: float, high: float, stream: int = 0) -> array[float]:
-    """n float32 values, uniform in [low, high]; another `stream` gives other values."""
-    return _repeated(_drawn_values(min(n, BLOCK), low, high, stream), n)
-
-
-def integers(n: int, low: int, high: int, stream: int = 0) -> array[int]:
-    """n int8 values, uniform in [low, high]."""
-    return _repeated(_drawn_integers(min(n, BLOCK), low, high, stream), n)
-
-
-@lru_cache(maxsize=16)
-def _drawn_values(n: int, low: float, high: float, stream: int) -> array[float]:
-    draw = random.Random(SEED + stream).uniform
-    return array("f", [draw(low, high) for _ in range(n)])
-
-
-@lru_cache(maxsize=16)
-def _drawn_integers(n: int, low: int, high: int, stream: int) -> array[int]:
-    draw = random.Random(SEED + stream).randint
-    return array("b", [draw(low, high) for _ in range(n)])
-
-
-def _repeated(block: array[_Number], n: int) -> array[_Number]:
-    """A new array: the block is kept for whoever asks next."""
+def values(n: int, low: float, high: float, stream: int = 0, typecode: str = "f") -> array[Any]:
+    """n values, float32 ("f") or int8 ("b"), uniform in [low, high]; another `stream` gives other
+    values. A new array: what was drawn is kept for whoever asks next."""
+    block = _drawn(min(n, BLOCK), low, high, stream, typecode)
     whole, rest = divmod(n, len(block) or 1)
     return block * whole + block[:rest]
+
+
+@lru_cache(maxsize=32)
+def _drawn(n: int, low: float, high: float, stream: int, typecode: str) -> array[Any]:
+    source = random.Random(SEED + stream)
+    draw: Any = source.uniform if typecode == "f" else source.randint
+    return array(typecode, [draw(low, high) for _ in range(n)])
 
 
 class Buffer:

@@ -8,6 +8,7 @@ class for each signature.
 from __future__ import annotations
 
 import importlib
+import math
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Sequence
@@ -16,9 +17,9 @@ from functools import cached_property
 from typing import Any
 
 import kernels_c
-from bench.measure.cases.buffers import Buffer
-from bench.measure.cases.errors_in_ulp import WrongResult
-from bench.suite.registry import Kernel, Shape
+from bench.measure.cases.buffers import Buffer, values
+from bench.measure.cases.errors_in_ulp import WrongResult, inverse_ulps, worst_error
+from bench.suite.registry import Kernel, Shape, Unit
 
 Numbers = Sequence[float]
 Called = tuple[Callable[..., Any], tuple[Any, ...]]  # a function and its arguments
@@ -49,22 +50,25 @@ class Call:
 class Case(ABC):
     """One kernel at one shape. A signature says what goes in and out; the rest is shared."""
 
-    out_typecode = "f"
+    low: float  # the least and the greatest of the operands' values
+    high: float
     needs_ieee = False  # holds NaN or infinity
 
     def __init__(self, kernel: Kernel, shape: Shape) -> None:
         self.kernel = kernel
         self.shape = shape
+        self.out_typecode = kernel.signature.result
+        *self._in_lengths, self.out_length = map(math.prod, kernel.signature.parts(shape))
+        self._inverse_units: dict[Unit, Numbers] = {}
 
-    @property
-    @abstractmethod
-    def out_length(self) -> int:
-        """Elements of the result."""
-
-    @property
-    @abstractmethod
+    @cached_property
     def inputs(self) -> tuple[array[Any], ...]:
         """The values of the operands, which both sides start from."""
+        typecode = self.kernel.signature.operand
+        return tuple(
+            values(n, self.low, self.high, stream, typecode)
+            for stream, n in enumerate(self._in_lengths)
+        )
 
     @abstractmethod
     def python_args(self) -> tuple[Any, ...]:
@@ -75,9 +79,40 @@ class Case(ABC):
         """What a native function takes after its pointers."""
         return self.shape
 
+    @property
     @abstractmethod
+    def reference(self) -> Numbers:
+        """What checked_part() of a result should be."""
+
+    def checked_part(self, result: Numbers) -> Numbers:
+        """What is compared element by element."""
+        return result
+
+    def inverse_units(self, unit: Unit) -> Numbers:
+        """1 / unit, at every element of the reference; made once."""
+        if unit not in self._inverse_units:
+            self._inverse_units[unit] = self._computed_inverse(unit)
+        return self._inverse_units[unit]
+
+    def _computed_inverse(self, unit: Unit) -> Numbers:
+        if unit is Unit.STEP:
+            return [1.0] * len(self.reference)
+        return inverse_ulps(self.lists[0] if unit is Unit.INPUT else self.reference)
+
     def check(self, what: str, implementation: str, result: Numbers) -> float:
         """The largest error in the kernel's unit of max_error_ulp; WrongResult beyond the bound."""
+        bound, part = self.kernel.accepted(implementation), self.checked_part(result)
+        worst = worst_error(part, self.reference, self.inverse_units(bound.unit))
+        limit, place = bound.at(self.shape), worst.index
+        if not worst.error <= limit:
+            raise WrongResult(
+                f"{what}: element {place} is {part[place]!r}, should be "
+                f"{self.reference[place]!r}: {worst.error:.4g} {bound.unit.value}, at most "
+                f"{limit:g} allowed"
+            )
+        if bound.unit is Unit.INPUT:
+            worst = worst_error(part, self.reference, self.inverse_units(Unit.RESULT))
+        return worst.error
 
     def extra_metadata(self, result: Numbers) -> dict[str, float]:
         """More about a verified result that belongs in extra_info."""
@@ -95,7 +130,7 @@ class Case(ABC):
     @cached_property
     def lists(self) -> tuple[list[Any], ...]:
         """A number object for each element, as a program would have."""
-        return tuple(values.tolist() for values in self.inputs)
+        return tuple(operand.tolist() for operand in self.inputs)
 
     @cached_property
     def buffers(self) -> tuple[Buffer, ...]:

@@ -42,20 +42,3 @@ def worst_error(
         return Worst(math.inf, index)
     largest = max(errors)
     return Worst(largest, errors.index(largest))
-
-
-def require(
-    what: str,
-    worst: Worst,
-    limit: float,
-    unit: str,
-    result: Sequence[float],
-    reference: Sequence[float],
-) -> None:
-    """Raises WrongResult unless worst.error <= limit."""
-    if not worst.error <= limit:
-        place = worst.index
-        raise WrongResult(
-            f"{what}: element {place} is {result[place]!r}, should be {reference[place]!r}: "
-            f"{worst.error:.4g} {unit}, at most {limit:g} allowed"
-        )

@@ -33,11 +33,11 @@ class SweepCase(UnaryCase):
     """Both signs of magnitudes from the subnormals to 16, evenly in the exponent."""
 
     @cached_property
-    def data(self) -> array[Any]:
+    def inputs(self) -> tuple[array[Any], ...]:
         steps = max(self.shape[0] // 2, 1)
         magnitudes = [2.0 ** (4.0 - 150.0 * (1 - i / steps) ** 3) for i in range(steps + 1)]
         both = [v for m in magnitudes for v in (m, -m)]
-        return array("f", both[: self.shape[0]])
+        return (array("f", both[: self.shape[0]]),)
 
 
 class WideRowsCase(RowsCase):
@@ -51,12 +51,12 @@ class SpikeRowsCase(RowsCase):
     overflows."""
 
     @cached_property
-    def data(self) -> array[Any]:
+    def inputs(self) -> tuple[array[Any], ...]:
         rows, cols = self.shape
         spiked = values(rows * cols, -1.0, 1.0)
         for row in range(rows):
             spiked[row * cols + row % cols] = 95.0
-        return spiked
+        return (spiked,)
 
 
 class ClippingCase(QuantizeCase):
@@ -71,8 +71,9 @@ class NotANumberCase(QuantizeCase):
     needs_ieee = True
 
     @cached_property
-    def data(self) -> array[Any]:
-        return array("f", [math.nan, math.inf, -math.inf, 0.0] * self.shape[0])[: self.shape[0]]
+    def inputs(self) -> tuple[array[Any], ...]:
+        special = [math.nan, math.inf, -math.inf, 0.0] * self.shape[0]
+        return (array("f", special[: self.shape[0]]),)
 
 
 # Lengths: alone, one short of whole registers, tails after whole registers. Products: odd in every

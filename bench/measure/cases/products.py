@@ -10,10 +10,10 @@ from operator import mul, sub
 from typing import Any
 
 import kernels_c
-from bench.measure.cases.buffers import SEED, Buffer, integers, values
+from bench.measure.cases.buffers import SEED, Buffer
 from bench.measure.cases.case import Called, Case, Numbers, pointer
-from bench.measure.cases.errors_in_ulp import WrongResult, inverse_ulps, require, worst_error
-from bench.suite.registry import Shape
+from bench.measure.cases.errors_in_ulp import WrongResult, inverse_ulps
+from bench.suite.registry import Shape, Unit
 from kernels_py import matmul, matmul_i8, quantize
 
 # A product of more multiply-adds than this is checked in some rows, and whole by a random vector:
@@ -27,33 +27,22 @@ _SLOW_MULTIPLY_ADDS = 10_000_000
 class ProductCase(Case):
     """float32 [m, k], [k, n] -> float32 [m, n]."""
 
+    low, high = -1.0, 1.0
     scales: tuple[float, ...] = ()
 
     @property
     def slow_in_python(self) -> bool:
         return math.prod(self.shape) > _SLOW_MULTIPLY_ADDS
 
-    @property
-    def out_length(self) -> int:
-        return self.shape[0] * self.shape[1]
-
-    @cached_property
-    def inputs(self) -> tuple[array[Any], array[Any]]:
-        m, n, k = self.shape
-        return values(m * k, -1.0, 1.0), values(k * n, -1.0, 1.0, stream=1)
-
     def python_args(self) -> tuple[Any, ...]:
         return (*self.lists, *self.shape, *self.scales)
 
     def check(self, what: str, implementation: str, result: Numbers) -> float:
-        bound = self.kernel.accepted(implementation)
-        picked = self.checked_part(result)
-        worst = worst_error(picked, self.reference, self.inverse_units)
-        limit = bound.at(self.shape)
-        require(what, worst, limit, bound.unit.value, picked, self.reference)
+        error = super().check(what, implementation, result)
         if len(self.checked_rows) < self.shape[0]:
+            limit = self.kernel.accepted(implementation).at(self.shape)
             self.check_by_vector(what, result, limit)
-        return worst.error
+        return error
 
     @cached_property
     def checked_rows(self) -> list[int]:
@@ -84,9 +73,9 @@ class ProductCase(Case):
         )
         return found
 
-    @cached_property
-    def inverse_units(self) -> Numbers:
-        """1 / ULP of |a| |b|, in the checked rows."""
+    def _computed_inverse(self, unit: Unit) -> Numbers:
+        if unit is not Unit.PRODUCTS:
+            return super()._computed_inverse(unit)
         a, b = ([abs(v) for v in matrix] for matrix in self.checked_operands)
         return inverse_ulps(matmul.reference(a, b, *self.checked_shape))
 
@@ -108,16 +97,7 @@ class ProductCase(Case):
 class IntegerProductCase(ProductCase):
     """int8 [m, k], [k, n] -> int32 [m, n]."""
 
-    out_typecode = "i"
-
-    @cached_property
-    def inputs(self) -> tuple[array[Any], array[Any]]:
-        m, n, k = self.shape
-        return integers(m * k, -128, 127), integers(k * n, -128, 127, stream=1)
-
-    @cached_property
-    def inverse_units(self) -> Numbers:
-        return [1.0] * len(self.reference)
+    low, high = -128, 127
 
     def check_by_vector(self, what: str, result: Numbers, limit: float) -> None:
         integer_check_by_vector(what, list(map(int, result)), self.lists, self.shape)
@@ -129,11 +109,10 @@ class QuantizedProductCase(ProductCase):
     scales = (127.0, 127.0)  # the inputs are in [-1, 1]
 
     @cached_property
-    def inputs(self) -> tuple[array[Any], array[Any]]:
+    def inputs(self) -> tuple[array[Any], ...]:
         """On a grid of 2^-16: 17 bits times 7 bits of scale is exact in float32 too, so both sides
         quantise to the same steps and the products must be equal."""
-        a, b = (array("f", [round(v * 65536) / 65536 for v in x]) for x in super().inputs)
-        return a, b
+        return tuple(array("f", [round(v * 65536) / 65536 for v in x]) for x in super().inputs)
 
     @cached_property
     def _scratch(self) -> tuple[Buffer, Buffer, Buffer]:
@@ -157,10 +136,6 @@ class QuantizedProductCase(ProductCase):
     @cached_property
     def _quantized(self) -> tuple[list[int], ...]:
         return tuple(map(quantize.reference, self.lists, self.scales))
-
-    @cached_property
-    def inverse_units(self) -> Numbers:
-        return inverse_ulps(self.reference)
 
     def check_by_vector(self, what: str, result: Numbers, limit: float) -> None:
         scale = math.prod(self.scales)

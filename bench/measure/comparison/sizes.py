@@ -51,10 +51,10 @@ class InPlaceCase(UnaryCase):
 
     @property
     def out(self) -> Buffer:
-        return self.x
+        return self.buffers[0]
 
     def prepare(self, call: Any) -> None:
-        self.x.fill(self.data)
+        self.out.fill(self.inputs[0])
 
     def native_inputs(self) -> list[tuple[Buffer, Any]]:
         return []

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from bench.measure.cases.buffers import Buffer
 from bench.measure.cases.case import Call, Case
+from bench.suite.registry import Shape
 
 
 class PeerUnavailable(RuntimeError):
@@ -11,8 +16,9 @@ class PeerUnavailable(RuntimeError):
 
 
 class Peer:
-    """One library. Its methods are named like the kernels, take a case and return what to call, its
-    arguments and, where needed, what copies its result into the case's output.
+    """One library. Its methods are named like the kernels, take a case, how many threads, and
+    views of the case's operands and output. They return what to call, its arguments and, where
+    needed, what copies its result into the case's output.
 
     They use the fastest call that the library documents, on the case's own buffers, and without
     allocation wherever it can be told where to put the result. The module of a subclass imports
@@ -21,6 +27,7 @@ class Peer:
 
     name: str
     version: str  # of the library, as it writes it
+    view: Callable[[Buffer, Shape], Any]  # a buffer's memory as the library takes it, not copied
 
     def use_threads(self, threads: int) -> None:
         """How many threads its calls may use; what threadpoolctl can set is set already."""
@@ -32,7 +39,9 @@ class Peer:
         if make is None:
             raise PeerUnavailable(f"{self.name} has no {case.kernel.name}")
         self.require_threads(threads)
-        function, args, *collect = make(case, threads)
+        parts = zip((*case.buffers, case.out), case.kernel.signature.parts(case.shape), strict=True)
+        views = [self.view(buffer, shape) for buffer, shape in parts]
+        function, args, *collect = make(case, threads, *views)
         return Call("peer", function, args, threads, *collect)
 
     def require_threads(self, threads: int) -> None:

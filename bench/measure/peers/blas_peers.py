@@ -12,8 +12,10 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
+from bench.measure.cases.buffers import Buffer
 from bench.measure.cases.case import Called
 from bench.measure.peers.adapter import Peer, PeerUnavailable
+from bench.suite.registry import Shape
 
 # CBLAS's names for: rows are contiguous; take the matrix as it is; take it transposed.
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = c_int(101), c_int(111), c_int(112)
@@ -33,6 +35,9 @@ class Blas(Peer):
         _, path = self._load(1)
         pools = {pool["filepath"]: pool for pool in threadpool_info()}
         self.version = str(pools.get(os.path.realpath(path), {}).get("version", "unknown"))
+
+    def view(self, buffer: Buffer, shape: Shape) -> c_void_p:
+        return c_void_p(buffer.address)
 
     def require_threads(self, threads: int) -> None:
         self._load(threads)
@@ -56,9 +61,8 @@ class Blas(Peer):
             )
         return _loaded(path), path
 
-    def matmul_f32(self, case: Any, threads: int) -> Called:
+    def matmul_f32(self, case: Any, threads: int, a: Any, b: Any, out: Any) -> Called:
         m, n, k = map(c_int, case.shape)
-        a, b, out = (c_void_p(x.address) for x in (*case.buffers, case.out))
         library = self._load(threads)[0]
         one, zero, step = c_float(1), c_float(0), c_int(1)
         # With a vector on one side the matrix-vector product is the call to make: OpenBLAS 0.3.21

@@ -15,28 +15,28 @@ from numpy.typing import NDArray
 from bench.measure.cases.buffers import Buffer
 from bench.measure.cases.case import Called
 from bench.measure.peers.adapter import Peer
+from bench.suite.registry import Shape
 
 Array: TypeAlias = NDArray[Any]
 
 
-def as_array(buffer: Buffer, *shape: int) -> Array:
+def as_array(buffer: Buffer, shape: Shape) -> Array:
     """The buffer's memory as an array; nothing is copied."""
     array: Array = np.frombuffer(buffer.view, dtype=buffer.view.format)
-    return array.reshape(shape or -1)
+    return array.reshape(shape)
 
 
 class NumPy(Peer):
     name = "numpy"
     version = str(np.__version__)
+    view = staticmethod(as_array)
 
-    def relu_f32(self, case: Any, threads: int) -> Called:
+    def relu_f32(self, case: Any, threads: int, x: Array, out: Array) -> Called:
         zero = np.float32(0)  # a Python 0 would be converted at every call
-        x, out = as_array(case.x), as_array(case.out)
         return partial(np.maximum, out=out), (x, zero)
 
-    def softmax_f32(self, case: Any, threads: int) -> Called:
-        x, out = as_array(case.x, *case.shape), as_array(case.out, *case.shape)
-        top, total = (np.empty((case.shape[0], 1), np.float32) for _ in range(2))
+    def softmax_f32(self, case: Any, threads: int, x: Array, out: Array) -> Called:
+        top, total = (np.empty((len(x), 1), np.float32) for _ in range(2))
 
         def softmax() -> None:
             np.max(x, axis=1, keepdims=True, out=top)
@@ -47,8 +47,7 @@ class NumPy(Peer):
 
         return softmax, ()
 
-    def gelu_tanh_f32(self, case: Any, threads: int) -> Called:
-        x, out = as_array(case.x), as_array(case.out)
+    def gelu_tanh_f32(self, case: Any, threads: int, x: Array, out: Array) -> Called:
         root = math.sqrt(2 / math.pi)
 
         def gelu() -> None:
@@ -63,8 +62,7 @@ class NumPy(Peer):
 
         return gelu, ()
 
-    def quantize_f32_i8(self, case: Any, threads: int) -> Called:
-        x, out = as_array(case.x), as_array(case.out)
+    def quantize_f32_i8(self, case: Any, threads: int, x: Array, out: Array) -> Called:
         scratch, scale = np.empty_like(x), np.float32(case.scale)
 
         def quantize() -> None:
@@ -75,7 +73,5 @@ class NumPy(Peer):
 
         return quantize, ()
 
-    def matmul_f32(self, case: Any, threads: int) -> Called:
-        m, n, k = case.shape
-        a, b = as_array(case.buffers[0], m, k), as_array(case.buffers[1], k, n)
-        return partial(np.matmul, out=as_array(case.out, m, n)), (a, b)
+    def matmul_f32(self, case: Any, threads: int, a: Array, b: Array, out: Array) -> Called:
+        return partial(np.matmul, out=out), (a, b)

@@ -25,45 +25,37 @@ _TYPES["i"] = TensorProto.INT32
 class OnnxRuntime(Peer):
     name = "onnxruntime"
     version = str(onnxruntime.__version__)
+    view = staticmethod(as_array)
 
-    def relu_f32(self, case: Any, threads: int) -> Called:
-        return _bound("Relu", [as_array(case.x)], as_array(case.out), threads)
+    def relu_f32(self, case: Any, threads: int, x: Array, out: Array) -> Called:
+        return _bound("Relu", [x], out, threads)
 
-    def softmax_f32(self, case: Any, threads: int) -> Called:
-        x, out = as_array(case.x, *case.shape), as_array(case.out, *case.shape)
+    def softmax_f32(self, case: Any, threads: int, x: Array, out: Array) -> Called:
         return _bound("Softmax", [x], out, threads, axis=1)
 
-    def gelu_tanh_f32(self, case: Any, threads: int) -> Called:
-        x, out = as_array(case.x), as_array(case.out)
+    def gelu_tanh_f32(self, case: Any, threads: int, x: Array, out: Array) -> Called:
         return _bound("Gelu", [x], out, threads, approximate="tanh")
 
-    def gelu_erf_f32(self, case: Any, threads: int) -> Called:
-        x, out = as_array(case.x), as_array(case.out)
+    def gelu_erf_f32(self, case: Any, threads: int, x: Array, out: Array) -> Called:
         return _bound("Gelu", [x], out, threads, approximate="none")
 
-    def quantize_f32_i8(self, case: Any, threads: int) -> Called:
+    def quantize_f32_i8(self, case: Any, threads: int, x: Array, out: Array) -> Called:
         # Its range is [-128, 127]; the values of a case reach -127 at most.
         constants = [
             helper.make_tensor("scale", TensorProto.FLOAT, [], [1 / case.scale]),
             helper.make_tensor("zero", TensorProto.INT8, [], [0]),
         ]
-        x, out = as_array(case.x), as_array(case.out)
         return _bound("QuantizeLinear", [x], out, threads, constants)
 
-    def matmul_f32(self, case: Any, threads: int) -> Called:
-        m, n, k = case.shape
-        a, b = as_array(case.buffers[0], m, k), as_array(case.buffers[1], k, n)
-        return _bound("MatMul", [a, b], as_array(case.out, m, n), threads)
+    def matmul_f32(self, case: Any, threads: int, a: Array, b: Array, out: Array) -> Called:
+        return _bound("MatMul", [a, b], out, threads)
 
-    def matmul_i8_i32(self, case: Any, threads: int) -> Called:
+    def matmul_i8_i32(self, case: Any, threads: int, a: Array, b: Array, out: Array) -> Called:
         """uint8 times int8, its fast path; int8 times int8 is several times slower. a is stored as
         a + 128 with the zero point 128: the same values. Without VNNI instructions this path adds
         pairs of products in 16 bits, which saturates."""
-        m, n, k = case.shape
-        a, b = as_array(case.buffers[0], m, k), as_array(case.buffers[1], k, n)
         shifted = (a.astype(np.int16) + 128).astype(np.uint8)
         constants = [helper.make_tensor("zero", TensorProto.UINT8, [], [128])]
-        out = as_array(case.out, m, n)
         return _bound("MatMulInteger", [shifted, b], out, threads, constants)
 
 

@@ -7,18 +7,14 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bench.measure.cases.buffers import Buffer
 from bench.measure.cases.case import Called
 from bench.measure.peers.adapter import Peer
+from bench.suite.registry import Shape
 
 _DTYPES = {"f": torch.float32, "b": torch.int8, "i": torch.int32}
-
-
-def as_tensor(buffer: Buffer, *shape: int) -> torch.Tensor:
-    """The buffer's memory as a tensor; nothing is copied."""
-    tensor = torch.frombuffer(buffer.view, dtype=_DTYPES[buffer.view.format])
-    return tensor.reshape(shape or (-1,))
 
 
 class Torch(Peer):
@@ -31,47 +27,39 @@ class Torch(Peer):
         self._inference = torch.inference_mode()
         self._inference.__enter__()
 
+    def view(self, buffer: Buffer, shape: Shape) -> Tensor:
+        return torch.frombuffer(buffer.view, dtype=_DTYPES[buffer.view.format]).reshape(shape)
+
     def use_threads(self, threads: int) -> None:
         torch.set_num_threads(threads)
 
-    def relu_f32(self, case: Any, threads: int) -> Called:
-        x = as_tensor(case.x)
-        if case.out is case.x:
+    def relu_f32(self, case: Any, threads: int, x: Tensor, out: Tensor) -> Called:
+        if case.out is case.buffers[0]:
             return torch.relu_, (x,)
         # torch.relu has no out=, and is this very call inside.
-        return partial(torch.clamp_min, out=as_tensor(case.out)), (x, 0)
+        return partial(torch.clamp_min, out=out), (x, 0)
 
-    def softmax_f32(self, case: Any, threads: int) -> Called:
-        out = as_tensor(case.out, *case.shape)
-        return partial(torch.softmax, out=out), (as_tensor(case.x, *case.shape), 1)
+    def softmax_f32(self, case: Any, threads: int, x: Tensor, out: Tensor) -> Called:
+        return partial(torch.softmax, out=out), (x, 1)
 
-    def gelu_tanh_f32(self, case: Any, threads: int) -> Called:
-        return self._gelu(case, "tanh")
+    def gelu_tanh_f32(self, case: Any, threads: int, x: Tensor, out: Tensor) -> Called:
+        return partial(torch.nn.functional.gelu, approximate="tanh", out=out), (x,)
 
-    def gelu_erf_f32(self, case: Any, threads: int) -> Called:
-        return self._gelu(case, "none")
+    def gelu_erf_f32(self, case: Any, threads: int, x: Tensor, out: Tensor) -> Called:
+        return partial(torch.nn.functional.gelu, approximate="none", out=out), (x,)
 
-    def _gelu(self, case: Any, approximate: str) -> Called:
-        gelu = partial(torch.nn.functional.gelu, approximate=approximate, out=as_tensor(case.out))
-        return gelu, (as_tensor(case.x),)
+    def matmul_f32(self, case: Any, threads: int, a: Tensor, b: Tensor, out: Tensor) -> Called:
+        return partial(torch.mm, out=out), (a, b)
 
-    def matmul_f32(self, case: Any, threads: int) -> Called:
-        m, n, k = case.shape
-        a, b = as_tensor(case.buffers[0], m, k), as_tensor(case.buffers[1], k, n)
-        return partial(torch.mm, out=as_tensor(case.out, m, n)), (a, b)
+    def matmul_i8_i32(self, case: Any, threads: int, a: Tensor, b: Tensor, out: Tensor) -> Called:
+        return partial(torch._int_mm, out=out), (a, b)
 
-    def matmul_i8_i32(self, case: Any, threads: int) -> Called:
-        m, n, k = case.shape
-        a, b = as_tensor(case.buffers[0], m, k), as_tensor(case.buffers[1], k, n)
-        return partial(torch._int_mm, out=as_tensor(case.out, m, n)), (a, b)
-
-    def quantize_f32_i8(self, case: Any, threads: int) -> Any:
+    def quantize_f32_i8(self, case: Any, threads: int, x: Tensor, out: Tensor) -> Any:
         """Allocates its result: no other call of PyTorch's is a third as fast."""
-        x, out = as_tensor(case.x), as_tensor(case.out)
         if not hasattr(torch, "quantize_per_tensor"):  # deprecated in 2.13
             return _quantize_in_steps(x, out, case.scale), ()
 
-        def collect(quantized: torch.Tensor) -> None:
+        def collect(quantized: Tensor) -> None:
             out.copy_(quantized.int_repr())
 
         # Its range is [-128, 127]; the values of a case reach -127 at most.
@@ -82,7 +70,7 @@ class Torch(Peer):
         return torch.quantize_per_tensor, args, collect
 
 
-def _quantize_in_steps(x: torch.Tensor, out: torch.Tensor, scale: float) -> Any:
+def _quantize_in_steps(x: Tensor, out: Tensor, scale: float) -> Any:
     scratch = torch.empty_like(x)
 
     def quantize() -> None:
