@@ -6,7 +6,7 @@
     python build_ffi.py --objects DIR    keep what modules are linked from, in DIR/TIER
 
 CXX chooses the compiler (GCC or Clang); CXXFLAGS and LDFLAGS are appended to every tier's flags.
-setup.py hands the same builders to setuptools, so `pip install -e .` runs exactly these commands.
+setup.py calls the same functions, so `pip install -e .` runs exactly these commands.
 
 A module is out of date when anything that shaped it changed: its sources, the header, the flags,
 the compiler, the Python ABI or cffi. All of that is hashed into the module itself (`build_info()`),
@@ -17,7 +17,6 @@ wherever the checkout lies; --objects is part of the input.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import json
 import os
@@ -31,19 +30,16 @@ import sysconfig
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import cache
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
 from cffi import FFI
 from cffi import __version__ as cffi_version
+from cffi.recompiler import make_c_source
 
 from kernels_c.module_file import why_damaged
-
-try:
-    from setuptools.command.build_ext import build_ext
-except ImportError:  # only setup.py needs it, and pip brings setuptools along for that
-    build_ext = object
 
 ROOT = Path(__file__).resolve().parent
 NATIVE = ROOT / "kernels_c"
@@ -56,7 +52,6 @@ class BuildError(Exception):
     """What is missing, and the command that gets it: one line for the user."""
 
 
-# Not dataclasses: cffi runs this file under a module name that does not exist, which they look up.
 class Flags(NamedTuple):
     """One row's compiler flags."""
 
@@ -279,24 +274,18 @@ def build_facts(tier: str) -> dict[str, object]:
     return {**metadata, "key": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def make_ffi(tier: str) -> FFI:
-    """The cffi builder of one tier: the headers' declarations, and build_info()."""
+def write_wrapper(tier: str, folder: Path) -> Path:
+    """The source that cffi makes of the headers' declarations, and build_info()."""
+    name = f"kernels_c._{tier}"
     literal = json.dumps(json.dumps(build_facts(tier), sort_keys=True))
     headers = [path.relative_to(NATIVE) for path in declaring_headers(tier)]
     includes = "".join(f'#include "{header}"\n' for header in headers)
+    build_info = f'extern "C" const char *build_info(void) {{\n    return {literal};\n}}\n'
     ffi = FFI()
     ffi.cdef(declarations(tier))
-    ffi.set_source(
-        f"kernels_c._{tier}",
-        f'{includes}extern "C" const char *build_info(void) {{\n    return {literal};\n}}\n',
-        source_extension=".cpp",
-    )
-    return ffi
-
-
-# What setup.py names: build_ffi.py:debug, build_ffi.py:scalar, ...
-for _tier in TIERS:
-    globals()[_tier] = partial(make_ffi, _tier)
+    wrapper = folder / f"{name}.cpp"  # a name that ends up in the module
+    make_c_source(ffi, name, includes + build_info, str(wrapper))
+    return wrapper
 
 
 def built_key(module: Path) -> str | None:
@@ -319,26 +308,25 @@ def is_current(tier: str, module: Path) -> bool:
     return built_key(module) == build_facts(tier)["key"]
 
 
-def compile_module(tier: str, wrapper: Path, module: Path, keep: Path | None = None) -> None:
-    """Compile the generated wrapper and the tier's sources into `module`, whole or not at all.
+def compile_module(tier: str, module: Path, keep: Path | None = None) -> None:
+    """Compile a generated wrapper and the tier's sources into `module`, whole or not at all.
 
     All objects get the same flags: flags apply to a module, its generated wrapper included. Into
     `keep` go the objects and, as link.json, the words of the command that come before and after
     them: bench/gate links them again, each function elsewhere, so each gets a section of its own.
     """
     include = [f"-I{python_include()}", f"-I{NATIVE}"]
-    # Where this checkout and the wrapper lie is no part of a module: not in __FILE__, nor in what
-    # CXXFLAGS=-g adds. The last that fits a path counts.
-    places = (Path.cwd(), ROOT, wrapper.parent)
-    nameless = [f"-ffile-prefix-map={place}=." for place in places]
     if keep is not None:
         include.append("-ffunction-sections")
     if not limited_api():
         include.append("-D_CFFI_NO_LIMITED_API")
     module.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=module.parent, prefix=".build-") as folder:
+        # Where this checkout and the wrapper lie is no part of a module: not in __FILE__, nor in
+        # what CXXFLAGS=-g adds. The last that fits a path counts.
+        nameless = [f"-ffile-prefix-map={place}=." for place in (Path.cwd(), ROOT, folder)]
         objects: list[str] = []
-        for number, source in enumerate([wrapper, *sources(tier)]):
+        for number, source in enumerate([write_wrapper(tier, Path(folder)), *sources(tier)]):
             objects.append(str(Path(folder, f"{number}-{source.stem}.o")))
             flags = [*compile_flags(tier), *include, *nameless]
             run([*compiler(), *flags, "-c", str(source), "-o", objects[-1]])
@@ -359,31 +347,7 @@ def run(command: list[str]) -> None:
         raise BuildError(f"this command failed:\n{shlex.join(command)}\n{answer.stderr.rstrip()}")
 
 
-# --- The two ways in -----------------------------------------------------------------------------
-
-
-class BuildTiers(build_ext):  # type: ignore[misc]
-    """setuptools' build_ext with our own compiler command.
-
-    setuptools would prepend the flags that the interpreter itself was built with; a tier's flags
-    are exactly its row of the table.
-    """
-
-    def finalize_options(self) -> None:
-        super().finalize_options()
-        self.parallel = os.cpu_count()
-
-    def build_extension(self, ext: object) -> None:
-        tier = str(ext.name).rpartition("._")[2]  # type: ignore[attr-defined]
-        wrapper = Path(ext.sources[0])  # type: ignore[attr-defined]
-        target = Path(self.get_ext_fullpath(ext.name))  # type: ignore[attr-defined]
-        in_place = module_path(tier)
-        if is_current(tier, in_place):
-            if target.resolve() != in_place:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(in_place, target)
-            return
-        compile_module(tier, wrapper, target)
+# --- All tiers ------------------------------------------------------------------------------------
 
 
 def buildable_tiers() -> list[str]:
@@ -400,18 +364,11 @@ def buildable_tiers() -> list[str]:
     return able
 
 
-def build_in_place(tier: str, wrapper: Path, objects: Path | None) -> float:
+def build_in_place(tier: str, objects: Path | None) -> float:
     """Build one tier into kernels_c; seconds it took."""
     started = time.perf_counter()
-    compile_module(tier, wrapper, module_path(tier), objects and objects / tier)
+    compile_module(tier, module_path(tier), objects and objects / tier)
     return time.perf_counter() - started
-
-
-def write_wrapper(tier: str, folder: Path) -> Path:
-    wrapper = folder / f"kernels_c._{tier}.cpp"  # cffi's name, which ends up in the module
-    with contextlib.redirect_stdout(None):  # cffi announces every file
-        make_ffi(tier).emit_c_code(str(wrapper))
-    return wrapper
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -426,9 +383,8 @@ def main(arguments: list[str] | None = None) -> int:
         wanted = [t for t in buildable_tiers() if options.tier is None or t in options.tier]
         stale = [t for t in wanted if options.force or not is_current(t, module_path(t))]
         print(f"{compiler_version()}: {len(stale)} of {len(wanted)} tiers to build", flush=True)
-        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
-            wrappers = [write_wrapper(tier, Path(folder)) for tier in stale]
-            finished = pool.map(build_in_place, stale, wrappers, [options.objects] * len(stale))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            finished = pool.map(build_in_place, stale, repeat(options.objects))
             for tier, seconds in zip(stale, finished, strict=True):
                 print(f"  built {module_path(tier).relative_to(ROOT)}  {seconds:.1f} s", flush=True)
     except (BuildError, OSError) as error:

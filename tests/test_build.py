@@ -185,12 +185,10 @@ def test_the_same_input_makes_the_same_bytes(tmp_path: Path, compiler: str) -> N
     other = Checkout(tmp_path / "else/where", with_modules=False)
     (other.folder / "pyproject.toml").unlink()  # older releases of setuptools do not take it
     setup = (
-        "import build_ffi, setuptools\n"
-        "setuptools.setup(\n"
-        "    name='baremetal-ml', packages=[], cffi_modules=['build_ffi.py:debug'],\n"
-        "    cmdclass={'build_ext': build_ffi.BuildTiers},\n"
-        "    script_args=['-q', 'build_ext', '--build-lib', 'built'],\n"
-        ")\n"
+        "import build_ffi, runpy, sys\n"
+        "build_ffi.buildable_tiers = lambda: ['debug']\n"
+        "sys.argv[:] = ['setup.py', '-q', 'build_ext', '--build-lib', 'built']\n"
+        "runpy.run_path('setup.py')\n"
     )
     answer = other.python("-c", setup, **environment)
     assert answer.returncode == 0, answer.stderr
