@@ -25,7 +25,6 @@ _COMPILED = (
     "compiled, -O0; float32 for double",
     "no bytecode to dispatch, no number in an object",
 )
-_BY_HAND = "hand-written AVX2, IEEE rules kept"
 
 # Idea and reason of every kernel's rungs, unless it has its own below. c-avx512 is none: its
 # registers are the idea of c-avx512_omp.
@@ -36,17 +35,15 @@ _GENERAL = {
     "c-scalar": ("optimiser, -O2", "variables in registers instead of on the stack"),
     "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", "eight elements at once where it can"),
     "c-fastmath": ("relaxed maths, -ffast-math", "sums may be reordered, libm may be vector libm"),
-    "c-avx2": (_BY_HAND, "written for the registers"),
+    "c-avx2": ("hand-written AVX2, IEEE rules kept", "written for the registers"),
     "c-avx2_omp": ("all cores", "the work is split; small calls stay on one core"),
     "c-avx512_omp": ("registers of 512 bits", "the same text, twice as many lanes"),
 }
 _SCALAR_CALLS = "scalar libm is called for each element: a loop with the call in it cannot be wide"
-_VECTOR_LIBM = "the call goes to libm's vector form, where the compiler has one"
-_POLYNOMIAL = "a polynomial instead of the call: no table, no branch, nothing leaves the registers"
 _GELU = {
-    "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", _SCALAR_CALLS),
-    "c-fastmath": ("relaxed maths, -ffast-math", _VECTOR_LIBM),
-    "c-avx2": (_BY_HAND, _POLYNOMIAL),
+    "c-autovec": _SCALAR_CALLS,
+    "c-fastmath": "the call goes to libm's vector form, where the compiler has one",
+    "c-avx2": "a polynomial instead of the call: no table, no branch, nothing leaves the registers",
 }
 _SAME_LOOPS = "no bytecode, no number in an object; but the sum is no longer in C already"
 _OTHER_ORDER = (
@@ -55,29 +52,20 @@ _OTHER_ORDER = (
 )
 _BYTES = ("registers of 512 bits, VNNI", "bytes are multiplied as they are, in twice as many lanes")
 
-# None: in this kernel's ladder the variant is no rung.
-_OWN: dict[str, dict[str, tuple[str, str] | None]] = {
+# A reason alone: the idea is the general one. None: in this kernel's ladder the variant is no rung.
+_OWN: dict[str, dict[str, str | tuple[str, str] | None]] = {
     "relu_f32": {
-        "py-idiomatic": ("idiomatic Python", "no index object, no store for each element"),
-        "c-scalar": (
-            "optimiser, -O2",
-            "registers, not the stack; a branch on the sign may be left",
-        ),
-        "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", "a maximum of eight: no branch is left"),
-        "c-fastmath": (
-            "relaxed maths, -ffast-math",
-            "no sum, no libm: only NaN and -0.0 need no care",
-        ),
-        "c-avx2": (_BY_HAND, "unrolled; past the caches, stores that stream"),
+        "py-idiomatic": "no index object, no store for each element",
+        "c-scalar": "registers, not the stack; a branch on the sign may be left",
+        "c-autovec": "a maximum of eight: no branch is left",
+        "c-fastmath": "no sum, no libm: only NaN and -0.0 need no care",
+        "c-avx2": "unrolled; past the caches, stores that stream",
     },
     "softmax_f32": {
-        "py-idiomatic": ("idiomatic Python", "max and sum run in C; exp is a local name"),
-        "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", _SCALAR_CALLS),
-        "c-fastmath": (
-            "relaxed maths, -ffast-math",
-            "expf in libm's vector form; maximum and sum in any order",
-        ),
-        "c-avx2": (_BY_HAND, "exp is a polynomial, and summed in the same pass"),
+        "py-idiomatic": "max and sum run in C; exp is a local name",
+        "c-autovec": _SCALAR_CALLS,
+        "c-fastmath": "expf in libm's vector form; maximum and sum in any order",
+        "c-avx2": "exp is a polynomial, and summed in the same pass",
     },
     "gelu_tanh_f32": {
         "py-idiomatic": ("idiomatic Python, by exp", "exp instead of tanh, no index"),
@@ -85,17 +73,17 @@ _OWN: dict[str, dict[str, tuple[str, str] | None]] = {
         "c-debug": ("compiled, -O0; by tanhf, float32 for double", _COMPILED[1]),
     },
     "gelu_erf_f32": {
-        "py-idiomatic": ("idiomatic Python", "erfc is a local name, no addition, no index"),
+        "py-idiomatic": "erfc is a local name, no addition, no index",
         **_GELU,
     },
     "matmul_f32": {
-        "py-idiomatic": ("idiomatic Python", "rows and columns are lists, summed in C"),
+        "py-idiomatic": "rows and columns are lists, summed in C",
         "c-debug_ijk": ("compiled, -O0: py-loop's three loops, float32", _SAME_LOOPS),
         "c-debug": None,
         "c-scalar_ijk": ("optimiser, -O2", "the running sum and the addresses in registers"),
         "c-scalar": _OTHER_ORDER,
         "c-autovec": ("compiler's SIMD and FMA, -O3", "eight columns by one multiply-add"),
-        "c-fastmath": ("relaxed maths, -ffast-math", "in this order no sum needs reordering"),
+        "c-fastmath": "in this order no sum needs reordering",
         "c-avx2_tiled": (
             "register blocking, by hand, IEEE rules kept",
             "a tile of sums stays in registers over all of k: a word read is used many times",
@@ -106,13 +94,13 @@ _OWN: dict[str, dict[str, tuple[str, str] | None]] = {
         ),
     },
     "quantize_f32_i8": {
-        "py-idiomatic": ("idiomatic Python", "adding a constant rounds without a call"),
-        "c-autovec": ("compiler's SIMD, -O3 -mavx2 -mfma", "eight elements rounded and clipped"),
-        "c-fastmath": ("relaxed maths, -ffast-math", "no check for NaN is left"),
-        "c-avx2": (_BY_HAND, "conversion rounds, and packing narrows, by themselves"),
+        "py-idiomatic": "adding a constant rounds without a call",
+        "c-autovec": "eight elements rounded and clipped",
+        "c-fastmath": "no check for NaN is left",
+        "c-avx2": "conversion rounds, and packing narrows, by themselves",
     },
     "matmul_i8_i32": {
-        "py-idiomatic": ("idiomatic Python", "floats multiply faster than ints, and are exact"),
+        "py-idiomatic": "floats multiply faster than ints, and are exact",
         "c-debug_ijk": ("compiled, -O0: py-loop's three loops, int32", _SAME_LOOPS),
         "c-debug": None,
         "c-scalar_ijk": ("optimiser, -O2", "the running sum and the addresses in registers"),
@@ -121,7 +109,7 @@ _OWN: dict[str, dict[str, tuple[str, str] | None]] = {
             "compiler's SIMD, -O3 (the trap)",
             "each int8 is widened to 32 bits in the inner loop: as wide as a float, and no FMA",
         ),
-        "c-fastmath": ("relaxed maths, -ffast-math", "integers have no rules to relax"),
+        "c-fastmath": "integers have no rules to relax",
         "c-avx2": (
             "hand-written AVX2 (the way out)",
             "widened once, while packing; one instruction multiplies and adds pairs",
@@ -129,10 +117,10 @@ _OWN: dict[str, dict[str, tuple[str, str] | None]] = {
         "c-avx512_omp": _BYTES,
     },
     "quantized_matmul_f32": {
-        "py-idiomatic": ("idiomatic Python", "each part in its fastest Python form"),
+        "py-idiomatic": "each part in its fastest Python form",
         "c-debug": ("compiled, -O0; int8 and float32", _COMPILED[1]),
         "c-autovec": ("compiler's SIMD, -O3 (the trap)", "the product widens each int8 to 32 bits"),
-        "c-fastmath": ("relaxed maths, -ffast-math", "only the quantisation has rules to relax"),
+        "c-fastmath": "only the quantisation has rules to relax",
         "c-avx2": (
             "hand-written AVX2 (the way out)",
             "packed pairs; conversions of whole registers",
@@ -145,8 +133,14 @@ _OWN: dict[str, dict[str, tuple[str, str] | None]] = {
 def ladder(kernel: Kernel) -> tuple[Rung, ...]:
     """The rungs of a kernel, from Python's loop to all cores and the widest registers."""
     ideas = {**_GENERAL, **_OWN.get(kernel.name, {})}
-    rungs = ((variant, ideas.get(variant)) for variant in kernel.variants)
-    return tuple(Rung(variant, *texts) for variant, texts in rungs if texts is not None)
+    rungs = []
+    for variant in kernel.variants:
+        texts = ideas.get(variant)
+        if isinstance(texts, str):
+            texts = _GENERAL[variant][0], texts
+        if texts is not None:
+            rungs.append(Rung(variant, *texts))
+    return tuple(rungs)
 
 
 def below(kernel: Kernel, variant: str) -> tuple[str, ...]:
