@@ -30,7 +30,7 @@ DEQUANTIZE_BOUNDS = KERNELS["quantized_matmul_f32"].bounds
 
 def steps_of(kernel: Kernel) -> list[Native]:
     """What stands in the kernel's ladder beside the kernel itself."""
-    return [native for _, _, native in kernel.ablations]
+    return list(kernel.ablations.values())
 
 
 INF, NAN = math.inf, math.nan

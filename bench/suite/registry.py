@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import kernels_c
@@ -133,9 +133,8 @@ class Kernel:
                 as what it takes
     bounds      by implementation: "python", the folder in kernels_c, "peer" where it differs
     tolerated   what a library may miss its bound by and still be timed, where some are known to
-    ablations   native variants that this kernel alone has, each one idea away from another variant,
-                in the order of the ladder: (the variant that it comes before, its own name, what
-                it is)
+    ablations   native variants that this kernel alone has, each one idea away from the tier's own,
+                which it comes before
     """
 
     name: str
@@ -145,14 +144,14 @@ class Kernel:
     operations: int
     bounds: Mapping[str, Bound]
     tolerated: Bound | None = None
-    ablations: tuple[tuple[str, str, Native], ...] = ()
+    ablations: Mapping[str, Native] = field(default_factory=dict)
 
     @property
     def variants(self) -> tuple[str, ...]:
         """Python's and the native ones, in the order of the ladder."""
         names = list(VARIANTS)
-        for before, name, _ in self.ablations:
-            names.insert(names.index(before), name)
+        for name, native in self.ablations.items():
+            names.insert(names.index(f"c-{native.tier}"), name)
         return tuple(names)
 
     def flops(self, shape: Shape) -> int:
@@ -166,9 +165,8 @@ class Kernel:
 
     def native(self, variant: str) -> Native:
         """What the native variant of that name is. Raises ValueError."""
-        for _, name, step in self.ablations:
-            if variant == name:
-                return step
+        if variant in self.ablations:
+            return self.ablations[variant]
         tier, _, path = side_and_name(variant)[1].rpartition("_")
         if path in CALL_PATHS:
             return Native(tier, self.name, path)
@@ -222,10 +220,8 @@ class Kernel:
         if not all(part.isdecimal() for part in parts):
             raise ValueError(f"{self.name}: got size {size!r}, needs numbers joined by x")
         shape = tuple(map(int, parts))
-        if rank == 2 and len(shape) == 1:
-            shape = (1, *shape)
-        if rank == 3 and len(shape) == 1:
-            shape *= 3
+        if len(shape) == 1:
+            shape = {1: shape, 2: (1, *shape), 3: shape * 3}[rank]
         if len(shape) != rank:
             raise ValueError(f"{self.name}: got size {size!r}, needs {rank} numbers joined by x")
         return shape
@@ -255,9 +251,9 @@ _VECTORS = ((True, (100,)), (True, (10_000,)), (True, (1_000_000,)))
 _SQUARES = ((True, (16, 16, 16)), (True, (64, 64, 64)), (False, (256,) * 3), (False, (500,) * 3))
 
 
-def _ablations(function: str, name: str, *tiers: str) -> tuple[tuple[str, str, Native], ...]:
-    """One function of these tiers, each before the kernel's own of the same tier."""
-    return tuple((f"c-{t}", f"c-{t}_{name}", Native(t, function)) for t in tiers)
+def _ablations(function: str, name: str, *tiers: str) -> dict[str, Native]:
+    """One function of these tiers."""
+    return {f"c-{tier}_{name}": Native(tier, function) for tier in tiers}
 
 
 KERNELS: dict[str, Kernel] = {
@@ -310,10 +306,10 @@ KERNELS: dict[str, Kernel] = {
             sizes=_SQUARES,
             operations=2,
             bounds={"python": _GAMMA_K, "portable": _GAMMA_K, "simd": _GAMMA_K},
-            ablations=(
-                *_ablations("matmul_ijk_f32", "ijk", "debug", "scalar", "autovec", "fastmath"),
-                *_ablations("matmul_tiled_f32", "tiled", "avx2"),
-            ),
+            ablations={
+                **_ablations("matmul_ijk_f32", "ijk", "debug", "scalar", "autovec", "fastmath"),
+                **_ablations("matmul_tiled_f32", "tiled", "avx2"),
+            },
         ),
         Kernel(
             name="quantize_f32_i8",
@@ -374,7 +370,7 @@ def cases(
 def auxiliary(kernel: Kernel) -> frozenset[str]:
     """Variants that explain something and stand in no matrix: steps of this kernel alone, and call
     paths."""
-    return frozenset({name for _, name, _ in kernel.ablations} | {*CALL_PATH_VARIANTS})
+    return frozenset({*kernel.ablations, *CALL_PATH_VARIANTS})
 
 
 def side_and_name(variant: str) -> tuple[str, str]:
