@@ -39,67 +39,60 @@ from cffi import FFI
 from cffi import __version__ as cffi_version
 from cffi.recompiler import make_c_source
 
-from kernels_c.module_file import why_damaged
+from kernels_c.module_file import is_source, why_damaged
 
 ROOT = Path(__file__).resolve().parent
 NATIVE = ROOT / "kernels_c"
 HEADER = "kernels.h"
 SHARED_SOURCES = ("cpu.cpp",)  # the CPU check, in every tier
-SUFFIXES = (".cpp", ".h")
 
 
 class BuildError(Exception):
     """What is missing, and the command that gets it: one line for the user."""
 
 
-class Flags(NamedTuple):
-    """One row's compiler flags."""
-
-    gcc: str
-    clang: str | None = None  # where they are not GCC's
-
-
 class Tier(NamedTuple):
     """A row of the table: a folder of sources and the flags they are compiled with."""
 
     folder: str
-    flags: Flags
-    instructions: str = ""  # -m flags of what the build machine's compiler must know
-    openmp: bool = False
+    gcc: str
+    clang: str | None = None  # where they are not GCC's
+
+    @property
+    def instructions(self) -> str:
+        """-m flags of what the build machine's compiler must know."""
+        return " ".join(flag for flag in self.gcc.split() if flag.startswith("-m"))
+
+    @property
+    def openmp(self) -> bool:
+        return "-fopenmp" in self.gcc
 
 
 # The same for every tier, so that a row differs from the one above in what it says and nothing
 # else. Without the alignments an unrelated function moves loops by 16 bytes and kernels by up to
 # 69 %. Without -fno-gnu-unique two copies of a module in one process would share variables.
-COMMON = Flags(
-    gcc="-std=c++17 -fPIC -falign-functions=64 -falign-loops=64 -falign-jumps=32 -fno-gnu-unique",
-    clang="-std=c++17 -fPIC -falign-functions=64 -falign-loops=64",
-)
+_CLANG = "-std=c++17 -fPIC -falign-functions=64 -falign-loops=64 "
+_GCC = _CLANG + "-falign-jumps=32 -fno-gnu-unique "
 _AVX2 = "-mavx2 -mfma"
 _AVX512 = _AVX2 + " -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni"
 _AUTOVEC = f"-O3 {_AVX2}"
+_FAST = _AUTOVEC + " -ffast-math"
 _HAND = _AUTOVEC + " -ffp-contract=off"  # an FMA where it is written, nowhere else
 _WIDE = f"-O3 {_AVX512} -ffp-contract=off"  # the same text with wider registers
 
 TIERS: dict[str, Tier] = {
-    "debug": Tier("portable", Flags("-O0")),
+    "debug": Tier("portable", "-O0"),
     "scalar": Tier(
         "portable",
-        Flags(
-            "-O2 -fno-tree-vectorize -fno-tree-slp-vectorize",
-            "-O2 -fno-vectorize -fno-slp-vectorize",
-        ),
+        gcc="-O2 -fno-tree-vectorize -fno-tree-slp-vectorize",
+        clang="-O2 -fno-vectorize -fno-slp-vectorize",
     ),
-    "autovec": Tier("portable", Flags(_AUTOVEC), _AVX2),
-    "fastmath": Tier(
-        "portable",
-        Flags(_AUTOVEC + " -ffast-math", _AUTOVEC + " -ffast-math -fveclib=libmvec"),
-        _AVX2,
-    ),
-    "avx2": Tier("simd", Flags(_HAND), _AVX2),
-    "avx2_omp": Tier("simd", Flags(_HAND + " -fopenmp"), _AVX2, openmp=True),
-    "avx512": Tier("simd", Flags(_WIDE), _AVX512),
-    "avx512_omp": Tier("simd", Flags(_WIDE + " -fopenmp"), _AVX512, openmp=True),
+    "autovec": Tier("portable", _AUTOVEC),
+    "fastmath": Tier("portable", _FAST, clang=_FAST + " -fveclib=libmvec"),
+    "avx2": Tier("simd", _HAND),
+    "avx2_omp": Tier("simd", _HAND + " -fopenmp"),
+    "avx512": Tier("simd", _WIDE),
+    "avx512_omp": Tier("simd", _WIDE + " -fopenmp"),
 }
 
 
@@ -195,12 +188,8 @@ def compiles(flags: str, program: str) -> bool:
 # --- One tier ------------------------------------------------------------------------------------
 
 
-def declarations(tier: str) -> str:
-    """What lies between the two markers of each declaring header."""
-    return "".join(map(declared_in, declaring_headers(tier)))
-
-
 def declared_in(header: Path) -> str:
+    """What lies between the two markers of a declaring header."""
     text = header.read_text()
     match = re.search(r"// \[declarations\]\n(.*)// \[end of declarations\]", text, re.DOTALL)
     if match is None:
@@ -216,9 +205,8 @@ def declaring_headers(tier: str) -> list[Path]:
 
 
 def tier_files(tier: str) -> list[Path]:
-    """The sources and headers in the tier's folder; hidden files are an editor's."""
-    found = (NATIVE / TIERS[tier].folder).iterdir()
-    return sorted(p for p in found if p.suffix in SUFFIXES and not p.name.startswith("."))
+    """The sources and headers in the tier's folder."""
+    return sorted(filter(is_source, (NATIVE / TIERS[tier].folder).iterdir()))
 
 
 def sources(tier: str) -> list[Path]:
@@ -237,11 +225,9 @@ def hashed_files(tier: str) -> dict[str, str]:
 
 
 def compile_flags(tier: str) -> list[str]:
-    is_clang = "clang" in compiler_version().lower()
-    own: list[str] = []
-    for gcc, clang in (COMMON, TIERS[tier].flags):
-        own += (clang if is_clang and clang is not None else gcc).split()
-    return own + split_variable("CXXFLAGS")
+    row, is_clang = TIERS[tier], "clang" in compiler_version().lower()
+    flags = _CLANG + (row.clang or row.gcc) if is_clang else _GCC + row.gcc
+    return flags.split() + split_variable("CXXFLAGS")
 
 
 def link_flags(tier: str) -> list[str]:
@@ -278,11 +264,11 @@ def write_wrapper(tier: str, folder: Path) -> Path:
     """The source that cffi makes of the headers' declarations, and build_info()."""
     name = f"kernels_c._{tier}"
     literal = json.dumps(json.dumps(build_facts(tier), sort_keys=True))
-    headers = [path.relative_to(NATIVE) for path in declaring_headers(tier)]
-    includes = "".join(f'#include "{header}"\n' for header in headers)
+    headers = declaring_headers(tier)
+    includes = "".join(f'#include "{header.relative_to(NATIVE)}"\n' for header in headers)
     build_info = f'extern "C" const char *build_info(void) {{\n    return {literal};\n}}\n'
     ffi = FFI()
-    ffi.cdef(declarations(tier))
+    ffi.cdef("".join(map(declared_in, headers)))
     wrapper = folder / f"{name}.cpp"  # a name that ends up in the module
     make_c_source(ffi, name, includes + build_info, str(wrapper))
     return wrapper

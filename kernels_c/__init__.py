@@ -31,7 +31,7 @@ from kernels_c.arguments import (
     needs_no_overlap,
     whole_number,
 )
-from kernels_c.module_file import why_damaged
+from kernels_c.module_file import is_source, why_damaged
 
 __all__ = [
     "TIERS",
@@ -154,11 +154,6 @@ def _missing_instructions(name: str) -> str | None:
     return None if cpu.cpu_has_avx2_fma() else "AVX2 and FMA"
 
 
-def _is_source(path: Path) -> bool:
-    """Whether a file in a tier's folder shapes the tier: C++ sources and headers, none hidden."""
-    return path.suffix in (".cpp", ".h") and not path.name.startswith(".")
-
-
 def _changed_file(info: dict[str, Any]) -> str | None:
     """The first file that differs from the build's, is new or is gone; None too where the package
     was installed without its sources."""
@@ -167,9 +162,8 @@ def _changed_file(info: dict[str, Any]) -> str | None:
         return None
     built_from: dict[str, str] = info["files"]
     folder = f"kernels_c/{info['folder']}"
-    # As build_ffi.py finds them: what an editor leaves beside a source is none.
-    found = (_FOLDER / info["folder"]).iterdir()
-    present = {f"{folder}/{p.name}" for p in found if _is_source(p)}
+    found = filter(is_source, (_FOLDER / info["folder"]).iterdir())
+    present = {f"{folder}/{path.name}" for path in found}
     for relative in sorted(present | built_from.keys()):
         path = root / relative
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

@@ -1,4 +1,4 @@
-"""The file of a built module, before anything of it is loaded."""
+"""The files that a module is built from, and its own before anything of it is loaded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from pathlib import Path
 _LITTLE_ENDIAN_64 = b"\x7fELF\x02\x01"
 _HEADER = struct.Struct("<32x2Q6x4H2x")
 _SEGMENT = struct.Struct("<8xQ16xQ16x")
+
+
+def is_source(path: Path) -> bool:
+    """Whether a file in a tier's folder shapes the tier: C++ sources and headers; hidden files are
+    an editor's."""
+    return path.suffix in (".cpp", ".h") and not path.name.startswith(".")
 
 
 def why_damaged(module: Path) -> str | None:

@@ -41,7 +41,7 @@ class Project:
         self.compiler = compiler
         self.slow = folder / "slow"  # while it exists, nothing is compiled
         replace = self.checkout.replace
-        replace("build_ffi.py", '    "debug": Tier("portable", Flags("-O0")),\n', "")
+        replace("build_ffi.py", '    "debug": Tier("portable", "-O0"),\n', "")
         replace("bench/gate/rounds/samples.py", "SAMPLE_SECONDS = 0.06", "SAMPLE_SECONDS = 0.002")
         replace("bench/gate/verdicts/verdict.py", "FIRST_STAGE = 12", "FIRST_STAGE = 5")
         replace(
