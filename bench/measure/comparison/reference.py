@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.measure.cases.buffers import BLOCK
-from bench.measure.cases.case import Call, Case
+from bench.measure.cases.case import Call
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.peers.numpy_peer import Array, as_array
 from bench.suite.registry import Unit
@@ -35,7 +35,7 @@ class Grade:
 class Reference:
     """The true result of a case, and what it says of others."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Any) -> None:
         self.case = case
 
     def grade(self, what: str, call: Call) -> Grade:
@@ -62,61 +62,52 @@ class Reference:
     def _worst(self, result: Array, unit: Unit) -> float:
         errors = np.abs(result - self._values)
         if unit is Unit.INPUT:
-            errors /= _ulps(np.frombuffer(self.case.inputs[0], np.float32))
+            errors /= _ulps(self._operands[0].reshape(-1))
         elif unit is not Unit.STEP:
             errors /= _ulps(self._magnitudes if unit is Unit.PRODUCTS else self._values)
         return float(np.max(errors, initial=0.0))
 
     @cached_property
+    def _operands(self) -> list[Array]:
+        *shapes, _ = self.case.kernel.signature.parts(self.case.shape)
+        operands = zip(self.case.inputs, shapes, strict=True)
+        return [np.array(values, np.float64).reshape(shape) for values, shape in operands]
+
+    @cached_property
     def _values(self) -> Array:
-        compute = getattr(self, f"_{self.case.kernel.name}")
-        values: Array = compute(self.case)
+        values: Array = getattr(self, f"_{self.case.kernel.name}")(*self._operands)
         return values.reshape(-1)
 
     @cached_property
     def _magnitudes(self) -> Array:
         """|a| |b|, on whose scale the rounding errors of a product live."""
-        a, b = self._matrices(self.case)
-        return (np.abs(a) @ np.abs(b)).reshape(-1)
+        a, b = map(np.abs, self._operands)
+        return (a @ b).reshape(-1)
 
-    def _relu_f32(self, case: Any) -> Array:
-        return np.maximum(_doubles(case), 0)
+    def _relu_f32(self, x: Array) -> Array:
+        return np.maximum(x, 0)
 
-    def _softmax_f32(self, case: Any) -> Array:
-        x = _doubles(case).reshape(case.shape)
+    def _softmax_f32(self, x: Array) -> Array:
         e = np.exp(x - x.max(axis=1, keepdims=True))
         return e / e.sum(axis=1, keepdims=True)
 
-    def _gelu_tanh_f32(self, case: Any) -> Array:
-        x = _doubles(case)
+    def _gelu_tanh_f32(self, x: Array) -> Array:
         u = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
         return x / (1 + np.exp(-2 * u))  # x/2 (1 + tanh(u)), which would cancel below zero
 
-    def _gelu_erf_f32(self, case: Any) -> Array:
+    def _gelu_erf_f32(self, x: Array) -> Array:
         # NumPy has no erfc; the values of a case repeat, so math's is called for a block of them.
-        x = _doubles(case)
         block = [0.5 * v * math.erfc(-v * math.sqrt(0.5)) for v in x[:BLOCK]]
         return np.resize(np.array(block), x.shape)
 
-    def _quantize_f32_i8(self, case: Any) -> Array:
-        products = np.frombuffer(case.inputs[0], np.float32) * np.float32(case.scale)
+    def _quantize_f32_i8(self, x: Array) -> Array:
+        products = x.astype(np.float32) * np.float32(self.case.scale)
         return np.clip(np.rint(products.astype(np.float64)), -127, 127)
 
-    def _matmul_f32(self, case: Any) -> Array:
-        a, b = self._matrices(case)
+    def _matmul_f32(self, a: Array, b: Array) -> Array:
         return a @ b
 
     _matmul_i8_i32 = _matmul_f32  # sums of int8 products are exact in double precision
-
-    @staticmethod
-    def _matrices(case: Any) -> tuple[Array, Array]:
-        m, n, k = case.shape
-        a, b = (np.frombuffer(x, x.typecode).astype(np.float64) for x in case.inputs)
-        return a.reshape(m, k), b.reshape(k, n)
-
-
-def _doubles(case: Any) -> Array:
-    return np.frombuffer(case.inputs[0], np.float32).astype(np.float64)
 
 
 def _ulps(values: Array) -> Array:
