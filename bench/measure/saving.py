@@ -10,8 +10,8 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +68,7 @@ class Saving:
         self._say = say
         self._said: set[str] = set()
         self._files: list[tuple[Path, Run]] = []
-        self._handlers: dict[signal.Signals, Any] = {}
-        self._undisturbed = ExitStack()
+        self._as_ctrl_c, self._undisturbed = ExitStack(), ExitStack()
         self._save_times, session.handle_saving = session.handle_saving, self._save
         session.save_json = lambda run: self._add(self._json(), run)
         if hasattr(session.storage, "path"):
@@ -91,10 +90,9 @@ class Saving:
         for path in targets:
             if not is_special(path):
                 require_writable(path)
-        if targets and threading.current_thread() is threading.main_thread():
-            for number in _ASKED_TO_END:
-                if signal.getsignal(number) == signal.SIG_DFL:
-                    self._handlers[number] = signal.signal(number, signal.default_int_handler)
+        if targets:
+            unhandled = [n for n in _ASKED_TO_END if signal.getsignal(n) == signal.SIG_DFL]
+            self._as_ctrl_c.enter_context(handling(unhandled, signal.default_int_handler))
 
     def add(self, late: Callable[[list[Run]], bool] | None) -> bool:
         """Let `late` add to the runs, which are saved already, and save them again. It returns
@@ -119,12 +117,10 @@ class Saving:
 
     def finish(self) -> None:
         self._undisturbed.close()
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        self._as_ctrl_c.close()
 
     def _json(self) -> Path:
-        wanted = self._session.json  # before pytest-benchmark 5.3 an open file
-        path = wanted if isinstance(wanted, Path) else Path(wanted.name)
+        path: Path = self._session.json
         return path if is_special(path) else Path(os.path.realpath(path))  # as open() would
 
     def _numbered(self, name: str) -> Path:
@@ -204,17 +200,21 @@ def _dumps(content: Mapping[str, Any]) -> str:
     return json.dumps(content, default=lambda value: f"UNSERIALIZABLE[{value!r}]")
 
 
-@contextmanager
-def undisturbed() -> Iterator[None]:
+def undisturbed() -> AbstractContextManager[None]:
     """Ctrl-C does not count for the second or two that saving and drawing tables takes; nor for the
     programs that say what machine and commit this is."""
+    return handling((signal.SIGINT, *_ASKED_TO_END), signal.SIG_IGN)
+
+
+@contextmanager
+def handling(signals: Iterable[signal.Signals], handler: Any) -> Iterator[None]:
+    """These signals by that handler, as far as this thread may say so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    asked = (signal.SIGINT, *_ASKED_TO_END)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in asked}
+    before = {number: signal.signal(number, handler) for number in signals}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, old in before.items():
+            signal.signal(number, old)
