@@ -208,25 +208,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture
-def measure(benchmark: Any, request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+def measure(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None]:
     """measure(variant, size): verify, then time, one case of the kernel that the marker names."""
-    import kernels_c
-    from bench.measure.peers.adapter import PeerUnavailable
-
-    session, kernel = request.config.stash[_SESSION], _kernel(request.node)
+    kernel = _kernel(request.node)
     assert kernel is not None, "a test that measures a kernel is marked with its name"
-
-    def verify_then_time(variant: str, size: str) -> None:
-        try:
-            session.measure(benchmark, kernel, variant, size)
-        except (kernels_c.TierUnavailable, PeerUnavailable) as reason:
-            pytest.skip(str(reason))
-
-    return verify_then_time
+    return _or_skip(partial(request.config.stash[_SESSION].measure, benchmark, kernel))
 
 
 @pytest.fixture
-def measure_operation(benchmark: Any, request: pytest.FixtureRequest) -> Callable[[str], None]:
+def measure_operation(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None]:
     """measure_operation(operation): time one operation of kernels_py/operations.py."""
     from bench.measure import operations
 
@@ -238,15 +228,21 @@ def measure_operation(benchmark: Any, request: pytest.FixtureRequest) -> Callabl
 def call_overhead(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None]:
     """call_overhead(name, binding, n, element=None): verify, then time, one of those in
     bench/measure/overhead.py, with n elements."""
-    import kernels_c
     from bench.measure import overhead
 
     cap = request.config.stash[_SESSION].cap_seconds
+    return _or_skip(partial(overhead.measure, benchmark, cap))
 
-    def verify_then_time(name: str, binding: str, n: int, element: str | None = None) -> None:
+
+def _or_skip(measure: Callable[..., None]) -> Callable[..., None]:
+    """The same, but for a test that is skipped where a tier or a library is not here."""
+    import kernels_c
+    from bench.measure.peers.adapter import PeerUnavailable
+
+    def verify_then_time(*case: Any) -> None:
         try:
-            overhead.measure(benchmark, cap, name, binding, n, element)
-        except kernels_c.TierUnavailable as reason:
+            measure(*case)
+        except (kernels_c.TierUnavailable, PeerUnavailable) as reason:
             pytest.skip(str(reason))
 
     return verify_then_time
