@@ -174,6 +174,6 @@ def test_what_is_tolerated_is_timed_but_marked() -> None:
 
 def test_a_call_knows_its_threads_and_what_collects_its_result(monkeypatch: Any) -> None:
     numpy = available("numpy")
-    monkeypatch.setattr(type(numpy), "relu_f32", lambda self, case, threads: (print, (), repr))
+    monkeypatch.setattr(type(numpy), "relu_f32", lambda self, case, threads, *_: (print, (), repr))
     call = call_of(small_case("relu_f32"), "peer-numpy", 3)
     assert (call.threads, call.collect) == (3, repr)

@@ -60,10 +60,10 @@ def test_a_wrong_library_is_not_timed(
 ) -> None:
     calls = []
 
-    def wrong(self: Any, case: Any, threads: int) -> Any:
+    def wrong(self: Any, case: Any, threads: int, *views: Any) -> Any:
         return lambda: calls.append(1), ()
 
-    def raises(self: Any, case: Any, threads: int) -> Any:
+    def raises(self: Any, case: Any, threads: int, *views: Any) -> Any:
         raise RuntimeError("not\nimplemented")
 
     monkeypatch.setattr(type(peers.load_peer("numpy")), "matmul_f32", wrong)
