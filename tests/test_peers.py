@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import kernels_c
 from bench.measure import peers
 from bench.measure.calls import call_of
 from bench.measure.cases.case import Call
@@ -66,6 +67,8 @@ def test_every_size_that_is_compared_exists() -> None:
 def test_the_result_is_in_the_buffer_of_the_case_and_right(
     name: str, kernel: str, peer: Any
 ) -> None:
+    if (name, kernel) == ("onnxruntime", "matmul_i8_i32") and kernels_c.why_unavailable("avx512"):
+        pytest.skip("without VNNI ONNX Runtime adds pairs of products in 16 bits, which saturates")
     case = small_case(kernel)
     with peers.limited_threads(1, name):
         call = call_of(case, f"peer-{name}")
