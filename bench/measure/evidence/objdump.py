@@ -187,37 +187,22 @@ def _point(
 
 
 def _on_cycles(after: dict[int, list[int]]) -> Iterator[int]:
-    """The nodes of a graph that lie on cycles: of every strongly connected component, unless it is
-    a single node that does not lead to itself. Kosaraju's algorithm: Sharir, A strong-connectivity
-    algorithm and its applications in data flow analysis (1981)."""
-    order: list[int] = []
-    seen: set[int] = set()
-    for root, leads_to in after.items():
-        stack = [(root, iter(leads_to))] if root not in seen else []
-        seen.add(root)
-        while stack:
-            node, rest = stack[-1]
-            following = next((a for a in rest if a not in seen), None)
-            if following is None:
-                order.append(node)
-                stack.pop()
-            else:
-                seen.add(following)
-                stack.append((following, iter(after[following])))
+    """The nodes of a graph that lie on cycles. They are addresses, so every cycle leads back
+    somewhere: it is what can be reached from there, and leads to there, that lies on it."""
     before: dict[int, list[int]] = {node: [] for node in after}
     for node, several in after.items():
         for following in several:
             before[following].append(node)
-    for root in reversed(order):
-        if root not in seen:
-            continue
-        component, waiting = [], [root]
-        seen.discard(root)
-        while waiting:
-            node = waiting.pop()
-            component.append(node)
-            new = {b for b in before[node] if b in seen}
-            waiting += new
-            seen -= new
-        if len(component) > 1 or root in after[root]:
-            yield from component
+    for node, several in after.items():
+        for following in several:
+            if following <= node:
+                yield from _reached(following, after) & _reached(node, before)
+
+
+def _reached(start: int, leads_to: dict[int, list[int]]) -> set[int]:
+    seen, waiting = {start}, [start]
+    while waiting:
+        new = {node for node in leads_to[waiting.pop()] if node not in seen}
+        seen |= new
+        waiting += new
+    return seen
