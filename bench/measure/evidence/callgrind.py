@@ -16,10 +16,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import sub
 from pathlib import Path
 
-from bench.measure.evidence.counting import BEGIN, END, FAILED, LOG, PAIRS
+from bench.measure.evidence.counting import BEGIN, END, FAILED, LOG
 
 _ALIASES = ("", "__")  # valgrind may know a function by the C library's own name for it
 # What an allocator does depends on everything allocated before: whether a growing list is extended
@@ -45,13 +46,12 @@ class Counted:
     """One label: what one call of it took.
 
     instructions  instructions read (Ir) a call, the region's own subtracted
-    d1_misses, ll_misses    of data, and of the last level, a call; None without the simulation
+    d1_misses     of the first data cache, a call; None without the simulation
     """
 
     label: str
     instructions: float
     d1_misses: float | None = None
-    ll_misses: float | None = None
 
 
 _running: set[subprocess.Popen[str]] = set()
@@ -93,13 +93,12 @@ def count(
     reason = why_unavailable()
     if reason:
         raise CountingFailed(reason)
-    profile, log, messages = (scratch / f"counted.{n}" for n in ("profile", "log", "valgrind"))
+    profile, log = scratch / "counted.profile", scratch / "counted.log"
     for stale in scratch.glob("counted.*"):
         stale.unlink()
-    literal = {path: str(path).replace("%", "%%") for path in (profile, messages)}
     valgrind = [
-        "valgrind", "--tool=callgrind", f"--log-file={literal[messages]}.%p",
-        "--combine-dumps=yes", f"--callgrind-out-file={literal[profile]}.%p",
+        "valgrind", "--tool=callgrind", "--combine-dumps=yes", "--compress-strings=no",
+        f"--callgrind-out-file={str(profile).replace('%', '%%')}.%p",
         *(f"--zero-before={alias}{BEGIN}" for alias in _ALIASES),
         *(f"--dump-before={alias}{END}" for alias in _ALIASES),
         "--dump-line=no", "--dump-instr=no", "--vgdb=no",
@@ -118,9 +117,8 @@ def count(
     _running.add(process)
     try:
         _, stderr = process.communicate(timeout=seconds)
-        said = Path(f"{messages}.{process.pid}")
         if process.returncode not in accepted:
-            raise CountingFailed(_why_it_died(process.returncode, stderr, said))
+            raise CountingFailed(_why_it_died(process.returncode, stderr))
         # setarch and valgrind's launcher become the process, whose number is therefore known. What
         # it forks writes files of its own, which are not read.
         return _read(Path(f"{profile}.{process.pid}"), log)
@@ -164,46 +162,39 @@ def _unrandomised() -> list[str]:
     return [setarch, "-R"] if works.returncode == 0 else []
 
 
-def _why_it_died(returncode: int, stderr: str, said: Path) -> str:
+def _why_it_died(returncode: int, stderr: str) -> str:
     what = f"exit code {returncode}"
     if returncode < 0:
         what = signal.Signals(-returncode).name
-    # An instruction that valgrind does not know is in its log; the rest the process says itself.
-    log = said.read_text(encoding="utf-8", errors="replace") if said.is_file() else ""
-    unknown = re.search(r"unhandled instruction.*|valgrind: .*(?:fatal|failed|error).*", log)
-    lines = stderr.strip().splitlines()
-    reason = unknown.group(0) if unknown else lines[-1].strip() if lines else ""
+    # What valgrind cannot do, or else the last that the process says itself: "==123== ..." are
+    # valgrind's remarks.
+    failed = re.search(r"unhandled instruction.*|valgrind: .*(?:fatal|failed|error).*", stderr)
+    own = [line.strip() for line in stderr.splitlines() if not line.startswith("==")]
+    reason = failed.group(0) if failed else next(filter(None, reversed(own)), "")
     return f"the counted process ended with {what}" + (f": {reason}" if reason else "")
 
 
 def _read(profile: Path, log: Path) -> list[Counted]:
-    """Counts from a profile's parts and the log's lines, one of each for a region."""
+    """Counts from a profile's parts, one for a region, and the log, a line for each counted()."""
     if not profile.is_file():
         raise CountingFailed("callgrind wrote no profile")
-    parts = list(_parts(profile))
     try:
-        lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-        regions = [(str(label), int(calls)) for label, calls in map(json.loads, lines)]
-    except ValueError:
-        raise CountingFailed("the list of counted regions is torn") from None
-    if len(parts) != len(regions):
+        parts = [_without_allocators(part) for part in _parts(profile)]
+    except ValueError as error:
+        raise CountingFailed(f"callgrind's profile is malformed: {error}") from None
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    entries = list(map(json.loads, lines))
+    counted = sum(regions for _, _, regions in entries)
+    if len(parts) != counted:
         raise CountingFailed(
-            f"{len(regions)} regions were counted and the profile has {len(parts)}: "
+            f"{counted} regions were counted and the profile has {len(parts)}: "
             "does counted code itself call os.sched_get_priority_max?"
         )
-    found = []
-    first, group = 0, 1 + 2 * PAIRS
-    while first < len(parts):
-        label = regions[first][0]
-        calls = [calls for _, calls in regions[first : first + group]]
-        if FAILED in calls:  # its last region is the one that raised
-            first += calls.index(FAILED) + 1
-            continue
-        if calls != [1, *[1, calls[-1]] * PAIRS]:
-            raise CountingFailed("the list of counted regions is torn")
-        # Without the first: see counting.py.
-        found.append(_counted(label, calls[-1] - 1, parts[first + 1 : first + group]))
-        first += group
+    found, rest = [], iter(parts)
+    for label, calls, regions in entries:
+        own = list(islice(rest, regions))
+        if calls != FAILED:
+            found.append(_counted(label, calls, own[1:]))  # without the first: see counting.py
     return found
 
 
@@ -214,78 +205,58 @@ def _counted(label: str, calls: int, parts: Sequence[Mapping[str, int]]) -> Coun
         one, more = (min(sum(p[e] for e in events) for p in parts[i::2]) for i in (0, 1))
         return max(0.0, (more - one) / calls)
 
-    if "D1mr" not in parts[0]:
-        return Counted(label, a_call("Ir"))
-    d1, ll = a_call("D1mr", "D1mw"), a_call("ILmr", "DLmr", "DLmw")
-    return Counted(label, a_call("Ir"), d1, ll)
+    misses = a_call("D1mr", "D1mw") if "D1mr" in parts[0] else None
+    return Counted(label, a_call("Ir"), misses)
 
 
-def _parts(profile: Path) -> Iterator[dict[str, int]]:
-    """What every part that the end of a region wrote adds up to, by event."""
+def _parts(profile: Path) -> Iterator[list[str]]:
+    """The lines of every part that the end of a region wrote."""
     part: list[str] | None = None
     with profile.open(encoding="utf-8", errors="replace") as lines:
-        names: dict[str, str] = {}  # valid in all parts
-        events: list[str] = []
         for line in map(str.rstrip, lines):
             if line.startswith("desc: Trigger:"):
                 part = [] if "--dump-before=" in line else None
-            elif line.startswith("events:"):
-                events = line.split()[1:]
-            elif part is not None and line.startswith("totals:"):
-                try:
-                    yield _without_allocators(part, line, events, names)
-                except ValueError:
-                    raise CountingFailed(
-                        f"callgrind's profile is malformed near {line!r}"
-                    ) from None
-                part = None
             elif part is not None:
                 part.append(line)
-            elif line.startswith(("fn=", "cfn=")):
-                _name(line, names)
+                if line.startswith("totals:"):
+                    yield part
+                    part = None
     if part is not None:
         raise CountingFailed("callgrind's profile ends in the middle of a part")
 
 
-def _without_allocators(
-    part: Sequence[str], totals: str, events: Sequence[str], names: dict[str, str]
-) -> dict[str, int]:
-    """The part's totals, with every call from elsewhere into an allocator at its flat price.
+def _without_allocators(part: Sequence[str]) -> dict[str, int]:
+    """The part's totals by event, with every call from elsewhere into an allocator at its flat
+    price. Raises ValueError.
 
-    The format: "fn=(1) name" begins a function, "cfn=(2) name" and "calls=3 0" a call of another,
-    whose cost is in the line that follows; trailing zeros of a line of costs are left out.
-    Source: Valgrind User Manual, Callgrind Format Specification.
+    The format: "fn=name" begins a function, "cfn=name" and "calls=3 0" a call of another, whose
+    cost is in the line that follows. Source: Valgrind User Manual, Callgrind Format Specification.
     """
-    sums = _costs(totals.split()[1:], len(events))
+    events = [name for line in part if line.startswith("events:") for name in line.split()[1:]]
+    sums = _costs(part[-1], len(events))
     inside = callee_inside = False
     calls: int | None = None
     for line in part:
         if line.startswith("fn="):
-            inside = _ALLOCATOR.fullmatch(_name(line, names)) is not None
+            inside = _ALLOCATOR.fullmatch(line[3:]) is not None
         elif line.startswith("cfn="):
-            callee_inside = _ALLOCATOR.fullmatch(_name(line, names)) is not None
+            callee_inside = _ALLOCATOR.fullmatch(line[4:]) is not None
         elif line.startswith("calls="):
             calls = int(line[6:].split()[0])
         elif calls is not None:
             if callee_inside and not inside:
-                sums = list(map(sub, sums, _costs(line.split()[1:], len(events))))
+                sums = list(map(sub, sums, _costs(line, len(events))))
                 sums[0] += calls * _ALLOCATION
             calls = None
     if sums[0] <= 0:
-        raise ValueError
+        raise ValueError(f"{part[-1]!r} is less than allocators take")
     return dict(zip(events, sums, strict=True))
 
 
-def _costs(numbers: Sequence[str], length: int) -> list[int]:
-    """Raises ValueError."""
+def _costs(line: str, length: int) -> list[int]:
+    """Those after its first word; zeros at the end are left out in the profile. Raises
+    ValueError."""
+    numbers = line.split()[1:]
     if not 0 < len(numbers) <= length:
-        raise ValueError
+        raise ValueError(f"{line!r} has {len(numbers)} costs, needs 1 to {length}")
     return [*map(int, numbers), *[0] * (length - len(numbers))]
-
-
-def _name(line: str, names: dict[str, str]) -> str:
-    """A function's name: after its number where it is met first, by its number from then on."""
-    number, _, name = line.partition("=")[2].partition(" ")
-    if name:
-        names[number] = name
-    return names.get(number, number)

@@ -26,7 +26,8 @@ from collections.abc import Callable, Sequence
 from itertools import repeat, starmap
 from time import perf_counter
 
-# In the counted process this names the file that every region is entered in.
+# In the counted process this names the file that every counted() is entered in, as a line of JSON:
+# its label, by how many calls the second region of a pair has more, and how many regions there are.
 LOG = "COUNTED_REGIONS"
 BEGIN, END = "sched_get_priority_min", "sched_get_priority_max"
 # Pairs of regions, of one call and of some more: what a region adds by itself is in both. A
@@ -43,7 +44,7 @@ WARM_CALLS = 6
 _REGION_SECONDS = 0.02
 _LONG_CALL_SECONDS = 0.1
 _MOST_CALLS = 10_000
-FAILED = -1  # stands for the number of calls where one raised
+FAILED = 0  # in the log, where a call raised
 
 
 def counted(
@@ -61,15 +62,20 @@ def counted(
     args = tuple(args)
     was_on = gc.isenabled()
     gc.disable()
+    more, regions = FAILED, 0
     try:
         calls = _warm(function, args, warm_calls)
-        _region(function, args, 1, label)
-        for _ in range(PAIRS):
-            _region(function, args, 1, label)
-            _region(function, args, 1 + calls, label)
+        for calls_of_region in (1, *[1, 1 + calls] * PAIRS):
+            regions += 1
+            _region(function, args, calls_of_region)
+        more = calls
     finally:
         if was_on:
             gc.enable()
+        log = os.environ.get(LOG)
+        if log:
+            with open(log, "a", encoding="utf-8") as file:
+                file.write(json.dumps([label, more, regions]) + "\n")
 
 
 def _warm(function: Callable[..., object], args: tuple[object, ...], warm_calls: int) -> int:
@@ -91,21 +97,12 @@ def _warm(function: Callable[..., object], args: tuple[object, ...], warm_calls:
     return calls
 
 
-def _region(
-    function: Callable[..., object], args: tuple[object, ...], calls: int, label: str
-) -> None:
+def _region(function: Callable[..., object], args: tuple[object, ...], calls: int) -> None:
     """The calls, in a loop that runs in C: none of it can be specialised meanwhile."""
     all_calls, consume = starmap(function, repeat(args, calls)), deque
     begin, end = os.sched_get_priority_min, os.sched_get_priority_max
     begin(0)
     try:
         consume(all_calls, 0)
-    except BaseException:
-        calls = FAILED
-        raise
     finally:
         end(0)
-        log = os.environ.get(LOG)
-        if log:
-            with open(log, "a", encoding="utf-8") as file:
-                file.write(json.dumps([label, calls]) + "\n")
