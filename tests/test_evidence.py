@@ -13,7 +13,7 @@ import pytest
 from test_runs import GOOD
 
 import kernels_c
-from bench.measure.evidence import callgrind, collect, counted_child, objdump
+from bench.measure.evidence import callgrind, collect, counted_calls, objdump
 from bench.measure.evidence.callgrind import Counted, CountingFailed
 from bench.saved import runs
 from bench.saved.runs import BadRun, Evidence
@@ -113,8 +113,8 @@ def test_a_tier_that_valgrind_lacks_is_a_reason(
     monkeypatch.setattr(kernels_c, "load_tier", refuse)
     wanted, answers = tmp_path / "wanted", tmp_path / "answers"
     wanted.write_text(json.dumps([["case", "relu_f32", "c-avx512", "8"]]), encoding="utf-8")
-    monkeypatch.setattr(counted_child.buffers, "BLOCK", counted_child.buffers.BLOCK)  # and back
-    counted_child.main(str(wanted), str(answers))
+    monkeypatch.setattr(counted_calls.buffers, "BLOCK", counted_calls.buffers.BLOCK)  # and back
+    counted_calls.answer(str(wanted), str(answers), counted_calls._called)
     reasons = json.loads(answers.read_text(encoding="utf-8"))
     assert reasons == ["tier avx512 needs more"]
 
@@ -132,7 +132,7 @@ def test_threads_and_ways_are_not_counted_but_looked_at(monkeypatch: pytest.Monk
 
     def count(items: list[Any], cache: bool) -> list[Counted | str]:
         asked.extend(items)
-        return [Counted("0", 20_000.0, 100.0, 0.0)] * len(items)
+        return [Counted("0", 20_000.0, 100.0)] * len(items)
 
     monkeypatch.setattr(callgrind, "why_unavailable", lambda: None)
     monkeypatch.setattr(collect, "_in_child", count)

@@ -2,7 +2,7 @@
 
     python -m bench.gate.counts.child ROOT SCRATCH SEED WANTED ANSWERS
 
-WANTED is a file with a JSON list of [kernel, variant, size]; ANSWERS as counted_child.py writes it.
+WANTED is a file with a JSON list of [kernel, variant, size]; ANSWERS as counted_calls.py has it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import kernels_c
 from bench.gate.checkouts.loading import load_python_copy, load_tier_copy
 from bench.measure.calls import native_call_of
 from bench.measure.cases.case import Called, Case
-from bench.measure.evidence.counted_child import Unsupported, answer, case_at
+from bench.measure.evidence.counted_calls import Unsupported, answer, case_at
 from bench.suite import registry
 
 

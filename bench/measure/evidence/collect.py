@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ Row = dict[str, Any]  # see bench/saved/runs.py, Evidence
 # The one size that stands for all of a kernel's: large enough that the data is more than 32 KiB, as
 # it mostly is in a run, and small enough for valgrind, which takes 50 times as long. Of a product
 # `b` is read again and again: 36 KiB of float32. As much of int8 would take it minutes.
-_SIZES = {"python": "10000", "native": "10000"}
+_SIZE = "10000"
 _PRODUCTS = {
     Signature.PRODUCT: {"python": "24", "native": "96"},
     Signature.PRODUCT_I8: {"python": "24", "native": "64"},
@@ -43,7 +44,6 @@ _PRODUCTS = {
 _CHAINS = {"quantized_matmul_f32": ("quantize_f32_i8", "matmul_i8_i32", "dequantize_i32_f32")}
 
 _LINE = 64  # bytes
-_TIMEOUT = 900.0  # seconds; far beyond what counting takes
 _ROOT = Path(bench.__file__).resolve().parent.parent
 
 
@@ -69,40 +69,34 @@ def add_evidence(run: dict[str, Any], counting: bool, say: Callable[[str], None]
     """
     infos = [b["extra_info"] for b in run["benchmarks"] if is_ours(b.get("extra_info"))]
     cases = {(i["kernel"], i["variant"], i["size"]): i for i in infos if "kernel" in i}
-    interrupted = False
+    found, interrupted = Collected(), False
     try:
-        collected = collect(cases, counting, say)
+        found = collect(cases, counting, say)
+        if counting:
+            _count_operations({i["operation"]: i for i in infos if "operation" in i}, found)
     except KeyboardInterrupt:
-        collected = Collected(unavailable=["collecting evidence was interrupted"])
+        found.lacks("collecting evidence was interrupted")
         interrupted = True
     except Exception as error:  # whatever it was, the times stand
-        collected = Collected(unavailable=[f"collecting evidence failed: {error!r}"])
-    for case, row in collected.rows.items():
+        found.lacks(f"collecting evidence failed: {error!r}")
+    for case, row in found.rows.items():
         cases[case]["evidence"] = row
-    if counting and not interrupted:
-        operations = {info["operation"]: info for info in infos if "operation" in info}
-        try:
-            collected.unavailable += _count_operations(operations)
-        except KeyboardInterrupt:
-            collected.lacks("counting Python's operations was interrupted")
-            interrupted = True
-    if collected.unavailable:
-        run["machine_info"]["evidence_unavailable"] = collected.unavailable
+    if found.unavailable:
+        run["machine_info"]["evidence_unavailable"] = found.unavailable
         if counting:
-            for reason in collected.unavailable:
+            for reason in found.unavailable:
                 say(f"evidence: {reason}")
     return interrupted
 
 
-def _count_operations(infos: dict[str, dict[str, Any]]) -> list[str]:
-    """The instructions of Python's operations into their extra_info; why not, if not."""
+def _count_operations(infos: dict[str, dict[str, Any]], found: Collected) -> None:
+    """The instructions of Python's operations into their extra_info."""
     calls = {name: ("kernels_py.operations", "perform", [name]) for name in infos}
     try:
         for name, instructions in instructions_of_calls(calls).items():
             infos[name]["instructions"] = instructions
     except CountingFailed as reason:
-        return [f"Python's operations were not counted: {reason}"]
-    return []
+        found.lacks(f"Python's operations were not counted: {reason}")
 
 
 def collect(
@@ -162,7 +156,7 @@ def _seen(kernel: Kernel, variant: str, found: Collected) -> Seen | None:
 def counted_size(kernel: Kernel, variant: str) -> str:
     """The size at which a variant of the kernel is counted, whatever its own is."""
     side, _ = registry.side_and_name(variant)
-    return _PRODUCTS.get(kernel.signature, _SIZES)[side]
+    return _PRODUCTS[kernel.signature][side] if kernel.signature in _PRODUCTS else _SIZE
 
 
 def _count(
@@ -188,27 +182,28 @@ def _count(
     counts: dict[tuple[str, str], Counted] = {}
     with ThreadPoolExecutor(len(sides)) as pool:  # a process each: counts do not feel one another
         try:
-            answered = list(pool.map(_answers, sides.values()))
+            for counted in pool.map(partial(_count_cases, found), sides.values()):
+                counts |= counted
         except BaseException:
             callgrind.stop()
             raise
-        for items, answers in zip(sides.values(), answered, strict=True):
-            if isinstance(answers, CountingFailed):
-                found.lacks(f"instructions could not be counted: {answers}")
-                continue
-            for (_, name, variant, _), answer in zip(items, answers, strict=True):
-                if isinstance(answer, Counted):
-                    counts[name, variant] = answer
-                else:
-                    found.lacks(f"{variant} is not counted under valgrind: {answer}")
     return counts
 
 
-def _answers(items: Sequence[Any]) -> list[Counted | str] | CountingFailed:
+def _count_cases(found: Collected, items: Sequence[Any]) -> dict[tuple[str, str], Counted]:
+    """In one process."""
     try:
-        return _in_child(items, cache=True) if items else []
+        answers = _in_child(items, cache=True) if items else []
     except CountingFailed as failed:
-        return failed
+        found.lacks(f"instructions could not be counted: {failed}")
+        return {}
+    counts = {}
+    for (_, name, variant, _), answer in zip(items, answers, strict=True):
+        if isinstance(answer, Counted):
+            counts[name, variant] = answer
+        else:
+            found.lacks(f"{variant} is not counted under valgrind: {answer}")
+    return counts
 
 
 def instructions_of_calls(
@@ -234,10 +229,5 @@ def instructions_of_calls(
 def _in_child(items: Sequence[Any], cache: bool) -> list[Counted | str]:
     with tempfile.TemporaryDirectory(prefix="baremetal-evidence-") as folder:
         return count_in_child(
-            ["bench.measure.evidence.counted_child"],
-            items,
-            Path(folder),
-            _ROOT,
-            cache=cache,
-            seconds=_TIMEOUT,
+            ["bench.measure.evidence.counted_calls"], items, Path(folder), _ROOT, cache=cache
         )
