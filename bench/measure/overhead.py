@@ -24,11 +24,19 @@ _DECLARATIONS = """
 void empty_call(void);
 void relu_f32(const float *x, float *out, size_t n);
 """
-# By what copies are made of, the names of its elements in the array module, cffi and ctypes.
-_TYPES: dict[str, tuple[str, str, Any]] = {
-    "float32": ("f", "float", ctypes.c_float),
-    "int8": ("b", "int8_t", ctypes.c_int8),
+# By the elements of an array: what is made of it, to cffi and to ctypes.
+_TYPES: dict[str, tuple[str, Any]] = {
+    "f": ("float[]", ctypes.c_float),
+    "b": ("int8_t[]", ctypes.c_int8),
 }
+OVERHEADS = (
+    "empty call",
+    "ReLU, ready pointers",
+    "ReLU, checked method",
+    "array as buffer",
+    "list to buffer",
+    "buffer to list",
+)
 
 
 @dataclass(frozen=True)
@@ -107,97 +115,55 @@ def _cffi_pointer(ffi: Any, x: array[float]) -> Any:
 # --- The overheads -------------------------------------------------------------------------------
 
 
-def empty_call(binding: str, n: int, element: str | None) -> OverheadCase:
-    function = nothing if binding == "Python" else binding_of(binding).empty_call
-    return OverheadCase(function, (), None, lambda returned: returned)
-
-
-def one_kernel(binding: str, n: int, element: str | None) -> OverheadCase:
-    """ReLU with pointers that were made beforehand."""
-    made = binding_of(binding)
-    x, out = values(n, -8.0, 8.0), array("f", bytes(4 * n))
-    args = (made.pointer(x), made.pointer(out), n)
-    # The arrays live as long as the check that holds them.
-    return OverheadCase(made.relu_f32, args, _relu(x), lambda _: (out.tolist(), x)[0])
-
-
-def checked_method(binding: str, n: int, element: str | None) -> OverheadCase:
-    x, out = values(n, -8.0, 8.0), array("f", bytes(4 * n))
-    tier = kernels_c.load_tier(_TIER)
-    return OverheadCase(tier.relu, (x, out), _relu(x), lambda _: out.tolist())
-
-
-def buffer(binding: str, n: int, element: str | None) -> OverheadCase:
-    """An array seen by somebody else, its elements where they are."""
-    x = values(n, -8.0, 8.0)
-    makers: dict[str, Called] = {
-        "Python": (memoryview, (x,)),
-        "cffi API": (kernels_c.load_tier(_TIER).ffi.from_buffer, ("float[]", x)),
-        "ctypes": ((ctypes.c_float * n).from_buffer, (x,)),
-    }
-    return OverheadCase(*makers[binding], x.tolist(), list)
-
-
-def list_in(binding: str, n: int, element: str | None) -> OverheadCase:
-    """A list copied to where native code can read it."""
-    x, (code, c_type, c_class) = _elements(n, element)
-    elements = x.tolist()
-    makers: dict[str, Called] = {
-        "Python": (array, (code, elements)),
-        "cffi API": (kernels_c.load_tier(_TIER).ffi.new, (f"{c_type}[]", elements)),
-        "ctypes": (c_class * n, tuple(elements)),
-    }
-    return OverheadCase(*makers[binding], elements, list)
-
-
-def list_out(binding: str, n: int, element: str | None) -> OverheadCase:
-    """A list copied from where native code has written."""
-    x, (_, c_type, c_class) = _elements(n, element)
-    ffi = kernels_c.load_tier(_TIER).ffi
-    makers: dict[str, Called] = {
-        "Python": (x.tolist, ()),
-        "cffi API": (ffi.unpack, (ffi.from_buffer(f"{c_type}[]", x), n)),
-        "ctypes": ((c_class * n).from_buffer(x).__getitem__, (slice(None),)),
-    }
-    return OverheadCase(*makers[binding], x.tolist(), lambda returned: returned)
-
-
-OVERHEADS: dict[str, Callable[[str, int, str | None], OverheadCase]] = {
-    "empty call": empty_call,
-    "ReLU, ready pointers": one_kernel,
-    "ReLU, checked method": checked_method,
-    "array as buffer": buffer,
-    "list to buffer": list_in,
-    "buffer to list": list_out,
-}
-
-
 def make_case(name: str, binding: str, n: int, element: str | None = None) -> OverheadCase:
     """The case of that name. Raises ValueError, kernels_c.TierUnavailable."""
     if name not in OVERHEADS:
         raise ValueError(f"there is no call overhead {name!r}; there are {', '.join(OVERHEADS)}")
-    try:
-        return OVERHEADS[name](binding, n, element)
-    except KeyError as missing:
-        raise ValueError(f"{name}: got {missing}, which it is not measured for") from None
-
-
-def _relu(x: array[float]) -> list[float]:
-    return [max(v, 0.0) for v in x]
-
-
-def _elements(n: int, element: str | None) -> tuple[array[Any], tuple[str, str, Any]]:
+    if name == "empty call":
+        function = nothing if binding == "Python" else binding_of(binding).empty_call
+        return OverheadCase(function, (), None, lambda returned: returned)
+    if name.startswith("ReLU"):
+        return _relu(name, binding, values(n, -8.0, 8.0))
     x = values(n, -128, 127, typecode="b") if element == "int8" else values(n, -8.0, 8.0)
-    return x, _TYPES[element or "float32"]
+    try:
+        return OverheadCase(*_copies(x)[name, binding], x.tolist(), list)
+    except KeyError:
+        raise ValueError(f"{name}: got {binding!r}, which it is not measured for") from None
+
+
+def _relu(name: str, binding: str, x: array[float]) -> OverheadCase:
+    out = array("f", bytes(4 * len(x)))
+    if name == "ReLU, checked method":
+        call: Called = (kernels_c.load_tier(_TIER).relu, (x, out))
+    else:  # with pointers that are made beforehand
+        made = binding_of(binding)
+        call = made.relu_f32, (made.pointer(x), made.pointer(out), len(x))
+    # The check holds both arrays: pointers alone would not keep them alive.
+    expected = [[max(v, 0.0) for v in x], x.tolist()]
+    return OverheadCase(*call, expected, lambda _: [out.tolist(), x.tolist()])
+
+
+def _copies(x: array[Any]) -> dict[tuple[str, str], Called]:
+    """By name and binding: an array seen by somebody else, its elements where they are; a list
+    copied to where native code can read it, and from where native code has written."""
+    elements, ffi = x.tolist(), kernels_c.load_tier(_TIER).ffi
+    c_array, c_class = _TYPES[x.typecode]
+    ctypes_array = c_class * len(x)
+    return {
+        ("array as buffer", "Python"): (memoryview, (x,)),
+        ("array as buffer", "cffi API"): (ffi.from_buffer, (c_array, x)),
+        ("array as buffer", "ctypes"): (ctypes_array.from_buffer, (x,)),
+        ("list to buffer", "Python"): (array, (x.typecode, elements)),
+        ("list to buffer", "cffi API"): (ffi.new, (c_array, elements)),
+        ("list to buffer", "ctypes"): (ctypes_array, tuple(elements)),
+        ("buffer to list", "Python"): (x.tolist, ()),
+        ("buffer to list", "cffi API"): (ffi.unpack, (ffi.from_buffer(c_array, x), len(x))),
+        ("buffer to list", "ctypes"): (ctypes_array.from_buffer(x).__getitem__, (slice(None),)),
+    }
 
 
 def measure(
-    benchmark: Any,
-    cap_seconds: float,
-    name: str,
-    binding: str,
-    n: int,
-    element: str | None = None,
+    benchmark: Any, cap_seconds: float, name: str, binding: str, n: int, element: str | None
 ) -> None:
     """Verify, then time, one of OVERHEADS into pytest-benchmark's fixture, or into what stands in
     for it and keeps no times. Raises WrongResult, kernels_c.TierUnavailable."""
