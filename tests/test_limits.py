@@ -23,8 +23,9 @@ from bench.analysis.levels import LEVELS
 from bench.measure import derived
 from bench.measure.cases.buffers import Buffer
 from bench.measure.machine import limits, metadata
-from bench.measure.machine.caches import PATTERNS, Caches, read_caches
+from bench.measure.machine.caches import Caches, read_caches
 from bench.measure.machine.limits import (
+    PATTERNS,
     PEAKS,
     WIDTHS,
     Ceiling,

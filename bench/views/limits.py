@@ -39,8 +39,8 @@ def view(limits: Sequence[Limit]) -> View:
 
 def _table(limits: Sequence[Limit]) -> Table:
     """Working sets are per core in L1 and L2, of all cores together beyond."""
-    columns = list(dict.fromkeys((limit.tier, limit.cores) for limit in limits))
-    columns.sort(key=lambda column: column[0])  # avx2 1 core, avx2 2 cores, avx512 1 core, ...
+    # avx2 1 core, avx2 2 cores, avx512 1 core, ...
+    columns = sorted({(limit.tier, limit.cores) for limit in limits})
     by_row: dict[tuple[str | None, str], dict[tuple[str, int], Limit]] = {}
     for limit in _in_order(limits):
         by_row.setdefault((limit.level, limit.name), {})[limit.tier, limit.cores] = limit

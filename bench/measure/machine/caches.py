@@ -7,8 +7,6 @@ from pathlib import Path
 
 from bench.analysis.levels import nearest_level
 
-PATTERNS = ("read", "update", "copy", "stream")  # stream: a copy with non-temporal stores
-
 _LINUX = Path("/sys/devices/system/cpu/cpu0/cache")
 _MIB = 2**20
 # Where nothing says otherwise: no larger than on any CPU with AVX2, so that a working set fits.
@@ -52,16 +50,11 @@ def read_caches(folder: Path = _LINUX) -> Caches:
     """From Linux's description of core 0; what is not there is guessed low. (sysconf knows sizes
     too, but Python has no names for them, and glibc's third level is 384 MiB on a Zen 5 core that
     has 32.)"""
-    found = {**dict(enumerate(_CAUTIOUS, start=1)), **_described(folder)}
+    found = dict(enumerate(_CAUTIOUS, start=1))
+    found.update(filter(None, map(_data_cache, sorted(folder.glob("index*")))))
     # Never smaller than the level before: one that the machine lacks stays empty.
     l2 = max(found[2], found[1])
     return Caches(found[1], l2, max(found[3], l2))
-
-
-def _described(folder: Path) -> dict[int, int]:
-    """Bytes by level."""
-    found = (_data_cache(index) for index in sorted(folder.glob("index*")))
-    return dict(cache for cache in found if cache)
 
 
 def _data_cache(index: Path) -> tuple[int, int] | None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 import kernels_c
 from bench.analysis.levels import LEVELS, PRIVATE
 from bench.measure.cases.buffers import Buffer
-from bench.measure.machine.caches import PATTERNS, Caches, read_caches
+from bench.measure.machine.caches import Caches, read_caches
 from bench.measure.machine.metadata import usable_cores
 from bench.measure.timing.rounds import tracing_off
 from bench.suite import registry
@@ -29,7 +30,10 @@ WIDTHS = ("avx2", "avx512")
 # The instructions that reach a kernel's peak; the fastest that a width has is what counts.
 PEAKS = {"fma": ("fma",), "int8": ("madd_i16", "dot_i8")}
 _PEAK_NAMES = [name for names in PEAKS.values() for name in names]
-# The loops without memory: their function, and what they count; the rest counts bytes.
+# The loops over memory: how many arrays they walk, and what they move of an element, in bytes.
+# "stream" is a copy with non-temporal stores.
+PATTERNS = {"read": (1, 4.0), "update": (1, 8.0), "copy": (2, 8.0), "stream": (2, 8.0)}
+# The loops without memory: their function, and what they count.
 _LOOPS = {
     "fma": ("limit_fma_f32", "FLOP"),
     "madd_i16": ("limit_madd_i16", "OP"),
@@ -136,13 +140,12 @@ class Limits:
     def complete(self) -> None:
         """Several slices, spread in time, of whatever has none yet: one may meet a slow moment,
         and no case has had it measured beside it. All of them or, interrupted, none."""
-        missing = self.missing
+        before, missing = dict(self.best), self.missing
         try:
             for _ in range(_SWEEPS // 2):
                 self.measure(missing)
         except BaseException:
-            for ceiling in missing:
-                self.best.pop(ceiling, None)
+            self.best = before
             raise
 
     def as_rows(self) -> list[dict[str, Any]]:
@@ -203,15 +206,13 @@ class Limits:
         assert level is not None
         private = level in PRIVATE
         buffer = self._memory.buffer(level, core if private else 0)
-        # Whole pages, in each half too.
+        # Whole pages, in each of two arrays too.
         n = len(buffer.view) // (1 if private else cores) // 2048 * 2048
         x = self._tier.ffi.cast("float *", buffer.address) + (0 if private else core * n)
         function = getattr(self._tier.lib, f"limit_{name}_f32")
-        copies = name in ("copy", "stream")
-        if copies:
-            n //= 2
-        pointers = (x, x + n) if copies else (x,)
-        traffic = 4.0 if name == "read" else 8.0  # bytes an element: read, or read and written
+        arrays, traffic = PATTERNS[name]
+        n //= arrays
+        pointers = [x + n * number for number in range(arrays)]
         if level == "DRAM":
             return ring_job(function, pointers, n, traffic)
         return Job(lambda passes: function(*pointers, n, passes), traffic * n)
@@ -234,30 +235,23 @@ def ring_job(function: Callable[..., Any], pointers: Sequence[Any], n: int, traf
 def run_together(jobs: Sequence[Job], repeats: int) -> float:
     """Seconds from the common start to the end of the last; one thread for each job (native code
     runs without the interpreter's lock)."""
-    if len(jobs) == 1:
-        start = perf_counter()
-        jobs[0].run(repeats)
-        return perf_counter() - start
     barrier = threading.Barrier(len(jobs))
-    times: list[tuple[float, float]] = []
 
-    def work(job: Job) -> None:
-        with suppress(threading.BrokenBarrierError):
-            barrier.wait()
+    def work(job: Job) -> tuple[float, float]:
+        barrier.wait()
         start = perf_counter()
         job.run(repeats)
-        times.append((start, perf_counter()))
+        return start, perf_counter()
 
-    threads = [threading.Thread(target=work, args=(job,)) for job in jobs[1:]]
-    try:
-        for thread in threads:
-            thread.start()
-        work(jobs[0])
-    except BaseException:  # Ctrl-C: whoever waits for us would wait for ever
-        barrier.abort()
-        raise
-    for thread in threads:
-        thread.join()
+    if len(jobs) == 1:
+        start, end = work(jobs[0])
+        return end - start
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        try:
+            times = list(pool.map(work, jobs))
+        except BaseException:  # Ctrl-C: whoever waits for others would wait for ever
+            barrier.abort()
+            raise
     return max(end for _, end in times) - min(start for start, _ in times)
 
 
