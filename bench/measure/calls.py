@@ -60,10 +60,7 @@ def method_of(case: Case, tier: kernels_c.Tier, with_scratch: bool = False) -> M
     kernel = case.kernel
     if kernel.signature is Signature.QUANTIZED_PRODUCT:
         return partial(quantized_matmul, tier, scratch(*case.shape) if with_scratch else None)
-    own: Method | None = getattr(tier, kernel.module, None)
-    if own is None and kernel.signature is Signature.UNARY:
-        return partial(tier.unary, kernel.name)
-    assert own is not None, f"kernels_c.Tier has no method {kernel.module}"
+    own: Method = getattr(tier, kernel.module, partial(tier.unary, kernel.name))
     return own
 
 
