@@ -9,13 +9,11 @@ from bench.measure.timing.minimum import Rounds, record
 from bench.saved.schema import MARK
 from kernels_py import operations
 
-GROUP = "python operations"
-
 
 def measure(benchmark: Any, name: str, cap_seconds: float) -> None:
     """Time the operation of that name. Raises KeyError."""
     function = operations.function(name)
-    benchmark.group = GROUP
+    benchmark.group = "python operations"
     counts = bytecodes.counted(function)
     benchmark.extra_info.update(
         MARK,

@@ -67,7 +67,7 @@ def nothing() -> None:
 
 def cffi_api(tier: kernels_c.Tier) -> Binding:
     """A module that the compiler made, which converts arguments in C."""
-    return Binding(tier.lib.empty_call, tier.lib.relu_f32, lambda x: _cffi_pointer(tier.ffi, x))
+    return _by_cffi(tier.ffi, tier.lib)
 
 
 def cffi_abi(tier: kernels_c.Tier) -> Binding:
@@ -76,8 +76,14 @@ def cffi_abi(tier: kernels_c.Tier) -> Binding:
 
     ffi = cffi.FFI()
     ffi.cdef(_DECLARATIONS)
-    lib = ffi.dlopen(_library(tier))
-    return Binding(lib.empty_call, lib.relu_f32, lambda x: _cffi_pointer(ffi, x))
+    return _by_cffi(ffi, ffi.dlopen(_library(tier)))
+
+
+def _by_cffi(ffi: Any, lib: Any) -> Binding:
+    def pointer(x: array[float]) -> Any:
+        return ffi.cast("float *", ffi.from_buffer("float[]", x))
+
+    return Binding(lib.empty_call, lib.relu_f32, pointer)
 
 
 def by_ctypes(tier: kernels_c.Tier) -> Binding:
@@ -106,10 +112,6 @@ def binding_of(name: str) -> Binding:
 
 def _library(tier: kernels_c.Tier) -> str:
     return str(importlib.import_module(f"kernels_c._{tier.name}").__file__)
-
-
-def _cffi_pointer(ffi: Any, x: array[float]) -> Any:
-    return ffi.cast("float *", ffi.from_buffer("float[]", x))
 
 
 # --- The overheads -------------------------------------------------------------------------------

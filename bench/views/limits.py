@@ -70,9 +70,9 @@ def shares(run: Run) -> View:
 
 def _in_order(limits: Sequence[Limit]) -> list[Limit]:
     """By level, then by name: what only a later width has stands where it belongs."""
-    levels = {level: n for n, level in enumerate(dict.fromkeys(limit.level for limit in limits))}
-    names = {name: n for n, name in enumerate(_NAMED)}
-    return sorted(limits, key=lambda li: (levels[li.level], names.get(li.name, len(names))))
+    levels = [limit.level for limit in limits]
+    names = [*_NAMED, *(limit.name for limit in limits)]
+    return sorted(limits, key=lambda li: (levels.index(li.level), names.index(li.name)))
 
 
 def _value(limit: Limit) -> str:

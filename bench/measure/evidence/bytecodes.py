@@ -20,7 +20,7 @@ from typing import Any
 
 import kernels_py
 from bench.measure.cases.make import make_case
-from bench.suite.registry import Kernel, Shape, Signature
+from bench.suite.registry import Kernel
 
 # Kind by the beginning of the name; what is not here is "simple": a name, a constant, the stack.
 _KINDS = {
@@ -42,27 +42,21 @@ _NO_KIND = ("JUMP_BACKWARD", "JUMP_ABSOLUTE", "POP_JUMP", "PRECALL", "PUSH_NULL"
 INTEGER_ARITHMETIC = {"matmul_f32": 4, "matmul_i8_i32": 6}
 
 _KERNELS = str(Path(kernels_py.__file__).resolve().parent)
-_SMALL = 500  # elements, or multiply-adds of each of 16 sums / 8; and twice as many
+# Small, and larger: the difference is counted.
+_SIZES, _SIZES_OF_PRODUCTS = ("500", "1000"), ("4x4x62", "4x4x125")
 
 
 def of_loop(kernel: Kernel) -> dict[str, float]:
     """For one element (products: one multiply-add) of the kernel's Python loop, by kind: how many
     bytecodes; "total", all of them; "ints", how many arithmetic ones work on ints; and
     "math.exp", "builtins.round", ... functions that it finds, to call them."""
-    small, large = _shapes(kernel)
+    sizes = _SIZES if len(kernel.shapes()[0]) < 3 else _SIZES_OF_PRODUCTS
+    small, large = map(kernel.shape_named, sizes)
     loop = make_case(kernel, small).module.loop
     few, many = (counted(loop, make_case(kernel, s).python_args()) for s in (small, large))
     work = math.prod(large) - math.prod(small)
     found = {kind: (many[kind] - few[kind]) / work for kind in many}
     return {**found, "ints": float(INTEGER_ARITHMETIC.get(kernel.name, 0))}
-
-
-def _shapes(kernel: Kernel) -> tuple[Shape, Shape]:
-    if kernel.signature is Signature.ROWS:
-        return (1, _SMALL), (1, 2 * _SMALL)
-    if kernel.signature in (Signature.UNARY, Signature.QUANTIZE):
-        return (_SMALL,), (2 * _SMALL,)
-    return (4, 4, _SMALL // 8), (4, 4, _SMALL // 4)
 
 
 def counted(function: Callable[..., Any], args: Sequence[Any] = ()) -> Counter[str]:

@@ -35,6 +35,13 @@ _ALLOCATION = 20  # instructions
 
 # The caches of --cache-sim, fixed so that misses do not depend on the machine: size, ways, line.
 _CACHES = ("--I1=32768,8,64", "--D1=32768,8,64", "--LL=33554432,16,64")
+# What a counted process sees of its surroundings.
+_KEPT = ("PATH", "LD_LIBRARY_PATH", "HOME")
+_ENVIRONMENT = {
+    "LC_ALL": "C.UTF-8",
+    "OMP_NUM_THREADS": "1",  # only the calling thread is counted
+    "PYTHONHASHSEED": "0",  # the order of sets, and collisions in every dictionary
+}
 
 
 class CountingFailed(RuntimeError):
@@ -83,7 +90,8 @@ def count(
 
     scratch      a folder for the profile and the log, existing; both are removed
     cwd          where it runs; `scratch` unless given
-    environment  on top of a fixed block; the process gets nothing else of this one's
+    environment  on top of a fixed block; of this one's the process gets nothing else than where
+                 programs and libraries are found
     cache        simulate caches too, at three times the time
     accepted     exit codes that are no failure
     seconds      after which it is ended
@@ -94,8 +102,6 @@ def count(
     if reason:
         raise CountingFailed(reason)
     profile, log = scratch / "counted.profile", scratch / "counted.log"
-    for stale in scratch.glob("counted.*"):
-        stale.unlink()
     valgrind = [
         "valgrind", "--tool=callgrind", "--combine-dumps=yes", "--compress-strings=no",
         f"--callgrind-out-file={str(profile).replace('%', '%%')}.%p",
@@ -104,10 +110,11 @@ def count(
         "--dump-line=no", "--dump-instr=no", "--vgdb=no",
         f"--cache-sim={'yes' if cache else 'no'}", *(_CACHES if cache else ()),
     ]  # fmt: skip
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     process = subprocess.Popen(
         [*_unrandomised(), *valgrind, *command],
         cwd=cwd or scratch,
-        env={**fixed_environment(), **(environment or {}), LOG: str(log)},
+        env={**kept, **_ENVIRONMENT, **(environment or {}), LOG: str(log)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -138,18 +145,6 @@ def stop() -> None:
     """End what other threads count: an interruption reaches the main thread only."""
     for process in list(_running):
         process.kill()
-
-
-def fixed_environment() -> dict[str, str]:
-    """What a counted process sees of its surroundings. Of this one's: where programs and libraries
-    are found, nothing else."""
-    kept = {n: os.environ[n] for n in ("PATH", "LD_LIBRARY_PATH", "HOME") if n in os.environ}
-    return {
-        **kept,
-        "LC_ALL": "C.UTF-8",
-        "OMP_NUM_THREADS": "1",  # only the calling thread is counted
-        "PYTHONHASHSEED": "0",  # the order of sets, and collisions in every dictionary
-    }
 
 
 def _unrandomised() -> list[str]:

@@ -24,7 +24,7 @@ from bench.measure.cases import buffers
 from bench.measure.cases.case import Called, Case
 from bench.measure.cases.make import make_case
 from bench.measure.evidence import callgrind
-from bench.measure.evidence.callgrind import Counted, CountingFailed
+from bench.measure.evidence.callgrind import Counted
 from bench.measure.evidence.counting import WARM_CALLS, counted
 from bench.suite import registry
 
@@ -52,7 +52,7 @@ def count_in_child(
                  which PYTHONPATH takes for the next one
     environment, cache   see callgrind.count
 
-    Raises CountingFailed.
+    Raises callgrind.CountingFailed.
     """
     questions, answers = scratch / "wanted.json", scratch / "answers.json"
     questions.write_text(json.dumps(wanted), encoding="utf-8")
@@ -64,15 +64,9 @@ def count_in_child(
         cache=cache,
         seconds=_TIMEOUT,
     )
-    try:
-        reasons = json.loads(answers.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise CountingFailed("the counted process left no answers") from None
-    by_number = {int(c.label): c for c in counts}
-    return [
-        by_number[number] if reason is None else str(reason)
-        for number, (_, reason) in enumerate(zip(wanted, reasons, strict=True))
-    ]
+    by_number = {c.label: c for c in counts}
+    reasons = json.loads(answers.read_text(encoding="utf-8"))
+    return [by_number.get(str(number), reason) for number, reason in enumerate(reasons)]
 
 
 # --- In the child --------------------------------------------------------------------------------

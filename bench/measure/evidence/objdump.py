@@ -57,7 +57,6 @@ class Instruction:
 class Function:
     """A function's instructions by address, its cold part among them."""
 
-    name: str
     starts: list[int] = field(default_factory=list)
     code: dict[int, Instruction] = field(default_factory=dict)
 
@@ -145,7 +144,7 @@ def parse(lines: Iterable[str]) -> Module:
                 current.code[int(found[1], 16)] = _instruction(found[2], found[3])
         elif header := _HEADER.fullmatch(line):
             name = _COLD.sub("", header[2])
-            current = module.functions.setdefault(name, Function(name))
+            current = module.functions.setdefault(name, Function())
             current.starts.append(int(header[1], 16))
         elif entry := _OBJECT.fullmatch(line):
             objects[entry[3]] = int(entry[1], 16), int(entry[2], 16)
@@ -166,7 +165,7 @@ def _point(
     module: Module, objects: dict[str, tuple[int, int]], relocations: dict[int, str]
 ) -> None:
     """Find out where pointers lead."""
-    by_start = {f.starts[0]: f.name for f in module.functions.values() if f.starts}
+    by_start = {function.starts[0]: name for name, function in module.functions.items()}
 
     def function_at(place: int) -> str | None:
         written = relocations.get(place, "")
@@ -175,8 +174,7 @@ def _point(
         return written if written in module.functions else None
 
     for address, size in objects.values():
-        held = map(function_at, range(address, address + size, 8))
-        names = [name for name in held if name is not None]
+        names = list(filter(None, map(function_at, range(address, address + size, 8))))
         if names:
             module.pointers[address] = names
     for place, written in relocations.items():

@@ -155,7 +155,7 @@ class Limits:
                 "name": c.name,
                 "level": c.level,
                 "cores": c.cores,
-                "working_set": self._working_set(c) if c.level else None,
+                "working_set": self._working_set(c),
                 "per_second": self.best[c],
                 "unit": "B" if c.level else _LOOPS[c.name][1],
                 "tier": self._tier.name,
@@ -168,10 +168,11 @@ class Limits:
     def _counts(self) -> tuple[int, ...]:
         return (1, self.cores) if self.cores > 1 else (1,)
 
-    def _working_set(self, ceiling: Ceiling) -> int:
-        """Bytes, of all cores together."""
-        assert ceiling.level is not None
-        size = self._memory.caches.working_set(ceiling.level)
+    def _working_set(self, ceiling: Ceiling) -> int | None:
+        """Bytes, of all cores together; None for a loop without memory."""
+        if ceiling.level is None:
+            return None
+        size = self.caches.working_set(ceiling.level)
         return size * ceiling.cores if ceiling.level in PRIVATE else size
 
     def _jobs_of(self, ceiling: Ceiling) -> tuple[list[Job], int]:
