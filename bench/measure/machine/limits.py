@@ -22,7 +22,7 @@ from bench.analysis.levels import LEVELS, PRIVATE
 from bench.measure.cases.buffers import Buffer
 from bench.measure.machine.caches import Caches, read_caches
 from bench.measure.machine.metadata import usable_cores
-from bench.measure.timing.rounds import tracing_off
+from bench.measure.timing.rounds import rounds_of, tracing_off
 from bench.suite import registry
 
 # A tier's microbenchmarks measure its registers, and no others use them: narrowest first.
@@ -90,14 +90,11 @@ class Limits:
 
     def __init__(self, tier: kernels_c.Tier, cores: int, memory: Memory) -> None:
         self.cores = cores
+        self.caches = memory.caches
         self.best: dict[Ceiling, float] = {}  # a second
         self._tier = tier
         self._memory = memory
         self._jobs: dict[Ceiling, tuple[list[Job], int]] = {}  # and the repeats of a piece
-
-    @property
-    def caches(self) -> Caches:
-        return self._memory.caches
 
     @cached_property
     def peaks(self) -> list[str]:
@@ -107,10 +104,11 @@ class Limits:
     @property
     def all(self) -> list[Ceiling]:
         """Every ceiling there is, whether measured or not."""
+        counts = sorted({1, self.cores})
         return [
-            *(Ceiling(name, None, n) for n in self._counts for name in (*self.peaks, "clock")),
+            *(Ceiling(name, None, n) for n in counts for name in (*self.peaks, "clock")),
             Ceiling("call"),
-            *(Ceiling(p, level, n) for n in self._counts for level in LEVELS for p in PATTERNS),
+            *(Ceiling(p, level, n) for n in counts for level in LEVELS for p in PATTERNS),
         ]
 
     def measure(self, ceilings: Sequence[Ceiling]) -> None:
@@ -164,10 +162,6 @@ class Limits:
             if c in self.best
         ]
 
-    @property
-    def _counts(self) -> tuple[int, ...]:
-        return (1, self.cores) if self.cores > 1 else (1,)
-
     def _working_set(self, ceiling: Ceiling) -> int | None:
         """Bytes, of all cores together; None for a loop without memory."""
         if ceiling.level is None:
@@ -191,15 +185,9 @@ class Limits:
         if ceiling.level is not None:
             return self._memory_job(ceiling, core)
         function, null = self._loop(ceiling.name), self._tier.ffi.NULL
-        if ceiling.name != "call":
-            return Job(function, float(function(1)))
-        arguments = (null, null, 0)
-
-        def calls(repeats: int) -> None:  # as Rounds calls a kernel
-            for _ in range(repeats):
-                function(*arguments)
-
-        return Job(calls, 1.0)
+        if ceiling.name == "call":  # as a kernel is called
+            return Job(rounds_of(function, (null, null, 0)), 1.0)
+        return Job(function, float(function(1)))
 
     def _memory_job(self, ceiling: Ceiling, core: int) -> Job:
         """On its own buffer in a private level, on its own part of the one buffer of a shared."""

@@ -14,8 +14,6 @@ from bench.measure.machine.caches import Caches
 from bench.measure.machine.limits import PEAKS, Ceiling
 from bench.suite.registry import Kernel, Shape
 
-COMPUTE = "compute"
-
 
 def ceilings(kernel: Kernel, shape: Shape, cores: int, caches: Caches) -> list[Ceiling]:
     """Those that the kernel is judged by: the instructions of its peak, then the bandwidths
@@ -43,4 +41,4 @@ def least_seconds(
         return None
     compute = kernel.flops(shape) / max(peaks)
     memory = kernel.bytes(shape) / max(bandwidths)
-    return (compute, COMPUTE) if compute >= memory else (memory, level)
+    return (compute, "compute") if compute >= memory else (memory, level)
