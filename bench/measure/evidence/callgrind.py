@@ -173,12 +173,12 @@ def _read(profile: Path, log: Path) -> list[Counted]:
     """Counts from a profile's parts, one for a region, and the log, a line for each counted()."""
     if not profile.is_file():
         raise CountingFailed("callgrind wrote no profile")
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
     try:
         parts = [_without_allocators(part) for part in _parts(profile)]
+        entries = list(map(json.loads, lines))
     except ValueError as error:
-        raise CountingFailed(f"callgrind's profile is malformed: {error}") from None
-    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-    entries = list(map(json.loads, lines))
+        raise CountingFailed(f"what was counted is malformed: {error}") from None
     counted = sum(regions for _, _, regions in entries)
     if len(parts) != counted:
         raise CountingFailed(

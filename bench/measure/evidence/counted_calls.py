@@ -24,7 +24,7 @@ from bench.measure.cases import buffers
 from bench.measure.cases.case import Called, Case
 from bench.measure.cases.make import make_case
 from bench.measure.evidence import callgrind
-from bench.measure.evidence.callgrind import Counted
+from bench.measure.evidence.callgrind import Counted, CountingFailed
 from bench.measure.evidence.counting import WARM_CALLS, counted
 from bench.suite import registry
 
@@ -52,7 +52,7 @@ def count_in_child(
                  which PYTHONPATH takes for the next one
     environment, cache   see callgrind.count
 
-    Raises callgrind.CountingFailed.
+    Raises CountingFailed.
     """
     questions, answers = scratch / "wanted.json", scratch / "answers.json"
     questions.write_text(json.dumps(wanted), encoding="utf-8")
@@ -65,7 +65,10 @@ def count_in_child(
         seconds=_TIMEOUT,
     )
     by_number = {c.label: c for c in counts}
-    reasons = json.loads(answers.read_text(encoding="utf-8"))
+    try:
+        reasons = json.loads(answers.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # what was called has ended the process
+        raise CountingFailed("the counted process left no answers") from None
     return [by_number.get(str(number), reason) for number, reason in enumerate(reasons)]
 
 
