@@ -165,7 +165,7 @@ def _copies(x: array[Any]) -> dict[tuple[str, str], Called]:
 
 
 def measure(
-    benchmark: Any, cap_seconds: float, name: str, binding: str, n: int, element: str | None
+    benchmark: Any, cap_seconds: float, name: str, binding: str, n: int, element: str | None = None
 ) -> None:
     """Verify, then time, one of OVERHEADS into pytest-benchmark's fixture, or into what stands in
     for it and keeps no times. Raises WrongResult, kernels_c.TierUnavailable."""
