@@ -310,8 +310,8 @@ def run_pytest(plugin: Any, arguments: list[str]) -> int:
 
 
 def run_tests(plugin: InOrder) -> int:
-    """Those that it wants. They passed when they were listed: nobody needs the better messages for
-    which pytest rewrites tests and plugins, which under callgrind can be two thirds of its start."""
+    """Those that it wants. They passed when they were listed: nobody needs the messages for which
+    pytest rewrites tests and plugins, which under callgrind can be two thirds of its start."""
     files = {name.partition("::")[0]: None for name in plugin.wanted}
     return run_pytest(plugin, ["--assert=plain", *files])
 
