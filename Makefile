@@ -20,7 +20,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Every test, and every benchmark case once: verified, untimed, and so two at a time.
-TEST = pytest --benchmark-disable --baremetal-quick -n 2 --dist loadfile
+TEST = pytest --benchmark-disable --baremetal-quick -n 2 --dist worksteal
 RUN_FLAGS = $(if $(QUICK),--baremetal-quick) $(if $(wildcard .benchmarks/*/*.json),--benchmark-compare)
 
 .PHONY: bench test check coverage gate interpreters package lint build clean
