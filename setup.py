@@ -36,11 +36,10 @@ except build_ffi.BuildError as error:
     sys.exit(f"build_ffi: {error}")
 
 # Modules of the stable ABI make one wheel for every CPython from the oldest that is supported on.
-stable = build_ffi.limited_api()
-confirmed = {"bdist_wheel": {"py_limited_api": "cp310"}} if stable else {}
+stable_abi = build_ffi.limited_api()
 
 setup(
-    ext_modules=[Extension(f"kernels_c._{tier}", [], py_limited_api=stable) for tier in tiers],
+    ext_modules=[Extension(f"kernels_c._{tier}", [], py_limited_api=stable_abi) for tier in tiers],
     cmdclass={"build_ext": BuildTiers},
-    options=confirmed,
+    options={"bdist_wheel": {"py_limited_api": "cp310"}} if stable_abi else {},
 )

@@ -60,7 +60,9 @@ def method_of(case: Case, tier: kernels_c.Tier, with_scratch: bool = False) -> M
     kernel = case.kernel
     if kernel.signature is Signature.QUANTIZED_PRODUCT:
         return partial(quantized_matmul, tier, scratch(*case.shape) if with_scratch else None)
-    own: Method = getattr(tier, kernel.module, partial(tier.unary, kernel.name))
+    if kernel.signature is Signature.UNARY and not hasattr(tier, kernel.module):
+        return partial(tier.unary, kernel.name)
+    own: Method = getattr(tier, kernel.module)
     return own
 
 
