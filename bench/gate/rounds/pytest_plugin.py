@@ -311,7 +311,7 @@ def run_pytest(plugin: Any, arguments: list[str]) -> int:
 
 def run_tests(plugin: InOrder) -> int:
     """Those that it wants. They passed when they were listed: nobody needs the messages for which
-    pytest rewrites tests and plugins, which under callgrind can be two thirds of its start."""
+    pytest rewrites tests and plugins, which under valgrind is half of its start."""
     files = {name.partition("::")[0]: None for name in plugin.wanted}
     return run_pytest(plugin, ["--assert=plain", *files])
 
