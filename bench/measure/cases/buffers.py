@@ -39,12 +39,12 @@ def _drawn(n: int, low: float, high: float, stream: int, typecode: str) -> array
 
 class Buffer:
     """Native memory for n elements: page-aligned plus a stagger, pre-faulted, huge-page advised
-    where large, with guard bytes on both sides.
+    where large, with guard bytes on both sides; `offset` bytes off a cache line.
 
     `view` is the memory as elements; `address` is where it starts, for as long as the buffer lives.
     """
 
-    def __init__(self, typecode: str, n: int, stagger: int = 0) -> None:
+    def __init__(self, typecode: str, n: int, stagger: int = 0, offset: int = 0) -> None:
         itemsize = array(typecode).itemsize
         nbytes = n * itemsize
         large = nbytes >= _HUGE_PAGE
@@ -56,7 +56,7 @@ class Buffer:
         base = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
         # Buffers that all start at the same offset of a page collide in the cache and in the
         # store-to-load check (4K aliasing); a few lines of stagger keep them apart.
-        start = -base % align + _GUARD + 64 * stagger
+        start = -base % align + _GUARD + 64 * stagger + offset
         end = start + nbytes
         whole = memoryview(self._map)
         whole[:] = bytes(len(whole))  # pre-faulted

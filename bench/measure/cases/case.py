@@ -25,7 +25,7 @@ Numbers = Sequence[float]
 Called = tuple[Callable[..., Any], tuple[Any, ...]]  # a function and its arguments
 
 _C_TYPES = {"f": "float", "b": "int8_t", "i": "int32_t"}  # by array's names
-_STAGGERS = (0, 2)  # of the inputs' buffers; the output's follows
+_STAGGERS = (0, 2)  # of the operands' buffers; the output has another
 
 
 def folder_of(tier: kernels_c.Tier) -> str:
@@ -48,15 +48,19 @@ class Call:
 
 
 class Case(ABC):
-    """One kernel at one shape. A signature says what goes in and out; the rest is shared."""
+    """One kernel at one shape. A signature says what goes in and out; the rest is shared.
+
+    offsets: by how many bytes the operands, and the result, lie off a cache line.
+    """
 
     low: float  # the least and the greatest of the operands' values
     high: float
     needs_ieee = False  # holds NaN or infinity
 
-    def __init__(self, kernel: Kernel, shape: Shape) -> None:
+    def __init__(self, kernel: Kernel, shape: Shape, offsets: tuple[int, int] = (0, 0)) -> None:
         self.kernel = kernel
         self.shape = shape
+        self.offsets = offsets
         self.out_typecode = kernel.signature.result
         *self._in_lengths, self.out_length = map(math.prod, kernel.signature.parts(shape))
         self._inverse_units: dict[Unit, Numbers] = {}
@@ -134,11 +138,12 @@ class Case(ABC):
 
     @cached_property
     def buffers(self) -> tuple[Buffer, ...]:
-        return tuple(map(filled, self.inputs, _STAGGERS))
+        staggers = zip(self.inputs, _STAGGERS, strict=False)
+        return tuple(filled(*each, self.offsets[0]) for each in staggers)
 
     @cached_property
     def out(self) -> Buffer:
-        return Buffer(self.out_typecode, self.out_length, stagger=5)
+        return Buffer(self.out_typecode, self.out_length, 5, self.offsets[1])
 
     def native_call(self, tier: kernels_c.Tier, function: str) -> Called:
         """The native function of that name, and its arguments, buffers already converted to
@@ -199,7 +204,7 @@ def pointer(tier: kernels_c.Tier, buffer: Buffer) -> Any:
     return tier.ffi.cast(f"{_C_TYPES[buffer.view.format]} *", buffer.address)
 
 
-def filled(elements: array[Any], stagger: int) -> Buffer:
-    buffer = Buffer(elements.typecode, len(elements), stagger)
+def filled(elements: array[Any], stagger: int, offset: int = 0) -> Buffer:
+    buffer = Buffer(elements.typecode, len(elements), stagger, offset)
     buffer.fill(elements)
     return buffer

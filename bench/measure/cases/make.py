@@ -25,8 +25,8 @@ CASES: dict[Signature, type[Case]] = {
 }
 
 
-def make_case(kernel: Kernel, shape: Shape) -> Case:
-    return CASES[kernel.signature](kernel, shape)
+def make_case(kernel: Kernel, shape: Shape, offsets: tuple[int, int] = (0, 0)) -> Case:
+    return CASES[kernel.signature](kernel, shape, offsets)
 
 
 class SweepCase(UnaryCase):
