@@ -36,7 +36,8 @@ class NumPy(Peer):
         return partial(np.maximum, out=out), (x, zero)
 
     def softmax_f32(self, case: Any, threads: int, x: Array, out: Array) -> Called:
-        top, total = (np.empty((len(x), 1), np.float32) for _ in range(2))
+        top: Array = np.empty((len(x), 1), np.float32)
+        total = np.empty_like(top)
 
         def softmax() -> None:
             np.max(x, axis=1, keepdims=True, out=top)
