@@ -49,7 +49,8 @@ inline double sum_of_lanes(F64 v) { return _mm512_reduce_add_pd(v); }
 
 /* Rounded half to even; NaN and what is out of range give the smallest integer. */
 inline I32 to_i32(F32 v) { return _mm512_cvtps_epi32(v); }
-inline F32 to_f32(I32 v) { return _mm512_cvtepi32_ps(v); }
+/* Of the integers whose bits v holds. */
+inline F32 from_i32_bits(F32 v) { return _mm512_cvtepi32_ps(_mm512_castps_si512(v)); }
 /* The lanes of four registers as bytes, saturated; the smallest integer, which NaN converts to, as 0. */
 inline void store_as_i8(int8_t *p, I32 a, I32 b, I32 c, I32 d) {
     const I32 bytes = _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
