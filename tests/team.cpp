@@ -7,6 +7,9 @@
 
 #include <atomic>
 
+/* Work for which helpers who sleep are woken. */
+static constexpr size_t MUCH = 1 << 20;
+
 extern "C" {
 
 /* The MXCSR of each of `count` pieces, each on a thread of its own: nobody ends a piece before all have
@@ -15,6 +18,7 @@ void states_of_threads(size_t count, float divisor, unsigned *states) {
     static thread_local bool is_caller = false;
     is_caller = true;
     std::atomic<size_t> begun{0};
+    threads_for(MUCH);
     parallel_for(count, static_cast<int>(count), [&](size_t i) {
         states[i] = _mm_getcsr();
         ++begun;
@@ -27,6 +31,7 @@ void states_of_threads(size_t count, float divisor, unsigned *states) {
 
 /* How many of `count` pieces ran exactly once; runs[count] are zeros. */
 size_t pieces_run_once(size_t count, unsigned char *runs) {
+    threads_for(MUCH);
     parallel_for(count, 3, [&](size_t i) { __atomic_fetch_add(runs + i, 1, __ATOMIC_RELAXED); });
     size_t once = 0;
     for (size_t i = 0; i < count; ++i) once += runs[i] == 1;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _ctypes
 import ctypes
+import os
 import signal
 import sys
 
@@ -49,6 +50,16 @@ def many_pieces(library: ctypes.CDLL, mark: Mark) -> None:
         assert library.pieces_run_once(ctypes.c_size_t(count), runs) == count
 
 
+def one_core(library: ctypes.CDLL, mark: Mark) -> None:
+    """Helpers run only while the caller sleeps: each piece that one has begun needs its core."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    runs = (ctypes.c_char * 3000)()
+    for repeat in range(300):
+        mark("one core", repeat)
+        ctypes.memset(runs, 0, 3000)
+        assert library.pieces_run_once(ctypes.c_size_t(3000), runs) == 3000
+
+
 def closed(library: ctypes.CDLL, mark: Mark) -> None:
     """Helpers outlive dlclose(), and with them their code."""
     mark("closed")
@@ -62,7 +73,7 @@ def main() -> None:
     signal.alarm(PATIENCE)
     library = ctypes.CDLL(sys.argv[2])
     library.pieces_run_once.restype = ctypes.c_size_t
-    runs = {run.__name__: run for run in (state, exceptions, many_pieces, closed)}
+    runs = {run.__name__: run for run in (state, exceptions, many_pieces, one_core, closed)}
     runs[sys.argv[3]](library, Mark(sys.argv[1]))
 
 

@@ -21,29 +21,37 @@
 
 namespace gemm {
 
-/* On one thread; 1 when there is no memory, else 0. */
+/* A way to compute a product, or a part of one; 1 when there is no memory, else 0. */
 template <class Lane>
-int multiply_alone(const Product<Lane> &p) {
+using Way = int (*)(const Product<Lane> &);
+
+template <class Lane, size_t COLS>
+int narrow_way(const Product<Lane> &p) {
+    return narrow<COLS>(p.a, p.lda, p.b, p.ldb, p.out, p.ldo, p.m, p.k), 0;
+}
+
+/* The way for a product of that shape. Ways differ in the order in which sums are added up, so all parts of a
+   product go the way of the whole: the same bits on any number of threads. */
+template <class Lane>
+Way<Lane> way_for(size_t m, size_t n, size_t k) {
+    using P = const Product<Lane> &;
     if constexpr (!Lane::PACKED_A) {
-        if (p.n <= NARROW_COLS && p.k <= NARROW_SHORT)
-            return narrow_and_short(p.a, p.lda, p.b, p.ldb, p.out, p.ldo, p.m, p.n, p.k), 0;
-        switch (p.n) {
-            case 1:
-                return narrow<1>(p.a, p.lda, p.b, p.ldb, p.out, p.ldo, p.m, p.k), 0;
-            case 2:
-                return narrow<2>(p.a, p.lda, p.b, p.ldb, p.out, p.ldo, p.m, p.k), 0;
-            case 3:
-                return narrow<3>(p.a, p.lda, p.b, p.ldb, p.out, p.ldo, p.m, p.k), 0;
-            case 4:
-                return narrow<4>(p.a, p.lda, p.b, p.ldb, p.out, p.ldo, p.m, p.k), 0;
-        }
-        const size_t b_bytes = p.k * p.n * 4, l1 = caches().l1;
-        if (b_bytes <= l1 / 2) return direct(p, DIRECT_STEPS, p.n), 0;
-        if (p.m <= MR) return direct(p, STREAM_STEPS, STREAM_COLS), 0;
-        if (p.k <= 2 * STREAM_STEPS)
-            return direct(p, p.k, larger(1, l1 / 2 / (p.k * 4) / NR) * NR), 0;
+        if (n <= NARROW_COLS && k <= NARROW_SHORT)
+            return [](P p) {
+                return narrow_and_short(p.a, p.lda, p.b, p.ldb, p.out, p.ldo, p.m, p.n, p.k), 0;
+            };
+        constexpr Way<Lane> NARROW[] = {narrow_way<Lane, 1>, narrow_way<Lane, 2>,
+                                        narrow_way<Lane, 3>, narrow_way<Lane, 4>};
+        if (n <= NARROW_COLS) return NARROW[n - 1];
+        const size_t l1 = caches().l1;
+        if (k * n * 4 <= l1 / 2) return [](P p) { return direct(p, DIRECT_STEPS, p.n), 0; };
+        if (m <= MR) return [](P p) { return direct(p, STREAM_STEPS, STREAM_COLS), 0; };
+        if (k <= 2 * STREAM_STEPS)
+            return [](P p) {
+                return direct(p, p.k, larger(1, caches().l1 / 2 / (p.k * 4) / NR) * NR), 0;
+            };
     }
-    return blocked(p);
+    return blocked<Lane>;
 }
 
 /* Fewer multiply-adds than this and one core is done before a second could help, in some 2 us: 52^3 floats
@@ -62,24 +70,20 @@ Product<Lane> strip_of_columns(Product<Lane> p, size_t s, size_t strips) {
     return p;
 }
 
+/* Rows that are computed together: for narrow products a multiple of both numbers of narrow(), which adds up
+   the rows that are left over in another order. */
 template <class Lane>
-Product<Lane> strip_of_rows(Product<Lane> p, size_t s, size_t strips) {
-    const size_t tiles = ceil_div(p.m, MR);
-    const size_t begin = tiles * s / strips * MR, end = smaller(tiles * (s + 1) / strips * MR, p.m);
-    p.a += begin * p.lda, p.out += begin * p.ldo, p.m = end - begin;
-    return p;
+size_t rows_of_tile(const Product<Lane> &p) {
+    return p.n <= NARROW_COLS ? 12 : MR;
 }
 
-/* The product in `strips` independent parts. Into how many must not go by who can help just now: a part may
-   add up in another order than the whole. */
 template <class Lane>
-int in_strips(const Product<Lane> &whole, size_t strips,
-              Product<Lane> (*part)(Product<Lane>, size_t, size_t)) {
-    std::atomic<int> failed{0};
-    parallel_for(strips, available_threads(), [&](size_t s) {
-        if (multiply_alone(part(whole, s, strips)) != 0) failed.store(1, std::memory_order_relaxed);
-    });
-    return failed.load(std::memory_order_relaxed);
+Product<Lane> strip_of_rows(Product<Lane> p, size_t s, size_t strips) {
+    const size_t tile = rows_of_tile(p), tiles = ceil_div(p.m, tile);
+    const size_t begin = tiles * s / strips * tile;
+    const size_t end = smaller(tiles * (s + 1) / strips * tile, p.m);
+    p.a += begin * p.lda, p.out += begin * p.ldo, p.m = end - begin;
+    return p;
 }
 
 /* out[m, n] = a[m, k] b[k, n]; 0, or 1 when there is no memory for the panels. */
@@ -92,28 +96,36 @@ int multiply(const typename Lane::In *a, const typename Lane::In *b, typename La
         return 0;
     }
     const Product<Lane> whole{a, k, b, n, out, n, m, n, k};
-    const double multiply_adds = double(m) * double(n) * double(k);
-    const size_t threads = multiply_adds < ALONE<Lane> ? 1 : team_size();
-    if (threads < 2) return multiply_alone(whole);
+    const Way<Lane> way = way_for<Lane>(m, n, k);
+    const auto work = static_cast<size_t>(double(m) * double(n) * double(k) / ALONE<Lane>);
+    const auto threads = static_cast<size_t>(threads_for(work));
+    if (threads < 2) return way(whole);
 
+    std::atomic<int> failed{0};
+    const auto in_strips = [&](size_t strips,
+                               Product<Lane> (*part)(Product<Lane>, size_t, size_t)) {
+        parallel_for(strips, static_cast<int>(threads), [&](size_t s) {
+            if (way(part(whole, s, strips)) != 0) failed.store(1, std::memory_order_relaxed);
+        });
+        return failed.load(std::memory_order_relaxed);
+    };
     // Strips of columns, each of which packs its own panels of b and reads a in place. Where a must be
     // packed, every strip would pack all of it: then strips of rows, no more than there are threads.
-    const size_t tile_rows = ceil_div(m, MR), tile_cols = ceil_div(n, NR);
+    const size_t tile_rows = ceil_div(m, rows_of_tile(whole)), tile_cols = ceil_div(n, NR);
     const bool packed_a = Lane::PACKED_A || rows_collide<Lane>(k);
     const bool short_k = k <= 2 * STREAM_STEPS;  // out is what moves: whole rows of it
     if (!packed_a && !short_k && tile_cols >= 4 * threads) {
         const size_t most =
             m <= MR ? 1 : STRIPS_PER_THREAD;  // where b streams past, long rows of it
-        const size_t strips = threads * smaller(most, tile_cols / threads / 4);
-        return in_strips(whole, strips, strip_of_columns<Lane>);
+        return in_strips(threads * smaller(most, tile_cols / threads / 4), strip_of_columns<Lane>);
     }
     if (tile_rows >= 2 * threads) {
         const size_t most = packed_a ? 1 : STRIPS_PER_THREAD;
-        const size_t strips = threads * larger(1, smaller(most, tile_rows / threads / 4));
-        return in_strips(whole, strips, strip_of_rows<Lane>);
+        return in_strips(threads * larger(1, smaller(most, tile_rows / threads / 4)),
+                         strip_of_rows<Lane>);
     }
-    if (tile_cols >= 2 * threads) return in_strips(whole, threads, strip_of_columns<Lane>);
-    return multiply_alone(whole);
+    if (tile_cols >= 2 * threads) return in_strips(threads, strip_of_columns<Lane>);
+    return way(whole);
 }
 
 }  // namespace gemm

@@ -1,35 +1,48 @@
-// A team of threads that helps whoever calls, and never keeps the caller waiting for a thread that has
-// not come: the work is handed out piece by piece, the caller takes pieces like everyone else, and what
-// it waits for at the end is only pieces that somebody has begun. OpenMP's own loops end with a barrier
-// at which every thread must arrive, so that with a busy neighbour a call of microseconds can last a
-// scheduling quantum (8-16 ms measured). OpenMP still says how many threads there should be.
+// A team of threads that helps whoever calls, and never keeps the caller waiting for a thread that is not
+// running.
+//
+// The work is cut into pieces. Each member owns a run of them, so that the next call finds them in the same
+// core's caches, and who is done with his own takes from the others: a helper that comes late, or not at all,
+// costs only what it would have done (so do rayon's and ONNX Runtime's pools; OpenMP's loops end with a barrier
+// at which every thread must arrive). What the caller still waits for is pieces that somebody has begun. A
+// helper that has lost its core in the middle of one would be back in a scheduler's slice, 3 ms or more: its
+// clock stands still, and then the caller lends it its own core until the piece is done.
+//
+// Helpers look for work for some 50 us and then sleep. They are woken, and first of all created, only for as
+// much work as makes the cost small: what the caller has done alone counts. As the system likes to wake a thread
+// on the core of the one that wakes it, a helper that finds itself there leaves, once and for all.
+//
+// OpenMP only says how many threads there should be.
 #include "parallel.h"
 
 #ifdef _OPENMP
 #include <immintrin.h>
+#include <linux/futex.h>
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
+#include <initializer_list>
 #include <new>
 #include <thread>
 
 namespace {
 
-/* Which job, how many pieces it has and which is next, in one word: a piece is taken by adding one to
-   the word that was read, which fails when any of the three has changed. */
+/* Which job it is of, and a member's pieces of it that nobody has begun, [next, end), in one word: a piece is
+   taken by adding one to the word that was read, which fails when any of the three has changed. */
 struct Ticket {
     static constexpr size_t MOST = 0xffff;  // pieces
     uint64_t word;
-    static Ticket first(uint32_t job, size_t count) { return {uint64_t{job} << 32 | count << 16}; }
-    uint32_t job() const { return static_cast<uint32_t>(word >> 32); }
-    size_t count() const { return word >> 16 & MOST; }
+    static Ticket of(uint32_t job, size_t next, size_t end) {
+        return {uint64_t{job} << 32 | end << 16 | next};
+    }
+    size_t end() const { return word >> 16 & MOST; }
     size_t next() const { return word & MOST; }
 };
 
@@ -37,70 +50,91 @@ struct Ticket {
    and those that do not trap. The rest says how to round, and whether subnormals are zeros. */
 constexpr unsigned OCCURRED = 0x3f, MASKED = 0x1f80;
 
+/* Integers: here, too, nothing may round, occur or trap that is not the caller's. */
+int64_t nanoseconds(clockid_t clock) {
+    timespec now;
+    return clock_gettime(clock, &now) == 0 ? int64_t{now.tv_sec} * 1000000000 + now.tv_nsec : 0;
+}
+
+/* Sleeps until woken, if `word` is still `expected`. Linux: futex(2). */
+void sleep_on(std::atomic<uint32_t> &word, uint32_t expected) {
+    syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
+}
+void wake_all(std::atomic<uint32_t> &word) {
+    syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
+}
+
+/* Until done() or, at the most, so many looks: 20-50 ns each. */
+template <class Done>
+bool spin(Done done, unsigned looks) {
+    for (unsigned i = 0; i < looks; ++i) {
+        if (done()) return true;
+        _mm_pause();
+    }
+    return false;
+}
+
 class Team {
 public:
+    /* Whether anybody will help with so much work: those who are awake, or all if it is worth getting them. */
+    bool will_help(size_t work) {
+        const int asleep = asleep_.load(std::memory_order_relaxed);
+        const int helpers = helpers_.load(std::memory_order_relaxed);
+        const size_t alone = alone_.load(std::memory_order_relaxed) + work;
+        const auto sleepers = static_cast<size_t>(asleep > 1 ? asleep : 1);
+        const bool is_worth_it = alone >= (helpers > 0 ? sleepers * WORTH_WAKING : WORTH_HIRING);
+        const bool all_awake = helpers > 0 && asleep == 0;
+        alone_.store(is_worth_it || all_awake ? 0 : alone, std::memory_order_relaxed);
+        if (is_worth_it) wake_.store(true, std::memory_order_relaxed);
+        return is_worth_it || asleep < helpers;
+    }
+
     void run(size_t count, int threads, void (*function)(const void *, size_t), const void *body) {
         // Alone also where another thread has the team: there are no cores left to use.
-        if (count > Ticket::MOST || !busy_.try_lock()) {
+        if (count > Ticket::MOST || busy_.exchange(true, std::memory_order_acquire)) {
             for (size_t i = 0; i < count; ++i) function(body, i);
             return;
         }
-        const int64_t start = nanoseconds();
-        hire(threads - 1);
+        hire(threads < MOST ? threads - 1 : MOST - 1);
         function_.store(function, std::memory_order_relaxed);
         body_.store(body, std::memory_order_relaxed);
         const unsigned state = _mm_getcsr();
         state_.store(state & ~OCCURRED, std::memory_order_relaxed);
         occurred_.store(state & OCCURRED, std::memory_order_relaxed);
-        unfinished_.store(count, std::memory_order_relaxed);
-        const uint32_t job = Ticket{ticket_.load(std::memory_order_relaxed)}.job() + 1;
-        ticket_.store(Ticket::first(job, count).word);
-        if (asleep_.load() > 0) {
-            const std::lock_guard<std::mutex> hold(sleep_);
-            wake_.notify_all();
-        }
-        const size_t own = work();
-        const int64_t own_end = nanoseconds();
-        while (
-            !wait([this] { return unfinished_.load(std::memory_order_acquire) == 0; }, PATIENCE)) {
-        }
-        const int64_t waited = nanoseconds() - own_end;
+        caller_core_.store(sched_getcpu(), std::memory_order_relaxed);
+        unfinished_.store(static_cast<uint32_t>(count), std::memory_order_relaxed);
+        const uint32_t job = job_.load(std::memory_order_relaxed) + 1;
+        const size_t members = size_t{1} + static_cast<size_t>(helpers_.load());
+        for (size_t m = 0; m < members; ++m)
+            members_[m].ticket.store(
+                Ticket::of(job, count * m / members, count * (m + 1) / members).word,
+                std::memory_order_release);
+        job_.store(job);
+        if (wake_.exchange(false) && asleep_.load() > 0) wake_all(job_);
+        work_as(0);
+        wait_for_helpers();
         _mm_setcsr(state | occurred_.load(std::memory_order_relaxed));
-        // A piece of ours took (own_end - start) / own. Who needs much longer for one has been taken off
-        // its core by a neighbour, who will do so again: three times as long without them costs little,
-        // and much of what the wait cost is not lost a second time.
-        if (waited > HELD_UP + 2 * (own_end - start) / static_cast<int64_t>(own ? own : 1))
-            alone_until_.store(own_end + waited * 4, std::memory_order_relaxed);
-        busy_.unlock();
+        busy_.store(false, std::memory_order_release);
     }
-
-    /* While it lasts, calls are better off on one thread. */
-    bool is_held_up() const { return alone_until_.load(std::memory_order_relaxed) > nanoseconds(); }
 
 private:
-    /* Nanoseconds by which a piece may be late. */
-    static constexpr int64_t HELD_UP = 100000;
-    /* How often a helper looks for a new job, some 50 us in all, before it sleeps: calls in a loop find it
-       awake, and waking it costs as long. */
+    static constexpr int MOST = 256;  // members
+    /* How often a helper looks for a new job before it sleeps: calls in a loop find it awake. */
     static constexpr unsigned PATIENCE = 2000;
+    /* And the caller, between two looks at the clock of one that it waits for: some 15 us. */
+    static constexpr unsigned LOOK = 500;
+    /* Work, in units of what is just worth a second thread that is awake (some 3 us), that makes it worth
+       waking a helper, which costs the caller 3 to 5 us, and creating the first ones: some 20 us each. */
+    static constexpr size_t WORTH_WAKING = 32, WORTH_HIRING = 96;
 
-    /* Integers: here, too, nothing may round, occur or trap that is not the caller's. */
-    static int64_t nanoseconds() {
-        timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
-    }
-
-    /* Until done() or, at the most, so many looks. Now and then the core is offered to whoever else wants
-       it: that may be the one who is waited for. */
-    template <class Done>
-    static bool wait(Done done, unsigned looks) {
-        for (unsigned i = 1; i <= looks; ++i) {
-            if (done()) return true;
-            i % 64 ? _mm_pause() : static_cast<void>(sched_yield());
-        }
-        return false;
-    }
+    struct alignas(64) Member {
+        std::atomic<uint64_t> ticket{0};
+        // Of helpers:
+        std::atomic<pid_t> thread{0};
+        std::atomic<clockid_t> clock{0};   // of the time that it has run
+        std::atomic<bool> at_work{false};  // and may be in a piece
+        std::atomic<bool> lent_core{false};
+    };
 
     /* With every signal blocked but those of a thread's own faults: what is sent to the process is for
        the threads that its program knows of, one of which may wait for it in sigwait. */
@@ -112,60 +146,110 @@ private:
             sigdelset(&blocked, fault);
         pthread_sigmask(SIG_SETMASK, &blocked, &before);
         try {
-            for (; helpers_ < helpers; ++helpers_) std::thread([this] { help(); }).detach();
+            for (; helpers_ < helpers; ++helpers_)
+                std::thread([this, m = helpers_ + 1] { help(static_cast<size_t>(m)); }).detach();
         } catch (...) {  // no more threads to be had: fewer will do
         }
         pthread_sigmask(SIG_SETMASK, &before, nullptr);
     }
 
-    void help() {
+    void help(size_t m) {
+        Member &self = members_[m];
+        cpu_set_t allowed;
+        if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) CPU_ZERO(&allowed);
+        clockid_t clock;
+        if (pthread_getcpuclockid(pthread_self(), &clock) == 0)
+            self.clock.store(clock, std::memory_order_relaxed);
+        self.thread.store(static_cast<pid_t>(syscall(SYS_gettid)));
         uint32_t seen = 0;
         for (;;) {
-            if (!wait([&] { return current_job() != seen; }, PATIENCE)) {
-                std::unique_lock<std::mutex> hold(sleep_);
+            if (!spin([&] { return job_.load() != seen; }, PATIENCE)) {
                 asleep_.fetch_add(1);
-                wake_.wait(hold, [&] { return current_job() != seen; });
+                while (job_.load() == seen) sleep_on(job_, seen);
                 asleep_.fetch_sub(1);
             }
-            seen = current_job();
-            work();
+            seen = job_.load();
+            const int core = caller_core_.load(std::memory_order_relaxed);
+            if (sched_getcpu() == core) leave(core, allowed);
+            self.at_work.store(true);
+            work_as(m, &allowed);
+            self.at_work.store(false);
         }
     }
 
-    uint32_t current_job() const { return Ticket{ticket_.load()}.job(); }
-
-    /* Takes pieces until none is left; how many. function_, body_ and state_ change only when every piece of a
-       job is finished, so what was read before a piece was taken belongs to it. */
-    size_t work() {
-        size_t taken = 0;
-        Ticket ticket{ticket_.load(std::memory_order_acquire)};
-        while (ticket.next() < ticket.count()) {
-            const auto function = function_.load(std::memory_order_relaxed);
-            const void *const body = body_.load(std::memory_order_relaxed);
-            const unsigned state = state_.load(std::memory_order_relaxed);
-            if (!ticket_.compare_exchange_weak(ticket.word, ticket.word + 1)) continue;
-            _mm_setcsr(state);
-            function(body, ticket.next());
-            ++taken;
-            occurred_.fetch_or(_mm_getcsr() & OCCURRED, std::memory_order_relaxed);
-            unfinished_.fetch_sub(1, std::memory_order_release);
-            ticket.word = ticket_.load(std::memory_order_acquire);
-        }
-        return taken;
+    /* To any other core, for good. */
+    static void leave(int core, const cpu_set_t &allowed) {
+        cpu_set_t others = allowed;
+        if (core >= 0 && core < CPU_SETSIZE) CPU_CLR(static_cast<size_t>(core), &others);
+        if (CPU_COUNT(&others) > 0) sched_setaffinity(0, sizeof others, &others);
     }
 
-    std::mutex busy_;
-    int helpers_ = 0;
-    std::atomic<int64_t> alone_until_{0};
-    std::atomic<void (*)(const void *, size_t)> function_{nullptr};
+    /* Takes pieces until none is left, the own ones first. function_, body_ and state_ change only when every
+       piece of a job is finished, so what was read before a piece was taken belongs to it. */
+    void work_as(size_t m, const cpu_set_t *allowed = nullptr) {
+        const size_t members =
+            size_t{1} + static_cast<size_t>(helpers_.load(std::memory_order_relaxed));
+        for (size_t i = 0; i < members; ++i) {
+            std::atomic<uint64_t> &owner = members_[(m + i) % members].ticket;
+            Ticket ticket{owner.load(std::memory_order_acquire)};
+            while (ticket.next() < ticket.end()) {
+                const auto function = function_.load(std::memory_order_relaxed);
+                const void *const body = body_.load(std::memory_order_relaxed);
+                const unsigned state = state_.load(std::memory_order_relaxed);
+                if (!owner.compare_exchange_weak(ticket.word, ticket.word + 1)) continue;
+                _mm_setcsr(state);
+                function(body, ticket.next());
+                occurred_.fetch_or(_mm_getcsr() & OCCURRED, std::memory_order_relaxed);
+                unfinished_.fetch_sub(1);
+                if (caller_sleeps_.load()) wake_all(unfinished_);
+                if (allowed != nullptr && members_[m].lent_core.exchange(false))
+                    leave(caller_core_.load(std::memory_order_relaxed), *allowed);
+                ticket.word = owner.load(std::memory_order_acquire);
+            }
+        }
+    }
+
+    void wait_for_helpers() {
+        const auto done = [this] { return unfinished_.load(std::memory_order_acquire) == 0; };
+        if (spin(done, LOOK)) return;
+        for (size_t m = 1; !done(); m = m < static_cast<size_t>(helpers_) ? m + 1 : 1) {
+            Member &member = members_[m];
+            if (!member.at_work.load()) continue;
+            const clockid_t clock = member.clock.load(std::memory_order_relaxed);
+            const int64_t ran = nanoseconds(clock), start = nanoseconds(CLOCK_MONOTONIC);
+            if (spin(done, LOOK)) return;
+            if (nanoseconds(clock) - ran < (nanoseconds(CLOCK_MONOTONIC) - start) / 2)
+                lend_core_to(member);
+        }
+    }
+
+    /* Until a piece is finished, most likely its own. */
+    void lend_core_to(Member &member) {
+        const uint32_t unfinished = unfinished_.load();
+        cpu_set_t here;
+        CPU_ZERO(&here);
+        CPU_SET(static_cast<size_t>(caller_core_.load(std::memory_order_relaxed)), &here);
+        member.lent_core.store(true);
+        caller_sleeps_.store(true);
+        if (unfinished > 0 && sched_setaffinity(member.thread.load(), sizeof here, &here) == 0)
+            sleep_on(unfinished_, unfinished);
+        caller_sleeps_.store(false);
+    }
+
+    // One line for a call that stays alone.
+    alignas(64) std::atomic<bool> busy_{false};
+    std::atomic<int> helpers_{0}, asleep_{0};
+    std::atomic<size_t> alone_{0};   // work done without those who sleep
+    std::atomic<bool> wake_{false};  // those who sleep, for the next job
+    alignas(64) std::atomic<void (*)(const void *, size_t)> function_{nullptr};
     std::atomic<const void *> body_{nullptr};
     std::atomic<unsigned> state_{0};  // the caller's MXCSR
-    alignas(64) std::atomic<uint64_t> ticket_{0};
-    alignas(64) std::atomic<size_t> unfinished_{0};
+    std::atomic<int> caller_core_{-1};
+    alignas(64) std::atomic<uint32_t> job_{0};
+    alignas(64) std::atomic<uint32_t> unfinished_{0};
     std::atomic<unsigned> occurred_{0};
-    alignas(64) std::atomic<int> asleep_{0};
-    std::mutex sleep_;
-    std::condition_variable wake_;
+    std::atomic<bool> caller_sleeps_{false};
+    Member members_[MOST];  // the caller first
 };
 
 /* Never destroyed: helpers may outlive the end of main. Built anew in a forked child, which has none of
@@ -186,15 +270,12 @@ int team_size(void) {
     return wanted < cores ? wanted : cores;
 }
 
-int available_threads() {
-    const int size = team_size();
-    return size > 1 && team->is_held_up() ? 1 : size;
-}
+int threads_for(size_t work) { return work > 0 && team->will_help(work) ? team_size() : 1; }
 
 void run_in_team(size_t count, int threads, void (*run)(const void *, size_t), const void *body) {
     team->run(count, threads, run, body);
 }
 #else
 int team_size(void) { return 1; }
-int available_threads() { return 1; }
+int threads_for(size_t) { return 1; }
 #endif

@@ -17,11 +17,12 @@ int team_size(void);
 
 }  // extern "C"
 
-/* Threads for a call made now: team_size(), or 1 for some milliseconds after a call that had to wait for a
-   thread which had lost its core. */
-int available_threads();
+/* Threads for a call made now: team_size(), or 1 while helpers sleep and there is not the work that makes waking
+   them worth it. `work` is what the call takes one thread, in units of the least that is worth a second one;
+   what was done alone counts for the next. */
+int threads_for(size_t work);
 
-/* Calls run(body, i) for each i in [0, count), on `threads` threads as they become free; returns when
+/* Calls run(body, i) for each i in [0, count), on up to `threads` threads as they become free; returns when
    all have returned. Alone when another thread of the process is inside such a call, and from 65,536 pieces
    on, which nobody hands out. Each piece runs in the floating-point state that the caller has now (how to
    round, whether subnormals are zeros), and the exceptions that occur in it occur to the caller. */
@@ -44,20 +45,20 @@ inline void parallel_for(size_t count, int threads, const Body &body) {
 }
 
 /* body(begin, end) over parts of [0, n), which start at multiples of 64: no two threads write one
-   cache line of an aligned buffer. Below `alone` elements one thread is faster than two. One part for
-   each thread, so that the next call finds it in the same core's cache; more where no cache holds it,
-   so that a thread that is held up leaves the rest to the others. */
+   cache line of an aligned buffer. Below `alone` elements one thread is faster than two. */
 template <class Body>
 inline void parallel_ranges(size_t n, size_t alone, const Body &body) {
-    constexpr size_t LONG = 1 << 22, PARTS_OF_LONG = 8;
-    const int threads = n < alone ? 1 : available_threads();
+    constexpr size_t MOST_FOR_EACH = 64;
+    const auto threads = static_cast<size_t>(threads_for(n / alone));
     if (threads <= 1) {
         body(size_t{0}, n);
         return;
     }
-    const size_t parts = static_cast<size_t>(threads) * (n < LONG ? 1 : PARTS_OF_LONG);
+    // As many for each thread, of `alone` elements or a little more.
+    const size_t whole = n / alone / threads, most = whole < MOST_FOR_EACH ? whole : MOST_FOR_EACH;
+    const size_t parts = threads * (most > 0 ? most : 1);
     const size_t part = ((n + parts - 1) / parts + 63) / 64 * 64;
-    parallel_for((n + part - 1) / part, threads, [&](size_t i) {
+    parallel_for((n + part - 1) / part, static_cast<int>(threads), [&](size_t i) {
         const size_t begin = i * part, end = begin + part < n ? begin + part : n;
         body(begin, end);
     });

@@ -48,19 +48,20 @@ float max_of_lanes(F32 v) {
     return largest;
 }
 
-/* The largest element. NaN may be lost here: it returns in the sum. */
+/* The largest element. NaN may be lost here: it returns in the sum. Along the boundaries of x, as map_f32. */
 float row_max(const float *x, size_t n) {
     const F32 lowest = splat(-__builtin_inff());
-    Quad m0(lowest), m1(lowest);
-    size_t i = 0;
+    if (n < LANES) return max_of_lanes(select_first(n, load_partial(x, n), lowest));
+    F32 m = max(load(x), load(x + n - LANES));
+    Quad m0(m), m1(m);
+    size_t i = to_boundary(x);
     for (; i + 2 * QUAD <= n; i += 2 * QUAD) {
         m0 = max(m0, load_group<Quad>(x + i));
         m1 = max(m1, load_group<Quad>(x + i + QUAD));
     }
     m0 = max(m0, m1);
-    F32 m = max(max(m0.a.a, m0.a.b), max(m0.b.a, m0.b.b));
-    for (; i + LANES <= n; i += LANES) m = max(m, load(x + i));
-    if (i < n) m = max(m, select_first(n - i, load_partial(x + i, n - i), lowest));
+    m = max(max(m0.a.a, m0.a.b), max(m0.b.a, m0.b.b));
+    for (; i + LANES < n; i += LANES) m = max(m, load(x + i));
     return max_of_lanes(m);
 }
 
@@ -106,11 +107,11 @@ void divide(float *out, size_t n, double sum) {
     map_f32<false>(out, out, n, [=](auto v) { return mul(v, decltype(v)(splat(inverse))); });
 }
 
-void softmax_row(const float *x, float *out, size_t n) {
-    divide(out, n, exp_and_sum(x, out, n, scale_for(row_max(x, n))));
-}
+/* Elements from which a second thread pays: 4 us of work for whole rows, more for a shared one, at which
+   the threads meet three times. */
+constexpr size_t ALONE = 16384, ALONE_IN_ROW = 65536 * (LANES / 8);
 
-/* A row is cut into parts that do not depend on the number of threads, and their sums are added in
+/* A long row is cut into parts that do not depend on the number of threads, and their sums are added in
    order: the same bits whoever ran what. body(part, first, count). */
 constexpr size_t PARTS = 64;
 
@@ -122,8 +123,7 @@ void each_part(size_t n, int threads, const Body &body) {
     parallel_for(parts, threads, [&](size_t p) { body(p, begin(p), begin(p + 1) - begin(p)); });
 }
 
-/* One row on several threads. */
-void softmax_shared_row(const float *x, float *out, size_t n, int threads) {
+void softmax_long_row(const float *x, float *out, size_t n, int threads) {
     float maxima[PARTS];
     double sums[PARTS] = {};
     for (float &none : maxima) none = -__builtin_inff();
@@ -139,9 +139,10 @@ void softmax_shared_row(const float *x, float *out, size_t n, int threads) {
               [&](size_t, size_t first, size_t count) { divide(out + first, count, sum); });
 }
 
-/* Elements from which a second thread pays: 4 us of work for whole rows, more for a shared one, at which
-   the threads meet three times. */
-constexpr size_t ALONE = 16384, ALONE_IN_ROW = 65536 * (LANES / 8);
+void softmax_row(const float *x, float *out, size_t n) {
+    if (n >= ALONE_IN_ROW) return softmax_long_row(x, out, n, 1);
+    divide(out, n, exp_and_sum(x, out, n, scale_for(row_max(x, n))));
+}
 
 }  // namespace
 
@@ -153,12 +154,10 @@ constexpr size_t ALONE = 16384, ALONE_IN_ROW = 65536 * (LANES / 8);
  */
 void softmax_f32(const float *x, float *out, size_t rows, size_t cols) {
     if (cols == 0) return;  // rows may then be any number
-    // How a row is summed must not go by who can help just now: its bits would.
-    const int team = rows * cols < ALONE ? 1 : team_size();
-    const int threads = team > 1 ? available_threads() : 1;
-    if (rows < static_cast<size_t>(team) && cols >= ALONE_IN_ROW) {
+    const int threads = threads_for(rows * cols / ALONE);
+    if (rows < static_cast<size_t>(threads) && cols >= ALONE_IN_ROW) {
         for (size_t r = 0; r < rows; ++r)
-            softmax_shared_row(x + r * cols, out + r * cols, cols, threads);
+            softmax_long_row(x + r * cols, out + r * cols, cols, threads);
         return;
     }
     const size_t most = 8 * static_cast<size_t>(threads), groups = rows < most ? rows : most;
