@@ -28,7 +28,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <initializer_list>
 #include <new>
 #include <thread>
 
@@ -142,8 +141,8 @@ private:
         if (helpers_ >= helpers) return;
         sigset_t blocked, before;
         sigfillset(&blocked);
-        for (const int fault : {SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP})
-            sigdelset(&blocked, fault);
+        const int faults[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+        for (const int fault : faults) sigdelset(&blocked, fault);
         pthread_sigmask(SIG_SETMASK, &blocked, &before);
         try {
             for (; helpers_ < helpers; ++helpers_)
