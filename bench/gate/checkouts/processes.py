@@ -43,32 +43,11 @@ def run_group(command: Sequence[str], folder: Path) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
-def end_of(code: int) -> str:
-    """What a process's exit code says, in words."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"signal {-code}"
-
-
 def side_environment(**more: str) -> dict[str, str]:
     """This environment without what would steer a side's Python or pytest elsewhere."""
     steering = ("PYTEST_", "COV_", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "GIT_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(steering)}
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", **more}
-
-
-def die_with_parent(parent: int) -> None:
-    """Ask Linux to end this process when its parent ends, however that happens; now, if it has."""
-    if sys.platform.startswith("linux"):
-        import ctypes
-
-        pr_set_pdeathsig, sigkill = 1, 9
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)
-        if parent != os.getppid():
-            os._exit(1)
 
 
 def stop_randomising_addresses() -> None:

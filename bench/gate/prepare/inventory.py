@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.gate.checkouts.processes import end_of, run_group
+from bench.gate.checkouts.processes import run_group
 from bench.gate.checkouts.sides import Side
 from bench.gate.rounds.pytest_process import Listed
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair, native_of
+from bench.measure.timing.child import end_of
 from bench.saved.gates import NEW, REMOVED, RENAMED, SKIPPED, UNCOMPARABLE, Unjudged
 from bench.saved.runs import one_line
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.gate.checkouts.processes import end_of, in_short, run_group, side_environment
+from bench.gate.checkouts.processes import in_short, run_group, side_environment
 from bench.gate.checkouts.sides import Side
-from bench.gate.rounds.child import Child
 from bench.gate.verdicts.errors import GateError
+from bench.measure.timing.child import Child, end_of
 from bench.saved.runs import one_line
 
 _SCRIPT = Path(__file__).with_name("pytest_plugin.py")

@@ -17,14 +17,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
-from bench.gate.checkouts.processes import in_short, side_environment
+from bench.gate.checkouts.processes import side_environment
 from bench.gate.checkouts.relinking import Module, Placements
 from bench.gate.checkouts.sides import Side
 from bench.gate.checkouts.unchanged import unchanged
-from bench.gate.rounds.child import Child
 from bench.gate.rounds.samples import Sample
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair
+from bench.measure.timing.child import Child
 from bench.saved.runs import one_line
 
 
@@ -123,10 +123,7 @@ def _how(pair: Pair) -> tuple[object, ...]:
 
 def _why_ended(child: Child, pair: Pair) -> str:
     """What a worker's early end means: a kernel has ended it, or it failed."""
-    end, said = child.last_words()
-    last = in_short(said.strip().rpartition("\n")[2])
-    reason = f": {last}" if last else ""
-    return f"{one_line(pair.name)}: the process that measures ended with {end}{reason}"
+    return f"{one_line(pair.name)}: the process that measures ended with {child.ending()}"
 
 
 def _line(pair: Pair, sample: Sample) -> str:

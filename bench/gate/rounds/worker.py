@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from bench.gate.checkouts.processes import die_with_parent, stop_randomising_addresses
+from bench.gate.checkouts.processes import stop_randomising_addresses
 from bench.gate.checkouts.relinking import Module
 from bench.gate.checkouts.sides import Side
 from bench.gate.rounds.one_process import BothSides
@@ -26,6 +26,7 @@ from bench.gate.rounds.pytest_process import Serving
 from bench.gate.rounds.samples import Sample, take_sample
 from bench.gate.verdicts.errors import GateError
 from bench.gate.verdicts.pairs import Pair
+from bench.measure.timing.child import die_with_parent
 
 # Two processes in turns: the one that comes back finds its caches cold, and a longer round
 # outweighs that.

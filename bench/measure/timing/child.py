@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -10,7 +13,9 @@ from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
-from bench.gate.checkouts.processes import end_of
+from bench.saved.checks import one_line
+
+_LONGEST_REASON = 300
 
 
 class Child:
@@ -52,6 +57,25 @@ class Child:
         except OSError:  # in the middle of an answer, or with a question unread
             raise EOFError from None
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def pause(self) -> None:
+        """Stop it where it is; returns when all of its threads stand still, or it has ended."""
+        self._process.send_signal(signal.SIGSTOP)
+        with suppress(ChildProcessError):  # its end is known already
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def ending(self) -> str:
+        """How it ended and the last that it said: "signal 11 (SIGSEGV)"."""
+        end, said = self.last_words()
+        last = one_line(said.strip().rpartition("\n")[2])[:_LONGEST_REASON]
+        return f"{end}: {last}" if last else end
+
     def last_words(self) -> tuple[str, str]:
         """How it ended, and what it had printed."""
         end = end_of(self._process.wait())
@@ -67,3 +91,24 @@ class Child:
         self._process.wait()
         self._pipe.close()
         self._said.close()
+
+
+def end_of(code: int) -> str:
+    """What a process's exit code says, in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"signal {-code}"
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask Linux to end this process when its parent ends, however that happens; now, if it has."""
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        pr_set_pdeathsig, sigkill = 1, 9
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)
+        if parent != os.getppid():
+            os._exit(1)

@@ -1,0 +1,126 @@
+"""What runs in the process of a participant: cases are made, verified and timed here.
+
+    python -m bench.measure.comparison.serving PARENT PIPE
+
+It is sent the name of a method of Server and its arguments, and answers with what that returns, or
+with the exception that says why there is nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from statistics import median
+from time import perf_counter, sleep
+from typing import Any
+
+import kernels_c
+from bench.measure import peers
+from bench.measure.calls import call_of
+from bench.measure.cases.case import Case
+from bench.measure.cases.errors_in_ulp import WrongResult
+from bench.measure.comparison import sizes
+from bench.measure.comparison.reference import Grade, Reference
+from bench.measure.peers.adapter import PeerUnavailable
+from bench.measure.timing.child import die_with_parent
+from bench.measure.timing.rounds import calibrate, garbage_collection_off, rounds_of, tracing_off
+from bench.suite import registry
+
+# Who has slept is woken on the core of the one who wakes it, and moved within some 20 ms.
+_WARM_SECONDS = 30e-3
+# Of another library, to leave its idle threads spinning: long enough to be worth all of them.
+_BESIDE = "matmul_f32", "256"
+
+
+class Server:
+    """One case at a time, by one implementation."""
+
+    def __init__(self) -> None:
+        self.what = "nothing"  # that it is doing, for a message
+        self._limits = ExitStack()
+        self._names: list[str] = []  # of the libraries that are here
+        self._threads = 1
+        self._function: Callable[..., Any]
+        self._args: tuple[Any, ...]
+        self._kept: dict[str, Case] = {}  # calls hold bare pointers into them
+        self._beside: dict[str, Callable[[], Any]] = {}
+
+    def make(self, kernel: str, size: str, variant: str, threads: int) -> Grade:
+        """Make the case, verify the variant's result and get ready for rounds of it."""
+        side, name = registry.side_and_name(variant)
+        self.what = f"{kernel} {size} {name}"
+        self._threads = threads
+        self._beside.clear()
+        if side != "peer":  # loaded before threads are set: its OpenMP has them, too
+            kernels_c.load_tier(registry.kernel(kernel).native(variant).tier)
+        self._load(*[name] * (side == "peer"))
+        case = self._kept["timed"] = sizes.make(kernel, size)
+        call = call_of(case, variant, threads)
+        grade = Reference(case).grade(self.what, call)
+        case.prepare(call)  # inputs as they were, where a call replaced them
+        self._function, self._args = call.function, call.args
+        self._take = rounds_of(call.function, call.args)
+        self._iterations = calibrate(self._take)
+        return grade
+
+    def round(self, of: int, asleep: float, beside: str | None) -> float:
+        """Seconds a call: the median of `of` rounds, after 30 ms untimed. `asleep`: seconds of
+        sleep before each of them, which then is one call. `beside`: a library, as "peer-torch",
+        that multiplies matrices right before each, so that its idle threads spin meanwhile."""
+        other = self._other(beside) if beside is not None else None
+        calls = 1 if asleep else self._iterations
+        rounds = []
+        with garbage_collection_off(), tracing_off():
+            warm = perf_counter() + _WARM_SECONDS
+            while perf_counter() < warm:
+                self._function(*self._args)
+            for _ in range(of):
+                if other is not None:
+                    other()
+                if asleep:
+                    sleep(asleep)
+                rounds.append(self._take(calls) / calls)
+        return median(rounds)
+
+    def _other(self, variant: str) -> Callable[[], Any]:
+        """A product by that library, on as many threads."""
+        if variant not in self._beside:
+            self._load(registry.side_and_name(variant)[1])
+            case = self._kept[variant] = sizes.make(*_BESIDE)
+            call = call_of(case, variant, self._threads)
+            self._beside[variant] = lambda: call.function(*call.args)
+        return self._beside[variant]
+
+    def _load(self, *names: str) -> None:
+        """Load these libraries and set the threads of everything that is here."""
+        for name in names:
+            peers.load_peer(name)
+        self._names = list(dict.fromkeys((*self._names, *names)))
+        self._limits.close()
+        self._limits.enter_context(peers.limited_threads(self._threads, *self._names))
+
+
+def main(parent: str, pipe: str) -> None:
+    die_with_parent(int(parent))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then ends this
+    asked = Connection(int(pipe))
+    server = Server()
+    while True:
+        try:
+            name, arguments = asked.recv()
+        except EOFError:
+            return
+        try:
+            answer = getattr(server, name)(*arguments)
+        except (WrongResult, PeerUnavailable, kernels_c.TierUnavailable, MemoryError) as reason:
+            answer = reason
+        except Exception as error:  # whatever a library's code raises; it may not bear sending
+            answer = WrongResult(peers.reason_of(error, server.what))
+        asked.send(answer)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
