@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 import random
-import re
-import threading
 from collections.abc import Callable, Iterator
-from time import perf_counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measure.timing import paired, rounds
-from bench.measure.timing.paired import Pairing, Timed, alternate
-from bench.measure.timing.quiet import wait_until_quiet
+from bench.measure.timing.paired import Pairing, Timed, in_turn
 from bench.stats.rank import FEWEST, Estimate, estimate
 
 positive = st.floats(1e-3, 1e3)
@@ -99,14 +95,12 @@ def steady() -> Iterator[float]:
 def pair(monkeypatch: pytest.MonkeyPatch):
     """A pairing of a 1 ms call with a 2 ms call on such a machine."""
 
-    def make(
-        slowness: Iterator[float], settle: Callable[[], None] | None = None
-    ) -> tuple[Machine, Pairing]:
+    def make(slowness: Iterator[float]) -> tuple[Machine, Pairing]:
         machine = Machine(slowness)
         for module in (paired, rounds):
             monkeypatch.setattr(module, "perf_counter", machine.clock)
         calls = (machine.call("a", 1e-3), machine.call("b", 2e-3))
-        first, second = (Timed(call, (), settle) for call in calls)
+        first, second = (Timed(call, ()) for call in calls)
         machine.log.clear()
         return machine, Pairing(first, second)
 
@@ -147,52 +141,38 @@ def test_a_machine_that_turns_slow_for_a_while_does_not_move_the_ratio(pair) -> 
     assert estimate(pairing.ratios).ratio == pytest.approx(2.0)
 
 
-def test_on_several_threads_each_round_first_settles_and_runs_untimed(pair) -> None:
-    settled: list[str] = []
-    machine, pairing = pair(steady(), settle=lambda: settled.append("."))
-    pairing.take(0.0)
-    # 30 calls of 1 ms warm the first, 15 of 2 ms the second; then the one that is timed.
-    runs = [len(run) for run in re.findall("a+|b+", "".join(machine.log))]
-    assert runs == pytest.approx([31, 16, 31], abs=1)
-    assert len(settled) == 3
-    assert pairing.ratios == pytest.approx([2.0])
+def test_rounds_in_turn_share_those_of_the_first(pair) -> None:
+    machine, one = pair(steady())
+    other = Pairing(one.first, Timed(machine.call("c", 3e-3), ()))
+    machine.log.clear()
+    turns = in_turn(one.first, {"b": one, "c": other}, 0.01, lambda _: 15)
+    assert "".join(machine.log).startswith("abacabaca")
+    assert (len(one.ratios), len(other.ratios)) == (15, 15)
+    assert one.ratios == pytest.approx([2.0] * 15)
+    assert other.ratios == pytest.approx([3.0] * 15)
+    assert turns.first == pytest.approx([1e-3] * 31)
+    assert turns.failed == {}
 
 
-def test_quiet_is_when_no_other_thread_runs() -> None:
-    """A spinning thread is waited for; one that sleeps is not."""
-    running = threading.Event()
-    ended: list[float] = []
-
-    def spin() -> None:
-        running.set()
-        end = perf_counter() + 0.05
-        while perf_counter() < end:
-            pass
-        ended.append(perf_counter())
-
-    sleeper = threading.Event()
-    threads = [threading.Thread(target=spin), threading.Thread(target=sleeper.wait)]
-    for thread in threads:
-        thread.start()
-    running.wait()
-    wait_until_quiet()
-    assert ended
-    sleeper.set()
-    for thread in threads:
-        thread.join()
-
-
-def test_pairings_take_turns_until_each_has_enough(pair) -> None:
-    _, one = pair(steady())
-    other = Pairing(one.first, one.second)
-    turns = sum(1 for _ in alternate([one, other], 0.01, least=15))
-    assert len(one.ratios) >= 15
-    assert len(other.ratios) >= 15
-    assert turns >= 20
-
-
-def test_a_slow_call_gets_the_least_number_of_pairs(pair) -> None:
+def test_turns_go_on_for_the_seconds_asked_for_and_fewer_where_that_is_enough(pair) -> None:
     _, pairing = pair(steady())
-    for _ in alternate([pairing], 1e-6, least=7):
-        pass
-    assert len(pairing.ratios) == 7
+    in_turn(pairing.first, {"b": pairing}, 0.1, lambda _: 7)
+    assert len(pairing.ratios) == pytest.approx(0.1 / 3e-3, abs=1)
+    _, pairing = pair(steady())
+    in_turn(pairing.first, {"b": pairing}, 1e-6, lambda p: 6 if p.second_minimum > 1e-3 else 15)
+    assert len(pairing.ratios) == 6
+
+
+def test_what_raises_takes_no_more_turns_and_the_others_go_on(pair) -> None:
+    _, one = pair(steady())
+
+    class Raises:
+        def round(self) -> float:
+            raise OSError("gone")
+
+    pairings = {"bad": Pairing(one.first, Raises()), "b": one}
+    turns = in_turn(one.first, pairings, 1e-6, lambda _: 7)
+    assert repr(turns.failed) == "{'bad': OSError('gone')}"
+    assert len(one.ratios) == 7
+    with pytest.raises(OSError, match="gone"):
+        in_turn(Raises(), pairings, 1e-6, lambda _: 7)

@@ -83,6 +83,39 @@ def test_the_summary_counts_cells_and_names_the_lowest() -> None:
     assert "matmul_f32 64 on 2 threads, numpy" in summary
 
 
+@pytest.mark.parametrize(
+    ("others", "median_over_min", "spoiled"),
+    [
+        (0.04, 1.2, False),
+        (0.06, 1.0, True),
+        (None, 1.4, True),
+        (0.0, 1.29, False),
+        (None, None, None),
+    ],
+)
+def test_a_cell_that_a_busy_machine_spoiled_is_marked_and_counted(
+    others: float | None, median_over_min: float | None, spoiled: bool | None
+) -> None:
+    cells = [
+        {**GOOD["cells"][0], "others": others, "median_over_min": median_over_min},
+        {**GOOD["cells"][2], "others": 0.01, "median_over_min": 1.01},
+        {**GOOD["cells"][2], "size": "67"},  # as saved before: not known
+    ]
+    run = peers.from_json({**GOOD, "cells": cells})
+    assert [cell.spoiled for cell in run.cells] == [spoiled, False, None]
+    table = view.view(run).tables[0]
+    assert table.rows[0][-1] == "0.99-1.01" + ("~" if spoiled else "")
+    assert table.rows[1][-1] == "1.40-1.60"
+    assert any(note.startswith("~ others used") for note in table.notes) == bool(spoiled)
+    known = 1 if spoiled is None else 2
+    said = f"1 of {known} spoiled by a busy machine (~)" if spoiled else f"none of {known} spoiled"
+    assert said in view.summary(run)
+
+
+def test_a_comparison_that_knows_nothing_of_the_machine_says_nothing_of_it() -> None:
+    assert "spoiled" not in view.summary(peers.from_json(GOOD))
+
+
 def test_the_notes_say_what_is_inexact_wrong_missing_and_held_back() -> None:
     text = render(view.view(peers.from_json(GOOD)), "text")
     for part in ("! timed, though", "not timed: matmul_f32 64 torch", "skipped: blis: no libblis",
@@ -217,6 +250,9 @@ BAD_VALUES = [
     ("cells.0.tier", ""),
     ("cells.0.min_seconds", 0),
     ("cells.0.min_seconds", None),
+    ("cells.0.others", 1.5),
+    ("cells.0.others", "few"),
+    ("cells.0.median_over_min", 0.9),
     ("cells.0.peers", ...),
     ("cells.0.peers.numpy", "fast"),
     ("cells.0.peers.numpy.ratio", ...),

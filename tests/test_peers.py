@@ -60,6 +60,40 @@ def test_every_size_that_is_compared_exists() -> None:
     assert sizes.sizes("quantized_matmul_f32", False) == []
 
 
+@pytest.mark.parametrize("kernel", [k for k in registry.KERNELS if sizes.sizes(k, False)])
+def test_no_size_is_compared_under_two_names(kernel: str) -> None:
+    row, names = registry.kernel(kernel), sizes.sizes(kernel, False)
+    assert len(set(names)) == len(names)
+    assert all(row.size_name(row.shape_named(name)) == name for name in names if " " not in name)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "size", "operands", "result"),
+    [
+        ("relu_f32", "1003 +16", [16], 16),
+        ("relu_f32", "1003 in place +20", [20], 20),
+        ("softmax_f32", "5x67 +0", [0], 0),
+        ("matmul_f32", "5x6x7 +60", [60, 60], 60),
+        ("quantize_f32_i8", "1003 +4", [4], 4),
+        ("matmul_i8_i32", "16x16x24 +19", [19, 19], 16),  # whole elements of its result
+    ],
+)
+def test_every_buffer_lies_as_far_off_a_cache_line_as_the_size_says(
+    kernel: str, size: str, operands: list[int], result: int
+) -> None:
+    assert sizes.checked(kernel, size) == size
+    case = sizes.make(kernel, size)
+    assert [buffer.address % 64 for buffer in case.buffers] == operands
+    assert case.out.address % 64 == result
+    assert case.shape == sizes.shape_of(kernel, size)
+    case.run_and_verify(size, call_of(case, "c-scalar"))
+    for name in registry.PEERS:
+        if kernel in registry.PEERS[name] and peers.why_unavailable(name) is None:
+            case.prepare(call := call_of(case, f"peer-{name}"))
+            call.function(*call.args)
+            case.require_memory_intact(name)
+
+
 # --- Adapters ------------------------------------------------------------------------------------
 
 

@@ -35,13 +35,14 @@ def compared(*arguments: str) -> int:
 def test_the_command_compares_prints_and_saves(
     quick_command: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert compared("--kernel", "relu_f32", "--size", "1000", "1000 in place") == 0
+    sizes = ["1000", "1000 in place", "1000 in place +16"]
+    assert compared("--kernel", "relu_f32", "--size", *sizes) == 0
     shown = capsys.readouterr()
     assert "relu_f32  1000 in place" in shown.out
     assert "saved: " in shown.err
     (saved,) = (quick_command / ".peers").iterdir()
     run = peer_runs.load(saved)
-    assert [cell.size for cell in run.cells] == ["1000", "1000 in place"]
+    assert [cell.size for cell in run.cells] == sizes
     for cell in run.cells:
         assert cell.tier == next(
             tier for tier in registry.ON_ONE_THREAD if kernels_c.why_unavailable(tier) is None
@@ -50,7 +51,9 @@ def test_the_command_compares_prints_and_saves(
         for time in cell.peers.values():
             assert time.pairs >= 15
             assert time.low <= time.ratio <= time.high
+        assert cell.median_over_min is not None
     content = json.loads(saved.read_text(encoding="utf-8"))
+    assert not any(cell["apart"] for cell in content["cells"])
     assert content["libraries"]["numpy"]["version"]
     assert all("/" not in pool["filepath"] for pool in content["thread_pools"])
 
@@ -116,10 +119,10 @@ def test_what_was_compared_before_it_ends_early_is_saved(
 ) -> None:
     measure = compare.measure
 
-    def ended(plan: compare.Plan, seconds: float) -> dict[str, Any]:
+    def ended(plan: compare.Plan, *others: Any) -> dict[str, Any]:
         if plan.size != "100":
             raise ends
-        return measure(plan, seconds)
+        return measure(plan, *others)
 
     monkeypatch.setattr(compare, "measure", ended)
     assert compared("--kernel", "relu_f32", "--size", "100", "1000", "-o", "out.json") == 2
@@ -135,6 +138,13 @@ def test_what_was_compared_before_it_ends_early_is_saved(
         ["--kernel", "relu_f32", "--size", "2x2"],
         ["--kernel", "relu_f32", "--size", "0"],
         ["--kernel", "softmax_f32", "--size", "100 in place"],
+        ["--kernel", "softmax_f32", "--size", "100 in place +16"],
+        ["--kernel", "relu_f32", "--size", "100 +18"],
+        ["--kernel", "relu_f32", "--size", "100 +64"],
+        ["--kernel", "relu_f32", "--size", "100 +-4"],
+        ["--kernel", "relu_f32", "--size", "100 +16 in place"],
+        ["--kernel", "relu_f32", "--size", "100 +"],
+        ["--kernel", "matmul_i8_i32", "--size", "8 +64"],
         ["--size", "77"],
         ["--threads", "0"],
         ["--threads", "100000"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,12 @@ def add_commands(commands: Any) -> None:
     about = "native against NumPy, PyTorch, ONNX Runtime, BLIS, OpenBLAS, interleaved"
     command = add_command(commands, _peers, "peers", about, FORMAT, KERNELS)
     command.add_argument(
-        "--size", nargs="+", action="extend", default=[], metavar="S", help="500, 1x1024x1024, ..."
+        "--size",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="S",
+        help="500, 1x1024x1024, '1000 in place', '500 +16': that many bytes off a cache line",
     )
     command.add_argument(
         "--threads", nargs="+", action="extend", type=int, default=[], metavar="N", help="1 and 2"
@@ -32,6 +38,11 @@ def add_commands(commands: Any) -> None:
         default=0.3,
         metavar="S",
         help="for each library in each cell",
+    )
+    command.add_argument(
+        "--apart",
+        action="store_true",
+        help="each library in a process of its own, all others stopped; on several threads always",
     )
     command.add_argument("--quick", action="store_true", help="a handful of sizes each")
     command.add_argument(
@@ -78,11 +89,13 @@ def _compared(
         wanted = compare.plans(
             options.kernel, options.size, options.threads, options.tier, options.quick
         )
-        cells: Iterable[dict[str, Any]] = compare.measure_all(wanted, options.seconds)
-        if sys.stderr.isatty():  # rich before 15 writes an empty line where it shows nothing
-            console = Console(stderr=True)
-            cells = track(cells, "comparing", len(wanted), console=console, transient=True)
-        found.extend(cells)  # one by one: what is there stays when the next one fails
+        # Closed, it has no process left, however it ended.
+        with closing(compare.measure_all(wanted, options.seconds, options.apart)) as measured:
+            cells: Iterable[dict[str, Any]] = measured
+            if sys.stderr.isatty():  # rich before 15 writes an empty line where it shows nothing
+                console = Console(stderr=True)
+                cells = track(cells, "comparing", len(wanted), console=console, transient=True)
+            found.extend(cells)  # one by one: what is there stays when the next one fails
         ended = None
     except (ValueError, kernels_c.TierUnavailable, WrongResult) as error:
         ended = Refusal(str(error))

@@ -161,7 +161,7 @@ class Session:
         """How many times as fast this is as the nearest rung of the ladder below that was verified
         on the same case: the ratio of their minima over rounds in alternation, which meet the same
         machine. Not where calls are too long for that, nor for several threads, whose rounds would
-        have to be longer still (paired.py)."""
+        have to be longer still."""
         seconds = benchmark.stats.stats.min
         self._verified[variant] = call, seconds
         lower = next((v for v in ladder.below(kernel, variant) if v in self._verified), None)

@@ -14,6 +14,9 @@ from bench.saved.writing import write_measured
 STORAGE = Path(".peers")
 FORMAT, VERSION = "baremetal-ml peers", 1
 
+# A cell is spoiled where others used more of the cores than this share of their time, or the median
+# of the native tier's rounds took more than so many times the shortest.
+_OTHERS, _SWINGS = 0.05, 1.3
 # What a believable ratio lies between.
 _SMALLEST, _LARGEST = 1e-6, 1e6
 
@@ -47,6 +50,16 @@ class Cell:
     peers: dict[str, PeerTime]
     wrong: dict[str, str]  # libraries that were not timed for their result, and what it was
     unavailable: dict[str, str]
+    others: float | None = None  # the share of the cores' time that other programs had
+    median_over_min: float | None = None  # of the native tier's rounds
+
+    @property
+    def spoiled(self) -> bool | None:
+        """Whether the machine was busy, or changed its speed, meanwhile; None where neither is
+        known."""
+        if self.others is None and self.median_over_min is None:
+            return None
+        return (self.others or 0.0) > _OTHERS or (self.median_over_min or 1.0) > _SWINGS
 
     @property
     def best(self) -> tuple[str, PeerTime] | None:
@@ -130,6 +143,8 @@ def _cell(cell: Fields) -> Cell:
         peers=peers,
         wrong=wrong,
         unavailable=unavailable,
+        others=cell.optional(lambda name: cell.number(name, 0.0, 1.0), "others"),
+        median_over_min=cell.optional(lambda name: cell.number(name, 1.0), "median_over_min"),
     )
 
 

@@ -6,7 +6,7 @@ from bench.saved.peers import Cell, PeerRun, PeerTime
 from bench.views import units
 from bench.views.tables import Table, View
 
-BEHIND, INEXACT = "<", "!"
+BEHIND, INEXACT, SPOILED = "<", "!", "~"
 
 
 def view(run: PeerRun) -> View:
@@ -28,7 +28,8 @@ def _cells(cell: Cell, libraries: list[str]) -> list[str]:
     if cell.best is None:
         return [*cells, "", "", ""]
     name, best = cell.best
-    return [*cells, name, _ratio(best), f"{best.low:.2f}-{best.high:.2f}"]
+    spoiled = SPOILED if cell.spoiled else ""
+    return [*cells, name, _ratio(best), f"{best.low:.2f}-{best.high:.2f}{spoiled}"]
 
 
 def _against(cell: Cell, name: str) -> str:
@@ -46,17 +47,23 @@ def _ratio(peer: PeerTime) -> str:
 
 
 def summary(run: PeerRun) -> str:
-    """How many cells are at or above 1.0, and which is the lowest."""
+    """How many cells are at or above 1.0, which is the lowest, and how many were spoiled."""
     compared = [(cell, *cell.best) for cell in run.cells if cell.best is not None]
     if not compared:
         return "No cell could be compared."
     ahead = sum(best.ratio >= 1 for _, _, best in compared)
     cell, name, lowest = min(compared, key=lambda found: found[2].ratio)
     threads = f"{cell.threads} thread{'s' if cell.threads > 1 else ''}"
-    return (
+    line = (
         f"{ahead} of {len(compared)} cells at or above 1.0; lowest: {_ratio(lowest)} "
         f"({cell.kernel} {cell.size} on {threads}, {name})"
     )
+    known = [cell.spoiled for cell, _, _ in compared if cell.spoiled is not None]
+    if not known:
+        return line
+    spoiled = sum(known)
+    sign = f" ({SPOILED})" if spoiled else ""
+    return f"{line}; {spoiled or 'none'} of {len(known)} spoiled by a busy machine{sign}"
 
 
 def _notes(run: PeerRun) -> list[str]:
@@ -71,6 +78,11 @@ def _notes(run: PeerRun) -> list[str]:
         f"{BEHIND} below 1.0: the library is faster. interval: 95 %, of x best.",
         f"native: {native}. {versions}. {run.cpu}{moment}",
     ]
+    if any(cell.spoiled for cell in run.cells):
+        lines.append(
+            f"{SPOILED} others used more than 5 % of the cores meanwhile, or half of the native "
+            "rounds took over 1.3 times as long as the shortest."
+        )
     # Of each kernel and library the last, which is the largest size.
     inexact = {
         (cell.kernel, name): peer.inexact

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any, Protocol
 
 import kernels_c
 from bench.measure import peers
 from bench.measure.calls import call_of
-from bench.measure.cases.case import Call
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.comparison import sizes as cells
 from bench.measure.machine import metadata
+from bench.measure.machine.others import core_time, share_of_others
 from bench.measure.peers.adapter import PeerUnavailable
-from bench.measure.timing.paired import Pairing, Timed, alternate
-from bench.measure.timing.quiet import wait_until_quiet
+from bench.measure.timing.paired import Pairing, Takes, Timed, in_turn
 from bench.saved.peers import FORMAT, VERSION
 from bench.stats.rank import FEWEST, estimate
 from bench.suite import registry
 
+if TYPE_CHECKING:  # both need NumPy
+    from bench.measure.comparison.participants import Participant
+    from bench.measure.comparison.reference import Grade
+
 # Pairs of rounds that every library gets, whatever they cost; of calls this slow, fewer.
 _LEAST_PAIRS = 15
 _SLOW_SECONDS = 0.25
-# On several threads pairs are dear and of five rounds each.
-_SETTLED_PAIRS, _SETTLED_ROUNDS = 7, 5
+# In processes of their own pairs are dear, and of five rounds each.
+_LEAST_APART = 7
 # Set, each pins a library to what an older or smaller CPU would get.
 _HOLDING_BACK = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS")
 
@@ -97,82 +102,123 @@ def _tier(threads: int, asked_for: str | None) -> str:
     raise kernels_c.TierUnavailable(kernels_c.why_unavailable(able[-1]))  # it asks for the least
 
 
-def measure_all(wanted: Sequence[Plan], seconds: float) -> Iterator[dict[str, Any]]:
-    """Each cell as it goes into the JSON. Raises WrongResult when a kernel of ours is wrong."""
-    for plan in wanted:
-        # Anew for each: ONNX Runtime and others may have loaded more in between.
-        with peers.limited_threads(plan.threads, *registry.PEERS):
-            yield measure(plan, seconds)
+def measure_all(
+    wanted: Sequence[Plan], seconds: float, apart: bool = False
+) -> Generator[dict[str, Any], None, None]:
+    """Each cell as it goes into the JSON. `apart`: on one thread, too, each library in a process of
+    its own. Raises WrongResult when a kernel of ours is wrong."""
+    for (threads, tier), plans_of in itertools.groupby(wanted, lambda p: (p.threads, p.tier)):
+        with ExitStack() as stack:
+            apart_here = participants(tier, stack) if apart or threads > 1 else None
+            for plan in plans_of:
+                # Anew for each: ONNX Runtime and others may have loaded more in between.
+                with peers.limited_threads(threads, *registry.PEERS):
+                    cell = measure(plan, seconds, apart_here)
+                yield cell
 
 
-def measure(plan: Plan, seconds: float) -> dict[str, Any]:
-    """One cell: everyone verified, then each library in alternation with the native tier."""
-    from bench.measure.comparison.reference import Reference
+def participants(tier: str, stack: ExitStack) -> dict[str, Participant]:
+    """The tier and every library that is here, by variant; they end with the stack."""
+    from bench.measure.comparison.participants import Participant
 
-    case = cells.make(plan.kernel, plan.size)
-    reference = Reference(case)
-    native = call_of(case, f"c-{plan.tier}")
-    grade = reference.grade(f"{plan.name} {plan.tier}", native)
+    here = [f"peer-{name}" for name in registry.PEERS if peers.why_unavailable(name) is None]
+    made = {variant: Participant(variant) for variant in (f"c-{tier}", *here)}
+    for participant in made.values():
+        stack.callback(participant.close)
+    return made
+
+
+class Together:
+    """All in this process, on the same buffers."""
+
+    def __init__(self, plan: Plan) -> None:
+        from bench.measure.comparison.reference import Reference
+
+        self._plan = plan
+        self._case = cells.make(plan.kernel, plan.size)
+        self._reference = Reference(self._case)
+
+    def make(self, variant: str) -> tuple[Grade, Takes]:
+        call = call_of(self._case, variant, self._plan.threads)
+        what = f"{self._plan.name} {registry.side_and_name(variant)[1]}"
+        grade = self._reference.grade(what, call)
+        self._case.prepare(call)  # inputs as they were, where a call replaced them
+        return grade, Timed(call.function, call.args)
+
+
+class Apart:
+    """Each in a process of its own; all others stand still."""
+
+    def __init__(self, plan: Plan, here: Mapping[str, Participant]) -> None:
+        self._plan = plan
+        self._here = here
+
+    def make(self, variant: str) -> tuple[Grade, Takes]:
+        participant = self._here[variant]
+        return participant.make(self._plan.kernel, self._plan.size, self._plan.threads), participant
+
+
+class Makes(Protocol):
+    def make(self, variant: str) -> tuple[Grade, Takes]:
+        """The variant's result, verified, and what rounds of it can be taken of."""
+
+
+def measure(
+    plan: Plan, seconds: float, apart: Mapping[str, Participant] | None = None
+) -> dict[str, Any]:
+    """One cell: everyone verified, then each library in alternation with the native tier; in this
+    process, or in those that are given."""
+    running = [] if apart is None else list(apart.values())
+    before = core_time(p.pid for p in running if p.pid is not None)
+    cell = _measured(plan, seconds, Together(plan) if apart is None else Apart(plan, apart))
+    after = core_time(p.pid for p in running if p.pid is not None)
+    return {**cell, "apart": apart is not None, "others": share_of_others(before, after)}
+
+
+def _measured(plan: Plan, seconds: float, makes: Makes) -> dict[str, Any]:
+    grade, native = makes.make(f"c-{plan.tier}")
     if grade.inexact is not None:
         raise WrongResult(grade.inexact)
     libraries: dict[str, dict[str, Any]] = {}
-    calls: dict[str, Call] = {}
+    pairings: dict[str, Pairing] = {}
     for name, has in registry.PEERS.items():
         if plan.kernel not in has or peers.why_unavailable(name) is not None:
             continue
         try:
-            call = call_of(case, f"peer-{name}", plan.threads)
-            theirs = reference.grade(f"{plan.name} {name}", call)
+            theirs, call = makes.make(f"peer-{name}")
         except PeerUnavailable as reason:
             libraries[name] = {"unavailable": str(reason)}
         except Exception as error:  # whatever their code raises ends their cell, not ours
             libraries[name] = {"wrong": peers.reason_of(error, f"{plan.name} {name}")}
         else:
-            calls[name] = call
+            pairings[name] = Pairing(native, call)
             libraries[name] = {"max_error_ulp": theirs.max_error, "inexact": theirs.inexact}
-    case.prepare(native)  # inputs as they were, where a call replaced them
-    pairings = _alternated(native, calls, seconds, plan.threads)
+    least = _LEAST_PAIRS if isinstance(makes, Together) else _LEAST_APART
+    turns = in_turn(
+        native, pairings, seconds, lambda p: FEWEST if p.second_minimum > _SLOW_SECONDS else least
+    )
+    for name, raised in turns.failed.items():
+        del pairings[name]
+        libraries[name] = {"wrong": peers.reason_of(raised, f"{plan.name} {name}")}
     for name, pairing in pairings.items():
         libraries[name] |= {
             **asdict(estimate(pairing.ratios)),
             "pairs": len(pairing.ratios),
             "min_seconds": pairing.second_minimum,
         }
-    own = min((p.first_minimum for p in pairings.values()), default=None)
+    fastest = min(turns.first)
     return {
         "kernel": plan.kernel,
         "size": plan.size,
-        "shape": list(case.shape),
+        "shape": list(cells.shape_of(plan.kernel, plan.size)),
         "threads": plan.threads,
         "tier": plan.tier,
-        "min_seconds": own,
+        "min_seconds": fastest if pairings else None,
+        "median_over_min": median(turns.first) / fastest,
         "max_error_ulp": grade.max_error,
-        "error_unit": case.kernel.error_unit.value,
+        "error_unit": registry.kernel(plan.kernel).error_unit.value,
         "peers": libraries,
     }
-
-
-def _alternated(
-    native: Call, calls: dict[str, Call], seconds: float, threads: int
-) -> dict[str, Pairing]:
-    settle = wait_until_quiet if threads > 1 else None
-    of = _SETTLED_ROUNDS if threads > 1 else 1
-    own = Timed(native.function, native.args, settle, of=of)
-    pairings = {
-        name: Pairing(own, Timed(call.function, call.args, settle, of=of))
-        for name, call in calls.items()
-    }
-    # Turn by turn over all of them; those with slow calls are done after fewer pairs.
-    fast: list[Pairing] = []
-    slow: list[Pairing] = []
-    for pairing in pairings.values():
-        pairing.take(0.0)
-        (slow if pairing.second_minimum > _SLOW_SECONDS else fast).append(pairing)
-    fewest = _SETTLED_PAIRS if threads > 1 else _LEAST_PAIRS
-    for group, least in ((fast, fewest), (slow, FEWEST)):
-        for _ in alternate(group, seconds, least):
-            pass
-    return pairings
 
 
 def saved_content(measured: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:

@@ -31,6 +31,8 @@ from bench.suite import registry
 
 # Who has slept is woken on the core of the one who wakes it, and moved within some 20 ms.
 _WARM_SECONDS = 30e-3
+# What a round is a median of ends here: slow calls need no others beside them.
+_LONGEST_ROUND = 50e-3
 # Of another library, to leave its idle threads spinning: long enough to be worth all of them.
 _BESIDE = "matmul_f32", "256"
 
@@ -67,17 +69,18 @@ class Server:
         return grade
 
     def round(self, of: int, asleep: float, beside: str | None) -> float:
-        """Seconds a call: the median of `of` rounds, after 30 ms untimed. `asleep`: seconds of
+        """Seconds a call: the median of `of` rounds, after 30 ms untimed; of fewer where they last
+        longer than 50 ms altogether. `asleep`: seconds of
         sleep before each of them, which then is one call. `beside`: a library, as "peer-torch",
         that multiplies matrices right before each, so that its idle threads spin meanwhile."""
         other = self._other(beside) if beside is not None else None
         calls = 1 if asleep else self._iterations
-        rounds = []
+        rounds: list[float] = []
         with garbage_collection_off(), tracing_off():
             warm = perf_counter() + _WARM_SECONDS
             while perf_counter() < warm:
                 self._function(*self._args)
-            for _ in range(of):
+            while len(rounds) < of and sum(rounds) * calls < _LONGEST_ROUND:
                 if other is not None:
                     other()
                 if asleep:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from array import array
 from typing import Any
 
 from bench.measure.cases.buffers import Buffer
@@ -9,40 +11,74 @@ from bench.measure.cases.case import Case
 from bench.measure.cases.make import make_case
 from bench.measure.cases.unary import UnaryCase
 from bench.suite import registry
+from bench.suite.registry import Kernel, Shape
 
+# What is in the name of a size. The result replaces the input; every buffer begins so many bytes
+# off a cache line, as those of NumPy and of array do, at 16.
+IN_PLACE, OFF = " in place", " +"
+_ALSO_IN_PLACE = ("relu_f32",)
+_LINE = 64  # bytes of a cache line
 # In the cache, out of it, and far out of it: a size for each factor of ten.
-_LENGTHS = ("1000", "10000", "100000", "1000000", "10000000")
+_TENFOLD = ("1000", "10000", "100000", "1000000", "10000000")
 _QUICK_LENGTHS = ("1000", "100000", "1000000")
-# m x n x k. Call overhead, small, odd, large; then a vector on one side, few rows or columns, a sum
-# of a few terms, and each dimension alone being long.
-_SQUARES = ("8", "16", "32", "64", "100", "128", "256", "333", "500", "512", "777", "1000", "1024")
-_SKINNY = (
-    *("1x1024x1024", "1024x1x1024", "6x1024x1024", "1024x16x1024", "1024x1024x4", "1024x1024x1"),
-    *("4096x64x64", "64x4096x64", "64x64x4096"),
+# And lengths that are no round number: of registers, of pages, of what each thread gets.
+_LENGTHS = (
+    *_TENFOLD,
+    "70001",
+    "600011",
+    "5000003",
+    *(f"{n}{OFF}16" for n in (10000, 70001, 600011)),
 )
+# Many short rows, none a multiple of a register; few long ones.
+_ROWS = ("77x333", "64x64", "512x1024", "3x100000")
+# m x n x k. Call overhead, small, odd, large; blocks that come out even, and that do not.
+_SQUARES = (
+    *("8", "16", "32", "64", "72", "100", "128", "240", "256", "333", "384", "500", "512", "517"),
+    *("777", "1000", "1024", "1111", "1536", "2048"),
+)
+# A vector on one side, few rows or columns, a sum of a few terms, each dimension alone being long.
+_THIN = (
+    *("1024x1x1024", "6x1024x1024", "1024x16x1024", "1024x1024x4", "1024x1024x1"),
+    *("4096x64x64", "64x4096x64", "64x64x4096"),
+    *("1x2000x700", "2000x1x700", "5x900x1100", "900x13x1100"),
+)
+# Tokens by the layers of a small transformer: of 64 to 1024 features, to as many, to four times and
+# to a quarter of them.
+_TOKENS = (1, 2, 4, 8, 16, 64, 256)
+_LAYERS = ((192, 64), (256, 256), (1024, 256), (256, 1024), (1024, 1024))
+_TRANSFORMER = tuple(
+    f"{m}x{n}x{k}" for (n, k), m in itertools.product(_LAYERS, _TOKENS) if len({m, n, k}) > 1
+)
+_OFF_LINES = tuple(size + OFF + "16" for size in ("64", "333", "1024", "1x1024x1024", "16x256x256"))
 _SIZES: dict[str, tuple[str, ...]] = {
     "relu_f32": _LENGTHS,
-    "softmax_f32": (*_LENGTHS, "512x1024"),
+    "softmax_f32": (*_TENFOLD, *_ROWS, f"10000{OFF}16", f"77x333{OFF}16"),
     "gelu_tanh_f32": _LENGTHS,
     "gelu_erf_f32": _LENGTHS,
-    "matmul_f32": (*_SQUARES, "2048", *_SKINNY),
+    "matmul_f32": (*_SQUARES, *_THIN, *_TRANSFORMER, *_OFF_LINES),
     "quantize_f32_i8": _LENGTHS,
-    "matmul_i8_i32": ("64", "128", "256", "500", "512", "1024"),
+    "matmul_i8_i32": ("64", "128", "256", "333", "500", "512", "640", "1024"),
 }
 _QUICK_SIZES = {
     **dict.fromkeys(_SIZES, _QUICK_LENGTHS),
-    "matmul_f32": ("16", "64", "256", "512", "1x1024x1024", "1024x16x1024"),
+    "matmul_f32": ("16", "64", "256", "512", "1x1024x1024", "1024x16x1024", "16x256x256"),
     "matmul_i8_i32": ("64", "256"),
 }
-IN_PLACE = " in place"  # in the name of a size: the result replaces the input
-_ALSO_IN_PLACE = ("relu_f32",)
 
 
 def sizes(kernel: str, quick: bool) -> list[str]:
     """Names of the sizes of a kernel; empty for one that no library has."""
     listed = (_QUICK_SIZES if quick else _SIZES).get(kernel, ())
-    in_place = [size + IN_PLACE for size in listed] if kernel in _ALSO_IN_PLACE else []
-    return [*listed, *in_place]
+    if kernel not in _ALSO_IN_PLACE:
+        return list(listed)
+    also = [f"10000{OFF}16"] if quick else []
+    return [*listed, *(_in_place(size) for size in (*listed, *also))]
+
+
+def _in_place(size: str) -> str:
+    """Of "70001 +16", "70001 in place +16"."""
+    length, off, offset = size.partition(OFF)
+    return length + IN_PLACE + off + offset
 
 
 class InPlaceCase(UnaryCase):
@@ -62,8 +98,8 @@ class InPlaceCase(UnaryCase):
 
 def checked(kernel: str, size: str) -> str:
     """The size itself if the kernel can have it, listed or not; else raises ValueError."""
-    shape = registry.kernel(kernel).shape_named(size.removesuffix(IN_PLACE))
-    if size.endswith(IN_PLACE) and kernel not in _ALSO_IN_PLACE:
+    shape, in_place, _ = _parts(registry.kernel(kernel), size)
+    if in_place and kernel not in _ALSO_IN_PLACE:
         raise ValueError(f"{kernel}: got size {size!r}, but it is not compared in place")
     if 0 in shape:
         raise ValueError(f"{kernel}: got size {size!r}, needs more than nothing to compare")
@@ -73,5 +109,23 @@ def checked(kernel: str, size: str) -> str:
 def make(kernel: str, size: str) -> Case:
     """The case of a size as `sizes` names it."""
     row = registry.kernel(kernel)
-    shape = row.shape_named(size.removesuffix(IN_PLACE))
-    return InPlaceCase(row, shape) if size.endswith(IN_PLACE) else make_case(row, shape)
+    shape, in_place, offsets = _parts(row, size)
+    return InPlaceCase(row, shape, offsets) if in_place else make_case(row, shape, offsets)
+
+
+def shape_of(kernel: str, size: str) -> Shape:
+    return _parts(registry.kernel(kernel), size)[0]
+
+
+def _parts(kernel: Kernel, size: str) -> tuple[Shape, bool, tuple[int, int]]:
+    """Of the name of a size: the shape, whether in place, and by how many bytes the operands and
+    the result are off a cache line. Where the result's elements are the larger, by whole ones."""
+    named, off, offset = size.partition(OFF)
+    into, out = (array(t).itemsize for t in (kernel.signature.operand, kernel.signature.result))
+    shape = kernel.shape_named(named.removesuffix(IN_PLACE))
+    if off and not (offset.isdecimal() and int(offset) < _LINE and int(offset) % into == 0):
+        multiple = f"a multiple of {into} " if into > 1 else ""
+        needs = f"{multiple}from 0 to {_LINE - into} after the +"
+        raise ValueError(f"{kernel.name}: got size {size!r}, needs {needs}")
+    bytes_off = int(offset or 0)
+    return shape, named.endswith(IN_PLACE), (bytes_off, bytes_off - bytes_off % out)

@@ -1,1 +1,1 @@
-"""Rounds of calls, pairs of them in alternation, and when the machine is quiet."""
+"""Rounds of calls, pairs of them in alternation, and when a minimum can be believed."""

@@ -7,49 +7,30 @@ meet the same machine, and the median of their ratios repeats within 1 %.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from bench.measure.timing.rounds import calibrate, garbage_collection_off, rounds_of, tracing_off
 
-# Who has slept is woken on the core of the one who wakes it, and moved within some 20 ms.
-_WARM_SECONDS = 30e-3
+
+class Takes(Protocol):
+    """What rounds can be taken of."""
+
+    def round(self) -> float:
+        """Seconds a call."""
 
 
 class Timed:
-    """A call, and rounds of it that the clock can see.
+    """A call, and rounds of it that the clock can see."""
 
-    settle: called before each round, which then first runs untimed for 30 ms. On several
-    threads the workers of whoever ran before go on spinning on the cores that this call needs; on
-    one thread nobody else runs.
-    of: a round is the median of so many, as settling is dear
-    """
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        settle: Callable[[], None] | None = None,
-        of: int = 1,
-    ) -> None:
-        self.function = function
-        self.args = args
-        self.settle = settle
-        self.of = of
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._take = rounds_of(function, args)
         self.iterations = calibrate(self._take)
 
     def round(self) -> float:
-        """Seconds a call."""
-        if self.settle is not None:
-            self.settle()
-            warm = perf_counter() + _WARM_SECONDS
-            while perf_counter() < warm:
-                self.function(*self.args)
-        return median(self._take(self.iterations) for _ in range(self.of)) / self.iterations
+        return self._take(self.iterations) / self.iterations
 
 
 @dataclass
@@ -60,11 +41,17 @@ class Pairing:
                 which a steady drift of the machine cancels
     """
 
-    first: Timed
-    second: Timed
+    first: Takes
+    second: Takes
     ratios: list[float] = field(default_factory=list)
     first_minimum: float = float("inf")
     second_minimum: float = float("inf")
+
+    def add(self, before: float, second: float, after: float) -> None:
+        """A round of the second between two of the first."""
+        self.ratios.append(2 * second / (before + after))
+        self.first_minimum = min(self.first_minimum, before, after)
+        self.second_minimum = min(self.second_minimum, second)
 
     def take(self, seconds: float) -> float:
         """Pairs of rounds for about so long, at least one. Returns the seconds they took."""
@@ -74,27 +61,46 @@ class Pairing:
             while True:
                 second = self.second.round()
                 after = self.first.round()
-                self.ratios.append(2 * second / (before + after))
-                self.first_minimum = min(self.first_minimum, before, after)
-                self.second_minimum = min(self.second_minimum, second)
+                self.add(before, second, after)
                 before = after
                 spent = perf_counter() - start
                 if spent >= seconds:
                     return spent
 
 
-def alternate(pairings: Sequence[Pairing], seconds: float, least: int) -> Iterator[None]:
-    """Fill every pairing with at least `least` ratios over about `seconds` each, in turns of a
-    tenth of that: a slow stretch of the machine then meets all of them. Yields after each turn."""
-    spent = [0.0] * len(pairings)
-    while True:
-        due = [
-            i
-            for i, pairing in enumerate(pairings)
-            if spent[i] < seconds or len(pairing.ratios) < least
-        ]
-        if not due:
-            return
-        for i in due:
-            spent[i] += pairings[i].take(seconds / 10)
-            yield
+@dataclass(frozen=True)
+class Turns:
+    """What in_turn() found besides the ratios: all rounds of the first, and who raised what."""
+
+    first: list[float]
+    failed: dict[str, Exception]
+
+
+def in_turn(
+    first: Takes, pairings: Mapping[str, Pairing], seconds: float, least: Callable[[Pairing], int]
+) -> Turns:
+    """Rounds of the first and of each of the others, first one first other first ..., for about
+    `seconds` each and at least so many pairs: a slow stretch of the machine meets all of them. What
+    raises takes no more turns; where the first does, it is raised here."""
+    spent = dict.fromkeys(pairings, 0.0)
+    due, turns = dict(pairings), Turns([], {})
+    with garbage_collection_off(), tracing_off():
+        before = first.round()
+        turns.first.append(before)
+        while due:
+            for name, pairing in list(due.items()):
+                start = perf_counter()
+                try:
+                    second = pairing.second.round()
+                except Exception as error:
+                    turns.failed[name] = error
+                    del due[name]
+                    continue
+                after = first.round()
+                turns.first.append(after)
+                pairing.add(before, second, after)
+                before = after
+                spent[name] += perf_counter() - start
+                if spent[name] >= seconds and len(pairing.ratios) >= least(pairing):
+                    del due[name]
+    return turns
