@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter, sleep
+from time import perf_counter, process_time, sleep
 
 import pytest
 
@@ -122,7 +122,7 @@ def test_wrong_raising_and_dying_libraries_end_their_own_cells_only(tmp_path: Pa
     assert "raised ZeroDivisionError" in in_place["peers"]["torch"]["wrong"]
     assert "signal 6 (SIGABRT)" in in_place["peers"]["onnxruntime"]["wrong"]
     assert in_place["apart"] is plain["apart"] is True
-    assert plain["peers"]["torch"]["pairs"] >= 7
+    assert plain["peers"]["torch"]["pairs"] >= 12
     assert "not timed: relu_f32 1000 in place" in run.stdout
 
 
@@ -162,10 +162,10 @@ def test_our_own_work_is_not_that_of_others(
 ) -> None:
     found = others.core_time([])
     assert found is not None
-    end = perf_counter() + 0.1
-    while perf_counter() < end:
+    end = process_time() + 0.1
+    while process_time() < end:
         pass
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    with subprocess.Popen(["sleep", "0.1"]) as child:
         later = others.core_time([child.pid])
     assert later is not None
     assert later.ours - found.ours >= 0.08 * os.sysconf("SC_CLK_TCK")

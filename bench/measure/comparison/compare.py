@@ -32,8 +32,8 @@ if TYPE_CHECKING:  # both need NumPy
 # Pairs of rounds that every library gets, whatever they cost; of calls this slow, fewer.
 _LEAST_PAIRS = 15
 _SLOW_SECONDS = 0.25
-# In processes of their own pairs are dear, and of five rounds each.
-_LEAST_APART = 7
+# In processes of their own they are dear. Of 12 the interval leaves out two at either end.
+_LEAST_APART = 12
 # Set, each pins a library to what an older or smaller CPU would get.
 _HOLDING_BACK = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS")
 
