@@ -73,6 +73,8 @@ def test_what_is_raised_there_is_raised_here(native) -> None:
     assert native.round(1) > 0
     with pytest.raises(WrongResult, match="relu_f32 1000x2 scalar: raised ValueError"):
         native.make("relu_f32", "1000x2", 1)
+    with pytest.raises(WrongResult, match="there is no case"):
+        native.round()
 
 
 def test_one_that_ends_is_a_reason_and_the_next_case_starts_another(native) -> None:

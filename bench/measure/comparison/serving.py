@@ -10,23 +10,23 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from statistics import median
 from time import perf_counter, sleep
-from typing import Any
 
 import kernels_c
 from bench.measure import peers
 from bench.measure.calls import call_of
-from bench.measure.cases.case import Case
+from bench.measure.cases.case import Call, Case
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.comparison import sizes
 from bench.measure.comparison.reference import Grade, Reference
 from bench.measure.peers.adapter import PeerUnavailable
 from bench.measure.timing.child import die_with_parent
-from bench.measure.timing.rounds import calibrate, garbage_collection_off, rounds_of, tracing_off
+from bench.measure.timing.paired import Timed
+from bench.measure.timing.rounds import garbage_collection_off, tracing_off
 from bench.suite import registry
 
 # Who has slept is woken on the core of the one who wakes it, and moved within some 20 ms.
@@ -37,65 +37,79 @@ _LONGEST_ROUND = 50e-3
 _BESIDE = "matmul_f32", "256"
 
 
+@dataclass
+class Made:
+    """A case and a call of it, which may hold bare pointers into the case."""
+
+    case: Case
+    call: Call
+
+    def __call__(self) -> None:
+        self.call.function(*self.call.args)
+
+
 class Server:
     """One case at a time, by one implementation."""
 
     def __init__(self) -> None:
         self.what = "nothing"  # that it is doing, for a message
+        self._threads = 1
         self._limits = ExitStack()
         self._names: list[str] = []  # of the libraries that are here
-        self._threads = 1
-        self._function: Callable[..., Any]
-        self._args: tuple[Any, ...]
-        self._kept: dict[str, Case] = {}  # calls hold bare pointers into them
-        self._beside: dict[str, Callable[[], Any]] = {}
+        self._made: Made
+        self._timed: Timed | None = None
+        self._others: dict[str, Made] = {}
 
     def make(self, kernel: str, size: str, variant: str, threads: int) -> Grade:
         """Make the case, verify the variant's result and get ready for rounds of it."""
         side, name = registry.side_and_name(variant)
-        self.what = f"{kernel} {size} {name}"
-        self._threads = threads
-        self._beside.clear()
-        if side != "peer":  # loaded before threads are set: its OpenMP has them, too
+        self.what, self._threads, self._timed = f"{kernel} {size} {name}", threads, None
+        self._others.clear()
+        if side == "peer":
+            self._load(name)
+        else:  # loaded before threads are set: its OpenMP has them, too
             kernels_c.load_tier(registry.kernel(kernel).native(variant).tier)
-        self._load(*[name] * (side == "peer"))
-        case = self._kept["timed"] = sizes.make(kernel, size)
-        call = call_of(case, variant, threads)
-        grade = Reference(case).grade(self.what, call)
-        case.prepare(call)  # inputs as they were, where a call replaced them
-        self._function, self._args = call.function, call.args
-        self._take = rounds_of(call.function, call.args)
-        self._iterations = calibrate(self._take)
+            self._load()
+        case = sizes.make(kernel, size)
+        self._made = Made(case, call_of(case, variant, threads))
+        grade = Reference(case).grade(self.what, self._made.call)
+        case.prepare(self._made.call)  # inputs as they were, where a call replaced them
+        self._timed = Timed(self._made.call.function, self._made.call.args)
         return grade
 
     def round(self, of: int, asleep: float, beside: str | None) -> float:
-        """Seconds a call: the median of `of` rounds, after 30 ms untimed; of fewer where they last
-        longer than 50 ms altogether. `asleep`: seconds of
-        sleep before each of them, which then is one call. `beside`: a library, as "peer-torch",
-        that multiplies matrices right before each, so that its idle threads spin meanwhile."""
+        """Seconds a call: the median of `of` rounds after 30 ms untimed; of fewer where they last
+        longer than 50 ms together.
+
+        asleep: seconds of sleep before each of them, which then is one call
+        beside: a library, as "peer-torch", that multiplies matrices right before each of them, so
+        that its idle threads spin meanwhile
+        """
+        timed = self._timed
+        if timed is None:
+            raise ValueError("there is no case to take a round of")
         other = self._other(beside) if beside is not None else None
-        calls = 1 if asleep else self._iterations
+        calls = 1 if asleep else timed.iterations
         rounds: list[float] = []
         with garbage_collection_off(), tracing_off():
             warm = perf_counter() + _WARM_SECONDS
             while perf_counter() < warm:
-                self._function(*self._args)
+                self._made()
             while len(rounds) < of and sum(rounds) * calls < _LONGEST_ROUND:
                 if other is not None:
                     other()
                 if asleep:
                     sleep(asleep)
-                rounds.append(self._take(calls) / calls)
+                rounds.append(timed.take(calls) / calls)
         return median(rounds)
 
-    def _other(self, variant: str) -> Callable[[], Any]:
+    def _other(self, variant: str) -> Made:
         """A product by that library, on as many threads."""
-        if variant not in self._beside:
+        if variant not in self._others:
             self._load(registry.side_and_name(variant)[1])
-            case = self._kept[variant] = sizes.make(*_BESIDE)
-            call = call_of(case, variant, self._threads)
-            self._beside[variant] = lambda: call.function(*call.args)
-        return self._beside[variant]
+            case = sizes.make(*_BESIDE)
+            self._others[variant] = Made(case, call_of(case, variant, self._threads))
+        return self._others[variant]
 
     def _load(self, *names: str) -> None:
         """Load these libraries and set the threads of everything that is here."""

@@ -26,11 +26,11 @@ class Timed:
     """A call, and rounds of it that the clock can see."""
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        self._take = rounds_of(function, args)
-        self.iterations = calibrate(self._take)
+        self.take = rounds_of(function, args)
+        self.iterations = calibrate(self.take)
 
     def round(self) -> float:
-        return self._take(self.iterations) / self.iterations
+        return self.take(self.iterations) / self.iterations
 
 
 @dataclass
