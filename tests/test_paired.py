@@ -154,6 +154,14 @@ def test_rounds_in_turn_share_those_of_the_first(pair) -> None:
     assert turns.failed == {}
 
 
+def test_a_turn_may_be_of_several_pairs(pair) -> None:
+    machine, one = pair(steady())
+    other = Pairing(one.first, Timed(machine.call("c", 3e-3), ()))
+    machine.log.clear()
+    in_turn(one.first, {"b": one, "c": other}, 0.01, lambda _: 6, turn=0.005)
+    assert "".join(machine.log).startswith("ababacacababa")
+
+
 def test_turns_go_on_for_the_seconds_asked_for_and_fewer_where_that_is_enough(pair) -> None:
     _, pairing = pair(steady())
     in_turn(pairing.first, {"b": pairing}, 0.1, lambda _: 7)

@@ -29,11 +29,8 @@ if TYPE_CHECKING:  # both need NumPy
     from bench.measure.comparison.participants import Participant
     from bench.measure.comparison.reference import Grade
 
-# Pairs of rounds that every library gets, whatever they cost; of calls this slow, fewer.
-_LEAST_PAIRS = 15
+# Of calls this slow there are fewer pairs of rounds.
 _SLOW_SECONDS = 0.25
-# In processes of their own they are dear. Of 12 the interval leaves out two at either end.
-_LEAST_APART = 12
 # Set, each pins a library to what an older or smaller CPU would get.
 _HOLDING_BACK = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS")
 
@@ -131,6 +128,9 @@ def participants(tier: str, stack: ExitStack) -> dict[str, Participant]:
 class Together:
     """All in this process, on the same buffers."""
 
+    least_pairs = 15
+    turn = 0.1
+
     def __init__(self, plan: Plan) -> None:
         from bench.measure.comparison.reference import Reference
 
@@ -149,6 +149,9 @@ class Together:
 class Apart:
     """Each in a process of its own; all others stand still."""
 
+    least_pairs = 12  # they are dear; of so many the interval leaves out two at either end
+    turn = 0.0  # each round warms up by itself
+
     def __init__(self, plan: Plan, here: Mapping[str, Participant]) -> None:
         self._plan = plan
         self._here = here
@@ -159,6 +162,12 @@ class Apart:
 
 
 class Makes(Protocol):
+    """least_pairs: of rounds that every library gets, whatever they cost.
+    turn: of the seconds of a library, how much it gets at a time."""
+
+    least_pairs: int
+    turn: float
+
     def make(self, variant: str) -> tuple[Grade, Takes]:
         """The variant's result, verified, and what rounds of it can be taken of."""
 
@@ -193,9 +202,12 @@ def _measured(plan: Plan, seconds: float, makes: Makes) -> dict[str, Any]:
         else:
             pairings[name] = Pairing(native, call)
             libraries[name] = {"max_error_ulp": theirs.max_error, "inexact": theirs.inexact}
-    least = _LEAST_PAIRS if isinstance(makes, Together) else _LEAST_APART
     turns = in_turn(
-        native, pairings, seconds, lambda p: FEWEST if p.second_minimum > _SLOW_SECONDS else least
+        native,
+        pairings,
+        seconds,
+        lambda p: FEWEST if p.second_minimum > _SLOW_SECONDS else makes.least_pairs,
+        turn=seconds * makes.turn,
     )
     for name, raised in turns.failed.items():
         del pairings[name]

@@ -77,30 +77,35 @@ class Turns:
 
 
 def in_turn(
-    first: Takes, pairings: Mapping[str, Pairing], seconds: float, least: Callable[[Pairing], int]
+    first: Takes,
+    pairings: Mapping[str, Pairing],
+    seconds: float,
+    least: Callable[[Pairing], int],
+    turn: float = 0.0,
 ) -> Turns:
-    """Rounds of the first and of each of the others, first one first other first ..., for about
-    `seconds` each and at least so many pairs: a slow stretch of the machine meets all of them. What
-    raises takes no more turns; where the first does, it is raised here."""
+    """Pairs of rounds for about `seconds` each and at least so many, in turns of `turn` seconds: a
+    slow stretch of the machine meets all of them. With 0 a turn is a pair, and the first's rounds
+    are every other one; where a round does not warm up by itself, the others then come back to
+    colder caches than the first, which made them up to a tenth slower. What raises takes no more
+    turns; where the first does, it is raised here."""
     spent = dict.fromkeys(pairings, 0.0)
     due, turns = dict(pairings), Turns([], {})
     with garbage_collection_off(), tracing_off():
-        before = first.round()
-        turns.first.append(before)
+        turns.first.append(first.round())
         while due:
             for name, pairing in list(due.items()):
-                start = perf_counter()
-                try:
-                    second = pairing.second.round()
-                except Exception as error:
-                    turns.failed[name] = error
-                    del due[name]
-                    continue
-                after = first.round()
-                turns.first.append(after)
-                pairing.add(before, second, after)
-                before = after
+                start, enough = perf_counter(), False
+                while not enough:
+                    try:
+                        second = pairing.second.round()
+                    except Exception as error:
+                        turns.failed[name] = error
+                        due.pop(name)
+                        break
+                    turns.first.append(first.round())
+                    pairing.add(turns.first[-2], second, turns.first[-1])
+                    enough = perf_counter() - start >= turn
                 spent[name] += perf_counter() - start
-                if spent[name] >= seconds and len(pairing.ratios) >= least(pairing):
-                    del due[name]
+                if enough and spent[name] >= seconds and len(pairing.ratios) >= least(pairing):
+                    due.pop(name)
     return turns
