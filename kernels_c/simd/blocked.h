@@ -14,6 +14,13 @@ bool rows_collide(size_t lda) {
     return lda * sizeof(typename Lane::In) % 4096 == 0;
 }
 
+/* Whether the blocks of a are copied: with so many columns that costs a percent, and one stream instead of a
+   tile's many brings two to four. */
+template <class Lane>
+bool packs_a(const Product<Lane> &p) {
+    return Lane::PACKED_A || p.n >= 32 * NR || (rows_collide<Lane>(p.lda) && p.n >= 8 * NR);
+}
+
 /* What the panels of a product need, in Packed. */
 template <class Lane>
 struct Panels {
@@ -23,11 +30,11 @@ struct Panels {
     bool shared_b;  // several blocks of rows use the same panels: all of them are kept
     size_t a_size, b_size;
 
-    explicit Panels(const Product<Lane> &p) : block(blocking()) {
+    explicit Panels(const Product<Lane> &p) : block(blocking(p.n <= NR)) {
         steps = ceil_div(smaller(p.k, block.kc * Lane::K_STEP), Lane::K_STEP);
         block.kc *= Lane::K_STEP;
         block.mc = ceil_div(ceil_div(p.m, ceil_div(p.m, block.mc)), MR) * MR;  // of equal height
-        packed_a = Lane::PACKED_A || (rows_collide<Lane>(p.lda) && p.n >= 8 * NR);
+        packed_a = packs_a(p);
         shared_b = p.m > block.mc;
         const size_t panels = shared_b ? ceil_div(smaller(p.n, block.nc), NR) : 1;
         a_size = packed_a ? smaller(p.m, block.mc) * steps + 4 : 0;

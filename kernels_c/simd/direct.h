@@ -10,9 +10,22 @@ namespace gemm {
 /* Steps of k that the direct product takes at a time: bounds what it keeps of b's edge on the stack. */
 constexpr size_t DIRECT_STEPS = 256;
 /* With a single row of tiles each element of b is used once, so b streams past at the speed of its
-   cache level: 8 rows of it at a time, in pieces of 1024 columns of which out stays in L1. 4 rows were
-   2-30 % slower, 16 were equal at most; software prefetch lost 3-8 % in L3. */
-constexpr size_t STREAM_STEPS = 8, STREAM_COLS = 1024;
+   cache level: some rows of it at a time, in pieces of 4096 columns. Of pieces of 1024 columns the hardware
+   prefetches less (15 % slower at 1 x 2000 x 700); software prefetch lost 3-8 % in L3. */
+constexpr size_t STREAM_COLS = 4096;
+
+/* How many rows of b, which are ldb apart. Fewer make more visits to out; more are more lines than the first
+   level has ways, where they share a set. */
+inline size_t stream_steps(size_t m, size_t ldb) {
+    constexpr size_t WAYS = 8, PAGE = 4096;
+    if (m > 4) return 16;
+    const size_t most = m == 1 && ldb <= 2048 ? 32 : 16;
+    size_t apart = PAGE;  // rows until one starts at the same place of a page
+    while (apart > 1 && ldb * sizeof(float) * (apart / 2) % PAGE == 0) apart /= 2;
+    return smaller(most, WAYS * apart);
+}
+/* Steps of k that are so few that moving out is what takes the time. */
+constexpr size_t FEW_STEPS = 16;
 
 /* Nothing packed. Strips of out run along the rows of b, which are in L1 for all strips but the
    first, or are used only once. */

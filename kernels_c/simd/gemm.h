@@ -30,6 +30,11 @@ int narrow_way(const Product<Lane> &p) {
     return narrow<COLS>(p.a, p.lda, p.b, p.ldb, p.out, p.ldo, p.m, p.k), 0;
 }
 
+template <class Lane, size_t K>
+int outer_way(const Product<Lane> &p) {
+    return outer<K>(p.a, p.lda, p.b, p.ldb, p.out, p.ldo, p.m, p.n), 0;
+}
+
 /* The way for a product of that shape. Ways differ in the order in which sums are added up, so all parts of a
    product go the way of the whole: the same bits on any number of threads. */
 template <class Lane>
@@ -43,10 +48,13 @@ Way<Lane> way_for(size_t m, size_t n, size_t k) {
         constexpr Way<Lane> NARROW[] = {narrow_way<Lane, 1>, narrow_way<Lane, 2>,
                                         narrow_way<Lane, 3>, narrow_way<Lane, 4>};
         if (n <= NARROW_COLS) return NARROW[n - 1];
+        constexpr Way<Lane> OUTER[] = {outer_way<Lane, 1>, outer_way<Lane, 2>, outer_way<Lane, 3>,
+                                       outer_way<Lane, 4>};
+        if (k <= 4) return OUTER[k - 1];
         const size_t l1 = caches().l1;
         if (k * n * 4 <= l1 / 2) return [](P p) { return direct(p, DIRECT_STEPS, p.n), 0; };
-        if (m <= MR) return [](P p) { return direct(p, STREAM_STEPS, STREAM_COLS), 0; };
-        if (k <= 2 * STREAM_STEPS)
+        if (m <= MR) return [](P p) { return direct(p, stream_steps(p.m, p.ldb), STREAM_COLS), 0; };
+        if (k <= FEW_STEPS)
             return [](P p) {
                 return direct(p, p.k, larger(1, caches().l1 / 2 / (p.k * 4) / NR) * NR), 0;
             };
@@ -109,18 +117,18 @@ int multiply(const typename Lane::In *a, const typename Lane::In *b, typename La
         });
         return failed.load(std::memory_order_relaxed);
     };
-    // Strips of columns, each of which packs its own panels of b and reads a in place. Where a must be
-    // packed, every strip would pack all of it: then strips of rows, no more than there are threads.
+    // Strips of columns, each of which packs its own panels of b and reads a in place. Where a is packed, every
+    // strip would pack all of it: then strips of rows, and few, as each packs all of b.
     const size_t tile_rows = ceil_div(m, rows_of_tile(whole)), tile_cols = ceil_div(n, NR);
-    const bool packed_a = Lane::PACKED_A || rows_collide<Lane>(k);
-    const bool short_k = k <= 2 * STREAM_STEPS;  // out is what moves: whole rows of it
+    const bool packed_a = packs_a(whole) || rows_collide<Lane>(k);
+    const bool short_k = k <= FEW_STEPS;  // out is what moves: whole rows of it
     if (!packed_a && !short_k && tile_cols >= 4 * threads) {
         const size_t most =
             m <= MR ? 1 : STRIPS_PER_THREAD;  // where b streams past, long rows of it
         return in_strips(threads * smaller(most, tile_cols / threads / 4), strip_of_columns<Lane>);
     }
     if (tile_rows >= 2 * threads) {
-        const size_t most = packed_a ? 1 : STRIPS_PER_THREAD;
+        const size_t most = Lane::PACKED_A ? 1 : packed_a ? 2 : STRIPS_PER_THREAD;
         return in_strips(threads * larger(1, smaller(most, tile_rows / threads / 4)),
                          strip_of_rows<Lane>);
     }

@@ -52,6 +52,13 @@ inline double sum_of_lanes(F64 v) {
     return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
 }
 
+/* The sum of all lanes. */
+inline float sum_of_lanes(F32 v) {
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+}
+
 /* Rounded half to even; NaN and what is out of range give the smallest integer. */
 inline I32 to_i32(F32 v) { return _mm256_cvtps_epi32(v); }
 /* Of the integers whose bits v holds. */

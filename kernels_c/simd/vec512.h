@@ -47,6 +47,9 @@ inline F64 widened_sum(F32 v) {
 inline F64 add(F64 a, F64 b) { return _mm512_add_pd(a, b); }
 inline double sum_of_lanes(F64 v) { return _mm512_reduce_add_pd(v); }
 
+/* The sum of all lanes. */
+inline float sum_of_lanes(F32 v) { return _mm512_reduce_add_ps(v); }
+
 /* Rounded half to even; NaN and what is out of range give the smallest integer. */
 inline I32 to_i32(F32 v) { return _mm512_cvtps_epi32(v); }
 /* Of the integers whose bits v holds. */
