@@ -36,7 +36,7 @@ BY = argument(
     "--by", choices=["interpreter"], help="several runs side by side; RUN may be their folder"
 )
 KERNELS = argument(
-    "--kernel", nargs="+", action="extend", default=[], metavar="K", help="default: all"
+    "-k", "--kernel", nargs="+", action="extend", default=[], metavar="K", help="default: all"
 )
 
 

@@ -367,6 +367,15 @@ def cases(
     return found
 
 
+def first_available(tiers: tuple[str, ...]) -> str:
+    """The first of these that this machine can run. Raises kernels_c.TierUnavailable for the last,
+    which asks for the least."""
+    for tier in tiers:
+        if kernels_c.why_unavailable(tier) is None:
+            return tier
+    raise kernels_c.TierUnavailable(kernels_c.why_unavailable(tiers[-1]))
+
+
 def auxiliary(kernel: Kernel) -> frozenset[str]:
     """Variants that explain something and stand in no matrix: steps of this kernel alone, and call
     paths."""

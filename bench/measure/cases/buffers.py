@@ -10,6 +10,7 @@ import ctypes
 import mmap
 import random
 from array import array
+from copy import copy
 from functools import lru_cache
 from typing import Any
 
@@ -56,15 +57,25 @@ class Buffer:
         base = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
         # Buffers that all start at the same offset of a page collide in the cache and in the
         # store-to-load check (4K aliasing); a few lines of stagger keep them apart.
-        start = -base % align + _GUARD + 64 * stagger + offset
-        end = start + nbytes
-        whole = memoryview(self._map)
-        whole[:] = bytes(len(whole))  # pre-faulted
-        self._before = whole[start - _GUARD : start]
-        self._after = whole[end : end + _GUARD]
+        self._base, self._nbytes = base, nbytes
+        self._whole = memoryview(self._map)
+        self._whole[:] = bytes(len(self._whole))  # pre-faulted
+        self._begin_at(-base % align + _GUARD + 64 * stagger + offset, typecode)
+
+    def _begin_at(self, start: int, typecode: str) -> None:
+        end = start + self._nbytes
+        self._before = self._whole[start - _GUARD : start]
+        self._after = self._whole[end : end + _GUARD]
         self._before[:] = self._after[:] = bytes([_GUARD_BYTE]) * _GUARD
-        self.view = whole[start:end].cast(typecode)  # type: ignore[call-overload]
-        self.address = base + start
+        self.view = self._whole[start:end].cast(typecode)  # type: ignore[call-overload]
+        self.address = self._base + start
+
+    def shifted(self, by: int) -> Buffer:
+        """The same memory, so many bytes further, at most a few cache lines: the same pages and the
+        same places in the caches. Its guards lie in what this one holds."""
+        there = copy(self)
+        there._begin_at(self.address - self._base + by, self.view.format)
+        return there
 
     def fill(self, elements: array[float] | array[int]) -> None:
         self.view[:] = memoryview(elements)

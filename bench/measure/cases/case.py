@@ -12,6 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -144,6 +145,20 @@ class Case(ABC):
     @cached_property
     def out(self) -> Buffer:
         return Buffer(self.out_typecode, self.out_length, 5, self.offsets[1])
+
+    def shifted(self, operands: int, result: int) -> Case:
+        """The same case on the same memory, its operands and its result so many bytes further. It
+        holds the inputs now, which this one, for as much as they overlap, then no longer does."""
+        there = copy(self)
+        there.offsets = (self.offsets[0] + operands, self.offsets[1] + result)
+        there.buffers = tuple(buffer.shifted(operands) for buffer in self.buffers)
+        there._shift_result(self.out, result)
+        for buffer, elements in zip(there.buffers, there.inputs, strict=True):
+            buffer.fill(elements)
+        return there
+
+    def _shift_result(self, out: Buffer, by: int) -> None:
+        self.out = out.shifted(by)
 
     def native_call(self, tier: kernels_c.Tier, function: str) -> Called:
         """The native function of that name, and its arguments, buffers already converted to

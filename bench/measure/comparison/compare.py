@@ -93,10 +93,7 @@ def _tier(threads: int, asked_for: str | None) -> str:
         kernels_c.load_tier(asked_for)
         return asked_for
     able = registry.ON_ONE_THREAD if threads == 1 else registry.ON_SEVERAL_THREADS
-    for tier in able:
-        if kernels_c.why_unavailable(tier) is None:
-            return tier
-    raise kernels_c.TierUnavailable(kernels_c.why_unavailable(able[-1]))  # it asks for the least
+    return registry.first_available(able)
 
 
 def measure_all(

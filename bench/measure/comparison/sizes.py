@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.measure.cases.buffers import Buffer
@@ -69,16 +70,42 @@ _QUICK_SIZES = {
 def sizes(kernel: str, quick: bool) -> list[str]:
     """Names of the sizes of a kernel; empty for one that no library has."""
     listed = (_QUICK_SIZES if quick else _SIZES).get(kernel, ())
-    if kernel not in _ALSO_IN_PLACE:
-        return list(listed)
-    also = [f"10000{OFF}16"] if quick else []
-    return [*listed, *(_in_place(size) for size in (*listed, *also))]
+    also = [f"10000{OFF}16"] if quick and kernel in _ALSO_IN_PLACE else []
+    return [*listed, *in_place(kernel, (*listed, *also))]
 
 
-def _in_place(size: str) -> str:
-    """Of "70001 +16", "70001 in place +16"."""
-    length, off, offset = size.partition(OFF)
-    return length + IN_PLACE + off + offset
+def in_place(kernel: str, listed: Sequence[str]) -> list[str]:
+    """These sizes in place, as "70001 in place +16" of "70001 +16"; none of a kernel that is not
+    measured so."""
+    parts = [size.partition(OFF) for size in listed if kernel in _ALSO_IN_PLACE]
+    return [length + IN_PLACE + off + offset for length, off, offset in parts]
+
+
+def chosen(
+    kernels: Sequence[str],
+    wanted: Sequence[str],
+    listed: Callable[[str, bool], Sequence[str]],
+    quick: bool,
+) -> list[tuple[str, str]]:
+    """(kernel, size) of everything that was asked for; nothing asks for all that is listed. Raises
+    ValueError for what does not exist.
+
+    Of one kernel any size can be asked for. Of several, each takes those that it lists: a million
+    is a length to one and a cube to another.
+    """
+    rows = dict.fromkeys(registry.kernel(name).name for name in kernels or registry.KERNELS)
+    if wanted and len(rows) == 1:
+        (row,) = rows
+        return [(row, checked(row, size)) for size in wanted]
+    found = [
+        (row, size)
+        for row in rows
+        for size in listed(row, quick and not wanted)
+        if not wanted or size in wanted
+    ]
+    if not found and wanted:
+        raise ValueError(f"--size: no kernel lists {' or '.join(wanted)}; name one with --kernel")
+    return found
 
 
 class InPlaceCase(UnaryCase):
@@ -88,6 +115,9 @@ class InPlaceCase(UnaryCase):
     @property
     def out(self) -> Buffer:
         return self.buffers[0]
+
+    def _shift_result(self, out: Buffer, by: int) -> None:
+        return  # it lies where the operand does
 
     def prepare(self, call: Any) -> None:
         self.out.fill(self.inputs[0])
