@@ -19,7 +19,16 @@ except BaseException as error:
     print(f"bench: cannot start: {error!r}", file=sys.stderr)
     sys.exit(2)
 try:
-    from bench.cli import alignment, explain, gate, gate_arguments, interpreters, peers, show
+    from bench.cli import (
+        alignment,
+        contention,
+        explain,
+        gate,
+        gate_arguments,
+        interpreters,
+        peers,
+        show,
+    )
     from bench.cli.arguments import add_command
 except BaseException as error:
     sys.exit(refuse(error))
@@ -50,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 fine, 1 regression found, 2 bad input, 3 not comparable.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for room in (show, explain, peers, alignment, interpreters):
+    for room in (show, explain, peers, alignment, contention, interpreters):
         room.add_commands(commands)
     about = "has anything become slower? base against head"
     gate_arguments.add_arguments(add_command(commands, gate.run, "gate", about))

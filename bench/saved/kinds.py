@@ -97,6 +97,10 @@ def named(cell: Fields) -> Fields:
     return cell.at(f"{cell.text('kernel')} {cell.text('size')}: ")
 
 
+def factor(fields: Fields, name: str) -> float:
+    return fields.number(name, _SMALLEST, _LARGEST)
+
+
 def ratio(fields: Fields) -> Ratio:
-    low, middle, high = (fields.number(n, _SMALLEST, _LARGEST) for n in ("low", "ratio", "high"))
+    low, middle, high = (factor(fields, name) for name in ("low", "ratio", "high"))
     return Ratio(middle, low, high, fields.integer("pairs"))

@@ -15,11 +15,16 @@ from typing import Any
 
 import bench
 from bench.measure.cases.errors_in_ulp import WrongResult
-from bench.measure.comparison.reference import Grade
+from bench.measure.comparison.grade import Grade
 from bench.measure.timing.child import Child
 
 _FOLDER = Path(bench.__file__).parent.parent
-_COMMAND = (sys.executable, "-m", "bench.measure.comparison.serving")
+
+
+def start(module: str) -> Child:
+    """A process that runs this module: python -m MODULE PARENT PIPE."""
+    command = [sys.executable, "-m", module, str(os.getpid())]
+    return Child(command, _FOLDER, Path(tempfile.gettempdir()), os.environ, silent=True)
 
 
 class Participant:
@@ -37,13 +42,17 @@ class Participant:
     def make(self, kernel: str, size: str, threads: int) -> Grade:
         """Make the case of a size as sizes.py names it, verify the result there and get ready for
         rounds of it."""
-        if self._child is None:
-            scratch = Path(tempfile.gettempdir())
-            command = [*_COMMAND, str(os.getpid())]
-            self._child = Child(command, _FOLDER, scratch, os.environ, silent=True)
-        self._what = f"{kernel} {size} {self.variant}"
-        grade: Grade = self._ask("make", kernel, size, self.variant, threads)
+        grade: Grade = self._begin("make", kernel, size, threads)
         return grade
+
+    def first_call(self, kernel: str, size: str, threads: int) -> float:
+        """Seconds of the first call that a process makes: this one's must not have made any."""
+        return float(self._begin("first_call", kernel, size, threads))
+
+    def timeline(self, seconds: float) -> list[tuple[float, float]]:
+        """Calls for so long: when each began, by perf_counter() here as there, and its seconds."""
+        calls: list[tuple[float, float]] = self._ask("timeline", seconds)
+        return calls
 
     def round(self, of: int = 5, asleep: float = 0.0, beside: str | None = None) -> float:
         """Seconds a call; see Server.round."""
@@ -59,6 +68,13 @@ class Participant:
         if self._child is not None:
             self._child.close()
             self._child = None
+
+    def _begin(self, question: str, kernel: str, size: str, threads: int) -> Any:
+        """Ask about a case; the process is started if there is none."""
+        if self._child is None:
+            self._child = start("bench.measure.comparison.serving")
+        self._what = f"{kernel} {size} {self.variant}"
+        return self._ask(question, kernel, size, self.variant, threads)
 
     def _ask(self, name: str, *arguments: object) -> Any:
         if self._child is None:

@@ -6,7 +6,6 @@ Only for comparisons with libraries. The suite itself verifies in plain Python, 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,21 +15,13 @@ from threadpoolctl import threadpool_limits
 from bench.measure.cases.buffers import BLOCK
 from bench.measure.cases.case import Call
 from bench.measure.cases.errors_in_ulp import WrongResult
+from bench.measure.comparison.grade import Grade
 from bench.measure.peers.numpy_peer import Array, as_array
 from bench.suite.registry import Unit
 
 # Of the relative Frobenius error. int8 products that saturate in 16 bits, as ONNX Runtime's do
 # without VNNI, are off by 0.19 on uniform data; what computes something else, by 1 or more.
 _STILL_A_RESULT = 0.5
-
-
-@dataclass(frozen=True)
-class Grade:
-    """max_error: largest, in the kernel's unit of max_error_ulp. inexact: None, or how the result
-    misses the bound of its implementation."""
-
-    max_error: float
-    inexact: str | None
 
 
 class Reference:

@@ -22,17 +22,19 @@ from bench.measure.calls import call_of
 from bench.measure.cases.case import Call, Case
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.comparison import sizes
-from bench.measure.comparison.reference import Grade, Reference
+from bench.measure.comparison.grade import Grade
 from bench.measure.peers.adapter import PeerUnavailable
 from bench.measure.timing.child import die_with_parent
 from bench.measure.timing.paired import Timed
-from bench.measure.timing.rounds import garbage_collection_off, tracing_off
+from bench.measure.timing.rounds import garbage_collection_off, rounds_of, tracing_off
 from bench.suite import registry
 
 # Who has slept is woken on the core of the one who wakes it, and moved within some 20 ms.
 _WARM_SECONDS = 30e-3
 # What a round is a median of ends here: slow calls need no others beside them.
 _LONGEST_ROUND = 50e-3
+# After which nobody spins: OpenBLAS 0.3.31's workers do for 100 ms, ONNX Runtime's for 46.
+_SPUN_SECONDS = 0.15
 # Of another library, to leave its idle threads spinning: long enough to be worth all of them.
 _BESIDE = "matmul_f32", "256"
 
@@ -62,6 +64,30 @@ class Server:
 
     def make(self, kernel: str, size: str, variant: str, threads: int) -> Grade:
         """Make the case, verify the variant's result and get ready for rounds of it."""
+        made = self._make(kernel, size, variant, threads)
+        grade = self._graded(made)
+        made.case.prepare(made.call)  # inputs as they were, where a call replaced them
+        self._timed = Timed(made.call.function, made.call.args)
+        return grade
+
+    def first_call(self, kernel: str, size: str, variant: str, threads: int) -> float:
+        """Seconds of one call, its memory touched; the first in this process, if nothing else has
+        been asked of it."""
+        made = self._make(kernel, size, variant, threads)
+        made.case.prepare(made.call)
+        with garbage_collection_off(), tracing_off():
+            return rounds_of(made.call.function, made.call.args)(1)
+
+    def timeline(self, seconds: float) -> list[tuple[float, float]]:
+        """Calls for so long: when each began, by perf_counter(), and how long it took."""
+        timed, calls = self._ready(), []
+        with garbage_collection_off(), tracing_off():
+            deadline = perf_counter() + seconds
+            while (start := perf_counter()) < deadline:
+                calls.append((start, timed.take(1)))
+        return calls
+
+    def _make(self, kernel: str, size: str, variant: str, threads: int) -> Made:
         side, name = registry.side_and_name(variant)
         self.what, self._threads, self._timed = f"{kernel} {size} {name}", threads, None
         self._others.clear()
@@ -72,10 +98,22 @@ class Server:
             self._load()
         case = sizes.make(kernel, size)
         self._made = Made(case, call_of(case, variant, threads))
-        grade = Reference(case).grade(self.what, self._made.call)
-        case.prepare(self._made.call)  # inputs as they were, where a call replaced them
-        self._timed = Timed(self._made.call.function, self._made.call.args)
-        return grade
+        return self._made
+
+    def _graded(self, made: Made) -> Grade:
+        """By NumPy; in plain Python where there is none, or no library has the kernel."""
+        unknown = all(made.case.kernel.name not in has for has in registry.PEERS.values())
+        if unknown or peers.why_not_installed() is not None:
+            found = made.case.run_and_verify(self.what, made.call)
+            return Grade(found["max_error_ulp"], None)
+        from bench.measure.comparison.reference import Reference
+
+        return Reference(made.case).grade(self.what, made.call)
+
+    def _ready(self) -> Timed:
+        if self._timed is None:
+            raise ValueError("there is no case to take a round of")
+        return self._timed
 
     def round(self, of: int, asleep: float, beside: str | None) -> float:
         """Seconds a call: the median of `of` rounds after 30 ms untimed; of fewer where they last
@@ -85,9 +123,7 @@ class Server:
         beside: a library, as "peer-torch", that multiplies matrices right before each of them, so
         that its idle threads spin meanwhile
         """
-        timed = self._timed
-        if timed is None:
-            raise ValueError("there is no case to take a round of")
+        timed = self._ready()
         other = self._other(beside) if beside is not None else None
         calls = 1 if asleep else timed.iterations
         rounds: list[float] = []
@@ -101,6 +137,8 @@ class Server:
                 if asleep:
                     sleep(asleep)
                 rounds.append(timed.take(calls) / calls)
+        if other is not None:  # or what it has set spinning would go on in the next round
+            sleep(_SPUN_SECONDS)
         return median(rounds)
 
     def _other(self, variant: str) -> Made:
@@ -117,6 +155,8 @@ class Server:
             peers.load_peer(name)
         self._names = list(dict.fromkeys((*self._names, *names)))
         self._limits.close()
+        if peers.why_not_installed() is not None:  # our own tiers use all cores unless told
+            return
         self._limits.enter_context(peers.limited_threads(self._threads, *self._names))
 
 

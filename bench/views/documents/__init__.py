@@ -23,11 +23,22 @@ from typing import Any
 
 from bench.analysis.interpreters import load
 from bench.saved import alignment as saved_alignment
+from bench.saved import contention as saved_contention
 from bench.saved import ledger, runs
 from bench.saved import peers as peer_runs
 from bench.saved.runs import BadRun, Refusal, Run, read_text
 from bench.saved.writing import write_atomic
-from bench.views import alignment, interpreters, limits, matrix, peers, selfcheck, summary, tables
+from bench.views import (
+    alignment,
+    contention,
+    interpreters,
+    limits,
+    matrix,
+    peers,
+    selfcheck,
+    summary,
+    tables,
+)
 from bench.views.documents import claims, figures
 from bench.views.explain import cost, ladder, overhead, scaling
 from bench.views.tables import View
@@ -67,6 +78,7 @@ RENDERERS: dict[str, tuple[Callable[[Path], Any], Callable[..., View]]] = {
     "shares": (_run, limits.shares),
     "peers": (peer_runs.load, peers.view),
     "alignment": (saved_alignment.load, alignment.view),
+    "contention": (saved_contention.load, contention.view),
     "overhead": (_run, overhead.calls),
     "break-even": (_run, overhead.break_even),
     "interpreters": (_runs, interpreters.view),
