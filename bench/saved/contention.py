@@ -43,6 +43,7 @@ class Cell:
     tier, single  on several threads, and on one
     recovery      milliseconds from a neighbour's end until a call is nearly as fast as without one
     refused       libraries that were not timed, and why
+    others        the share of the cores' time that other programs had; None where it is not known
     """
 
     kernel: str
@@ -54,6 +55,7 @@ class Cell:
     recovery: float
     slowest_recovery: float
     refused: dict[str, str]
+    others: float | None
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def _cell(fields: Fields) -> Cell:
         recovery=median(recoveries),
         slowest_recovery=max(recoveries),
         refused={name: refused.text(name) for name in refused.content},
+        others=fields.optional(lambda name: fields.number(name, 0.0, 1.0), "others"),
     )
 
 

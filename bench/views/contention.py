@@ -7,6 +7,7 @@ from bench.views import units
 from bench.views.tables import Table, View
 
 BEHIND = "<"
+_MOST_OTHERS = 0.05  # of the cores' time
 _LEAST = 0.95  # of one thread's speed: several must not lose more
 
 
@@ -87,12 +88,19 @@ def _notes(run: Contention) -> list[str]:
     tiers = dict.fromkeys(
         f"{c.tier} on {c.threads} threads against {c.single} on one" for c in run.cells
     )
+    spoiled = [
+        f"spoiled: other programs had {units.percent(100 * cell.others)} of the cores during "
+        f"{cell.kernel} {cell.size}"
+        for cell in run.cells
+        if cell.others is not None and cell.others > _MOST_OTHERS
+    ]
     refused = dict.fromkeys(reason for cell in run.cells for reason in cell.refused.values())
     return [
         f"one / several: time on one thread over that on several, {BEHIND} below {_LEAST}. "
         "x quiet: several threads' time over that with nobody beside. x best: library over ours, "
         f"both under the condition, {BEHIND} below 1.0. Medians over turns.",
         f"native: {', '.join(tiers)}. {run.table.origin}",
+        *spoiled,
         *(f"not timed: {reason}" for reason in refused),
         *(f"skipped: {reason}" for reason in run.unavailable),
         *(f"warning: {line}" for line in run.table.warnings),

@@ -72,7 +72,9 @@ def plans(
     kernels_c.load_tier(native)
     for size in wanted:
         if sizes.OFF in size:
-            raise ValueError(f"--size: got {size!r}, needs one without{sizes.OFF}: all are measured")
+            raise ValueError(
+                f"--size: got {size!r}, needs one without{sizes.OFF}: all are measured"
+            )
     chosen = sizes.chosen(kernels, wanted, listed, quick)
     return [Plan(kernel, size, native) for kernel, size in chosen]
 

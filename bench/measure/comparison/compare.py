@@ -25,9 +25,9 @@ from bench.saved.peers import FORMAT, VERSION
 from bench.stats.rank import FEWEST, estimate
 from bench.suite import registry
 
-if TYPE_CHECKING:  # both need NumPy
+if TYPE_CHECKING:
+    from bench.measure.comparison.grade import Grade
     from bench.measure.comparison.participants import Participant
-    from bench.measure.comparison.reference import Grade
 
 # Of calls this slow there are fewer pairs of rounds.
 _SLOW_SECONDS = 0.25

@@ -20,6 +20,7 @@ from bench.measure.comparison import sizes
 from bench.measure.comparison.neighbour import Neighbour
 from bench.measure.comparison.participants import Participant
 from bench.measure.machine import metadata
+from bench.measure.machine.others import core_time, share_of_others
 from bench.measure.peers.adapter import PeerUnavailable
 from bench.saved.contention import QUIET
 from bench.suite import registry
@@ -202,12 +203,15 @@ def measure(plan: Plan, seconds: float, neighbour: Neighbour) -> dict[str, Any]:
         field = Field(plan, everyone, neighbour)
         field.make()
         conditions = [c for c in CONDITIONS if _why_not(c) is None]
+        pids = [neighbour.pid, *(p.pid for p in everyone if p.pid is not None)]
+        before = core_time(pids)
         deadline, turns = perf_counter() + seconds * len(conditions), 0
         while turns < _TURNS or perf_counter() < deadline:
             for condition in conditions:
                 if turns % condition.every == 0:
                     field.turn(condition)
             turns += 1
+        others = share_of_others(before, core_time(pids))
         recoveries = [_recovery(everyone[0]) for _ in range(_TRIALS)]
     return {
         "kernel": plan.kernel,
@@ -218,6 +222,7 @@ def measure(plan: Plan, seconds: float, neighbour: Neighbour) -> dict[str, Any]:
         "conditions": {name: field.summary(name) for name in field.times},
         "recoveries_ms": recoveries,
         "refused": field.refused,
+        "others": others,
     }
 
 
