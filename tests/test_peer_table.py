@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command_line
-from bench.measure.comparison import compare
 from bench.saved import peers, runs, storage
 from bench.views import matrix
 from bench.views import peers as view
@@ -204,15 +203,15 @@ def test_a_run_without_peers_has_nothing_of_them() -> None:
 
 
 def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
-    path = peers.save(GOOD, tmp_path / "new" / "peers.json")
+    path = peers.KIND.save(GOOD, tmp_path / "new" / "peers.json")
     assert peers.load(path).cells == peers.from_json(GOOD).cells
     assert [p.name for p in path.parent.iterdir()] == ["peers.json"]
 
 
 def test_what_cannot_be_saved_leaves_what_was_there(tmp_path: Path) -> None:
-    path = peers.save(GOOD, tmp_path / "peers.json")
+    path = peers.KIND.save(GOOD, tmp_path / "peers.json")
     with pytest.raises(TypeError):
-        peers.save({"datetime": object()}, path)
+        peers.KIND.save({"datetime": object()}, path)
     assert json.loads(path.read_text(encoding="utf-8")) == GOOD
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -221,14 +220,10 @@ def test_the_default_place_is_not_where_benchmark_runs_are_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    path = peers.save(GOOD)
+    path = peers.KIND.save(GOOD)
     assert path == Path(".peers/2026-01-02T03-04-05.json")
     with pytest.raises(runs.BadRun):
         storage.newest()
-
-
-def test_writer_and_reader_name_the_same_format() -> None:
-    assert (compare.FORMAT, compare.VERSION) == (peers.FORMAT, peers.VERSION)
 
 
 BAD_VALUES = [
@@ -294,7 +289,7 @@ def test_a_file_that_is_none_is_named_in_one_line(
 def test_a_saved_comparison_is_drawn_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = peers.save(GOOD, tmp_path / "peers.json")
+    path = peers.KIND.save(GOOD, tmp_path / "peers.json")
     for form in ("text", "md", "json"):
         assert command_line.main(["peers", "--from", str(path), "--format", form]) == 0
     assert "relu\\_f32" in capsys.readouterr().out

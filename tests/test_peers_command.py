@@ -127,7 +127,7 @@ def test_what_was_compared_before_it_ends_early_is_saved(
     monkeypatch.setattr(compare, "measure", ended)
     assert compared("--kernel", "relu_f32", "--size", "100", "1000", "-o", "out.json") == 2
     assert [cell.size for cell in peer_runs.load(Path("out.json")).cells] == ["100"]
-    assert "1 of 2 comparisons are saved" in capsys.readouterr().err
+    assert "1 of 2 cells are saved" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def add_measuring(
     view: Callable[[Any], View],
     default_seconds: float,
     each: str,
+    sizes: str = "500, 1x1024x1024, ...",
 ) -> argparse.ArgumentParser:
     """The parser of a command that measures a table of this kind, for so long `each`; or draws a
     saved one."""
@@ -49,9 +51,7 @@ def add_measuring(
         return OK if ended is None else refuse(ended)
 
     command = add_command(commands, run, kind.command, about, FORMAT, KERNELS)
-    command.add_argument(
-        "--size", nargs="+", action="extend", default=[], metavar="S", help="500, 1x1024x1024, ..."
-    )
+    command.add_argument("--size", nargs="+", action="extend", default=[], metavar="S", help=sizes)
     command.add_argument(
         "--seconds", type=seconds, default=default_seconds, metavar="S", help=f"for each {each}"
     )
@@ -63,7 +63,9 @@ def add_measuring(
     return command
 
 
-def collected(plans: Callable[[], Sequence[Any]], cells: Callable[[Any], Iterable[Cell]]) -> Any:
+def collected(
+    plans: Callable[[], Sequence[Any]], cells: Callable[[Any], Generator[Cell, None, None]]
+) -> tuple[list[Cell], Refusal | None]:
     """The cells of what was planned, one by one, and what ended that early; raises it where there
     is nothing yet."""
     from rich.console import Console
@@ -75,11 +77,13 @@ def collected(plans: Callable[[], Sequence[Any]], cells: Callable[[Any], Iterabl
     found: list[Cell] = []
     try:
         wanted = plans()
-        measured = cells(wanted)
-        if sys.stderr.isatty():  # rich before 15 writes an empty line where it shows nothing
-            console = Console(stderr=True)
-            measured = track(measured, "measuring", len(wanted), console=console, transient=True)
-        found.extend(measured)  # one by one: what is there stays when the next one fails
+        # Closed, it has no process left, however it ended.
+        with closing(cells(wanted)) as measured:
+            shown: Iterable[Cell] = measured
+            if sys.stderr.isatty():  # rich before 15 writes an empty line where it shows nothing
+                console = Console(stderr=True)
+                shown = track(shown, "measuring", len(wanted), console=console, transient=True)
+            found.extend(shown)  # one by one: what is there stays when the next one fails
         return found, None
     except (ValueError, kernels_c.TierUnavailable, WrongResult) as error:
         ended = Refusal(str(error))

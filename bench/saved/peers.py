@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.saved.checks import BadRun, Fields, fields_of, one_line, read_json
-from bench.saved.writing import write_measured
+from bench.saved import kinds
+from bench.saved.checks import Fields, one_line
+from bench.saved.kinds import Kind, Ratio, Table
 
-STORAGE = Path(".peers")
-FORMAT, VERSION = "baremetal-ml peers", 1
+KIND = Kind("peers")
 
 # A cell is spoiled where others used more of the cores than this share of their time, or the median
 # of the native tier's rounds took more than so many times the shortest.
 _OTHERS, _SWINGS = 0.05, 1.3
-# What a believable ratio lies between.
-_SMALLEST, _LARGEST = 1e-6, 1e6
 
 
 @dataclass(frozen=True)
-class PeerTime:
+class PeerTime(Ratio):
     """One library in one cell: how many times as long as the native tier it takes.
 
-    ratio        the median over pairs of rounds; low and high are its 95 % interval
     seconds      the shortest round, a call
     inexact      None, or how its result misses the bound that portable loops meet
     """
 
-    ratio: float
-    low: float
-    high: float
-    pairs: int
     seconds: float
     inexact: str | None
 
@@ -71,56 +62,35 @@ class Cell:
 class PeerRun:
     """A comparison, in the order in which it was measured."""
 
-    source: str
-    when: datetime | None
-    cpu: str
+    table: Table
     versions: dict[str, str]
     missing: dict[str, str]  # libraries that were not there, and how to get them
-    warnings: list[str]
     cells: tuple[Cell, ...]
-    content: dict[str, Any]  # the JSON itself
-
-
-def save(content: dict[str, Any], path: Path | None = None) -> Path:
-    """Write a comparison; by default into STORAGE, named by its moment. Returns where."""
-    if path is None:
-        moment = str(content["datetime"]).partition("+")[0].replace(":", "-")
-        path = STORAGE / f"{moment}.json"
-    write_measured(path, json.dumps(content, indent=1) + "\n")
-    return path
 
 
 def load(path: Path) -> PeerRun:
     """Read and check one file. Raises BadRun."""
-    return from_json(read_json(path, "the JSON of python -m bench peers"), one_line(path))
+    return _read(KIND.load(path))
 
 
 def from_json(content: Any, source: str = "this comparison") -> PeerRun:
     """A comparison from its JSON, already parsed. Raises BadRun."""
-    top = fields_of(content, source)
-    top.require_format(FORMAT, VERSION)
-    machine = top.optional(top.inner, "machine_info") or Fields({}, source)
-    cpu = machine.optional(machine.mapping, "cpu") or {}
-    libraries = top.inner("libraries")
+    return _read(KIND.table(content, source))
+
+
+def _read(table: Table) -> PeerRun:
+    libraries = table.top.inner("libraries")
     infos = {name: libraries.mapping(name) for name in libraries.content}
-    cells = tuple(map(_cell, top.objects("cells")))
-    if not cells:
-        raise BadRun(f"{source}: cells is empty, needs at least one")
     return PeerRun(
-        source=source,
-        when=top.moment("datetime"),
-        cpu=str(cpu.get("brand_raw") or "unknown CPU"),
+        table=table,
         versions={name: str(i["version"]) for name, i in infos.items() if "version" in i},
         missing={n: str(i["unavailable"]) for n, i in infos.items() if "unavailable" in i},
-        warnings=top.each("warnings", Fields.text),
-        cells=cells,
-        content=Fields({"the file": content}, source).finite_mapping("the file"),
+        cells=tuple(map(_cell, table.cells)),
     )
 
 
 def _cell(cell: Fields) -> Cell:
-    kernel, size = cell.text("kernel"), cell.text("size")
-    cell = cell.at(f"{kernel} {size}: ")
+    cell = kinds.named(cell)
     libraries = cell.inner("peers").at(cell.path)
     peers: dict[str, PeerTime] = {}
     wrong: dict[str, str] = {}
@@ -135,8 +105,8 @@ def _cell(cell: Fields) -> Cell:
             peers[library] = _peer_time(peer)
     untimed = not peers and cell.content.get("min_seconds") is None
     return Cell(
-        kernel=kernel,
-        size=size,
+        kernel=cell.text("kernel"),
+        size=cell.text("size"),
         threads=cell.integer("threads"),
         tier=cell.text("tier"),
         seconds=None if untimed else cell.seconds("min_seconds"),
@@ -150,10 +120,7 @@ def _cell(cell: Fields) -> Cell:
 
 def _peer_time(peer: Fields) -> PeerTime:
     return PeerTime(
-        ratio=peer.number("ratio", _SMALLEST, _LARGEST),
-        low=peer.number("low", _SMALLEST, _LARGEST),
-        high=peer.number("high", _SMALLEST, _LARGEST),
-        pairs=peer.integer("pairs"),
+        **vars(kinds.ratio(peer)),
         seconds=peer.seconds("min_seconds"),
         inexact=peer.optional(peer.text, "inexact"),
     )

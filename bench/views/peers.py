@@ -18,7 +18,7 @@ def view(run: PeerRun) -> View:
     ]
     header = ["kernel", "size", "threads", "native", *libraries, "best peer", "x best", "interval"]
     table = Table(header, [_cells(cell, libraries) for cell in run.cells], _notes(run))
-    return View([table], run.content)
+    return View([table], run.table.content)
 
 
 def _cells(cell: Cell, libraries: list[str]) -> list[str]:
@@ -71,12 +71,11 @@ def _notes(run: PeerRun) -> list[str]:
     tiers = dict.fromkeys((cell.tier, cell.threads) for cell in run.cells)
     native = ", ".join(f"{tier} on {threads}" for tier, threads in tiers)
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
-    moment = f", {run.when.strftime('%Y-%m-%d')}" if run.when else ""
     lines = [
         summary(run),
         f"Columns are the library's time over the native time, the median of alternating rounds; "
         f"{BEHIND} below 1.0: the library is faster. interval: 95 %, of x best.",
-        f"native: {native}. {versions}. {run.cpu}{moment}",
+        f"native: {native}. {versions}. {run.table.origin}",
     ]
     if any(cell.spoiled for cell in run.cells):
         lines.append(
@@ -98,4 +97,4 @@ def _notes(run: PeerRun) -> list[str]:
     refused = [r for c in run.cells for r in (*c.wrong.values(), *c.unavailable.values())]
     lines += [f"not timed: {reason}" for reason in dict.fromkeys(refused)]
     lines += [f"skipped: {reason}" for reason in run.missing.values()]
-    return [*lines, *(f"warning: {line}" for line in run.warnings)]
+    return [*lines, *(f"warning: {line}" for line in run.table.warnings)]

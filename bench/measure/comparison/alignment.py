@@ -7,7 +7,7 @@ the caches. Buffers of their own would differ in those by more than by the offse
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -79,7 +79,7 @@ def plans(
     return [Plan(kernel, size, native) for kernel, size in chosen]
 
 
-def measure_all(wanted: Sequence[Plan], seconds: float) -> Iterator[dict[str, Any]]:
+def measure_all(wanted: Sequence[Plan], seconds: float) -> Generator[dict[str, Any], None, None]:
     """Each row as it goes into the JSON. Raises WrongResult where an offset changes the result."""
     for plan in wanted:
         yield measure(plan, seconds)

@@ -7,7 +7,6 @@ import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,12 +15,13 @@ import kernels_c
 from bench.measure import peers
 from bench.measure.calls import call_of
 from bench.measure.cases.errors_in_ulp import WrongResult
+from bench.measure.comparison import content
 from bench.measure.comparison import sizes as cells
 from bench.measure.machine import metadata
 from bench.measure.machine.others import core_time, share_of_others
 from bench.measure.peers.adapter import PeerUnavailable
 from bench.measure.timing.paired import Pairing, Takes, Timed, in_turn
-from bench.saved.peers import FORMAT, VERSION
+from bench.saved.peers import KIND
 from bench.stats.rank import FEWEST, estimate
 from bench.suite import registry
 
@@ -66,23 +66,12 @@ def plans(
     for n in threads:
         if not 1 <= n <= cores:
             raise ValueError(f"--threads: got {n}, this process may use 1 to {cores}")
-    rows = [registry.kernel(name).name for name in kernels] or list(registry.KERNELS)
-    wanted = []
-    for n, kernel in itertools.product(dict.fromkeys(threads), dict.fromkeys(rows)):
-        native = _tier(n, tier)
-        listed = cells.sizes(kernel, quick)
-        if not listed and kernels:
+    for kernel in kernels:
+        if not cells.sizes(registry.kernel(kernel).name, quick):
             raise ValueError(f"--kernel: no library has {kernel}")
-        # Of one kernel any size can be asked for. Of several, each takes those that it lists: a
-        # million is a length to one and a cube to another.
-        if sizes and len(kernels) == 1:
-            listed = [cells.checked(kernel, size) for size in sizes]
-        elif sizes:
-            listed = [size for size in cells.sizes(kernel, False) if size in sizes]
-        wanted += [Plan(kernel, size, n, native) for size in listed]
-    if not wanted:
-        raise ValueError(f"--size: no kernel lists {' or '.join(sizes)}; name one with --kernel")
-    return wanted
+    chosen = cells.chosen(kernels, sizes, cells.sizes, quick)
+    natives = {n: _tier(n, tier) for n in threads}
+    return [Plan(*what, n, native) for n, native in natives.items() for what in chosen]
 
 
 def _tier(threads: int, asked_for: str | None) -> str:
@@ -238,22 +227,15 @@ def saved_content(measured: Sequence[dict[str, Any]], seconds: float) -> dict[st
         {**info, "filepath": Path(info["filepath"]).name}  # a name says enough, and nothing private
         for info in threadpool_info()
     ]
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "datetime": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "machine_info": {
-            "cpu": {"brand_raw": metadata.cpu_name()},
-            "usable_cores": metadata.usable_cores(),
-            "tiers": metadata.tiers(),
-        },
-        "libraries": peers.metadata(),
-        "thread_pools": blas,
-        "environment": {name: os.environ[name] for name in _HOLDING_BACK if name in os.environ},
-        "warnings": warnings(blas),
-        "seconds": seconds,
-        "cells": list(measured),
-    }
+    return content.saved_content(
+        KIND,
+        measured,
+        warnings(blas),
+        libraries=peers.metadata(),
+        thread_pools=blas,
+        environment={name: os.environ[name] for name in _HOLDING_BACK if name in os.environ},
+        seconds=seconds,
+    )
 
 
 def warnings(thread_pools: Sequence[dict[str, Any]]) -> list[str]:

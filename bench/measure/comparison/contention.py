@@ -6,7 +6,7 @@ turns, and within each the implementations: a slow stretch of the machine meets 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from statistics import median
@@ -187,7 +187,7 @@ def plans(kernels: Sequence[str], wanted: Sequence[str], quick: bool) -> list[Pl
     return [Plan(kernel, size, several, one) for kernel, size in chosen]
 
 
-def measure_all(wanted: Sequence[Plan], seconds: float) -> Iterator[dict[str, Any]]:
+def measure_all(wanted: Sequence[Plan], seconds: float) -> Generator[dict[str, Any], None, None]:
     """Each cell as it goes into the JSON. Raises WrongResult when a kernel of ours is wrong."""
     with closing(Neighbour()) as neighbour:
         neighbour.spin()
