@@ -83,9 +83,9 @@ class Plan:
     @property
     def variants(self) -> list[str]:
         """Of those that take part: both tiers, then the libraries that are here."""
-        libraries = [name for name, has in registry.PEERS.items() if self.kernel in has]
-        found = libraries if peers.why_not_installed() is None else []
-        return [f"c-{self.several}", f"c-{self.one}", *(f"peer-{name}" for name in found)]
+        here = (name for name in registry.PEERS if peers.why_unavailable(name) is None)
+        libraries = [f"peer-{name}" for name in here if self.kernel in registry.PEERS[name]]
+        return [f"c-{self.several}", f"c-{self.one}", *libraries]
 
 
 class Field:
@@ -211,8 +211,9 @@ def measure(plan: Plan, seconds: float, neighbour: Neighbour) -> dict[str, Any]:
                 if turns % condition.every == 0:
                     field.turn(condition)
             turns += 1
+        quiet = min(field.times[QUIET][everyone[0].variant])
+        recoveries = [_recovery(everyone[0], quiet / _RECOVERED) for _ in range(_TRIALS)]
         others = share_of_others(before, core_time(pids))
-        recoveries = [_recovery(everyone[0]) for _ in range(_TRIALS)]
     return {
         "kernel": plan.kernel,
         "size": plan.size,
@@ -226,10 +227,9 @@ def measure(plan: Plan, seconds: float, neighbour: Neighbour) -> dict[str, Any]:
     }
 
 
-def _recovery(several: Participant) -> float:
-    """Milliseconds from the end of a busy neighbour until a call begins that is nearly as fast as
-    without one; all that was waited for, where none was."""
-    enough = several.round() / _RECOVERED
+def _recovery(several: Participant, enough: float) -> float:
+    """Milliseconds from the end of a busy neighbour until a call begins that takes so many seconds
+    at most; all that was waited for, where none does."""
     with closing(Neighbour()) as neighbour:
         neighbour.spin(_BUSY_SECONDS)
         calls = several.timeline(_BUSY_SECONDS + _AFTER_SECONDS)
