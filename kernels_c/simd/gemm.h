@@ -52,11 +52,14 @@ Way<Lane> way_for(size_t m, size_t n, size_t k) {
                                        outer_way<Lane, 4>};
         if (k <= 4) return OUTER[k - 1];
         const size_t l1 = caches().l1;
-        if (k * n * 4 <= l1 / 2) return [](P p) { return direct(p, DIRECT_STEPS, p.n), 0; };
-        if (m <= MR) return [](P p) { return direct(p, stream_steps(p.m, p.ldb), STREAM_COLS), 0; };
+        if (k * n * 4 <= l1 / 2) return [](P p) { return direct(p, DIRECT_STEPS, p.n, 0), 0; };
+        if (m <= MR)
+            return [](P p) {
+                return direct(p, stream_steps(p.m, p.ldb), STREAM_COLS, columns_to_line(p)), 0;
+            };
         if (k <= FEW_STEPS)
             return [](P p) {
-                return direct(p, p.k, larger(1, caches().l1 / 2 / (p.k * 4) / NR) * NR), 0;
+                return direct(p, p.k, larger(1, caches().l1 / 2 / (p.k * 4) / NR) * NR, 0), 0;
             };
     }
     return blocked<Lane>;

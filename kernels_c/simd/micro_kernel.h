@@ -115,18 +115,20 @@ inline void run_low(size_t rows, const Strip<Lane> &s) {
     rows == 1 ? micro_kernel<Lane, 1, 4, false>(s) : micro_kernel<Lane, 2, 4, false>(s);
 }
 
-/* A strip of one tile, of which only `cols` columns belong to out: computed whole, copied in part. */
+/* A strip of one tile, of one register's width or two, of which only `cols` columns after the first `skip`
+   belong to out: computed whole, copied in part. */
 template <class Lane>
-__attribute__((noinline)) void run_edge(size_t rows, size_t cols, Strip<Lane> s) {
-    alignas(64) typename Lane::Out tile[MR * NR];
+__attribute__((noinline)) void run_edge(size_t rows, size_t cols, Strip<Lane> s, size_t skip = 0) {
+    alignas(64)
+        typename Lane::Out tile[MR * NR + LANES];  // whole registers may be read from any column
     typename Lane::Out *const out = s.out;
     const size_t out_row = s.out_row;
     const bool accumulate = s.accumulate;
     s.out = tile, s.out_row = NR, s.accumulate = false, s.tiles = 1;
-    cols <= LANES ? run<Lane, 1>(rows, s) : run<Lane, 2>(rows, s);
+    skip + cols <= LANES ? run<Lane, 1>(rows, s) : run<Lane, 2>(rows, s);
     const size_t whole = cols / LANES * LANES, rest = cols - whole;
     for (size_t i = 0; i < rows; ++i) {
-        const auto *from = tile + i * NR;
+        const auto *from = tile + i * NR + skip;
         auto *to = out + i * out_row;
         if (whole) store(to, accumulate ? add(load(to), load(from)) : load(from));
         if (rest == 0) continue;

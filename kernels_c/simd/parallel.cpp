@@ -123,8 +123,8 @@ private:
     /* And the caller, between two looks at the clock of one that it waits for: some 15 us. */
     static constexpr unsigned LOOK = 500;
     /* Work, in units of what is just worth a second thread that is awake (some 3 us), that makes it worth
-       waking a helper, which costs the caller 3 to 5 us, and creating the first ones: some 20 us each. */
-    static constexpr size_t WORTH_WAKING = 32, WORTH_HIRING = 96;
+       waking a helper, which costs the caller 3 to 5 us, and creating the first ones, some 50 us in all. */
+    static constexpr size_t WORTH_WAKING = 32, WORTH_HIRING = 200;
 
     struct alignas(64) Member {
         std::atomic<uint64_t> ticket{0};

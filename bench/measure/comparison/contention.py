@@ -46,13 +46,16 @@ T = TypeVar("T")
 class Condition:
     """What goes on beside a call, or has gone on before it.
 
-    every   so many turns of the others there is one of this: some take seconds
+    lasting  seconds of a round, at least: several turns of the scheduler with a neighbour, and as
+             long as every library's idle threads spin
+    every    so many turns of the others there is one of this: some take seconds
     """
 
     name: str
     of: int = 5
     asleep: float = 0.0
     beside: str | None = None
+    lasting: float = 0.0
     busy: bool = False
     fresh: bool = False
     every: int = 1
@@ -60,10 +63,11 @@ class Condition:
 
 CONDITIONS = (
     Condition(QUIET),
-    Condition("busy neighbour", busy=True),
-    Condition("beside torch", beside="peer-torch"),
-    Condition("beside onnxruntime", beside="peer-onnxruntime"),
-    Condition("beside numpy", beside="peer-numpy"),
+    Condition("busy neighbour", of=1, busy=True, lasting=60e-3),
+    *(
+        Condition(f"beside {name}", of=3, beside=f"peer-{name}", lasting=8e-3)
+        for name in ("torch", "onnxruntime", "numpy")
+    ),
     Condition("after 10 ms", asleep=0.01),
     Condition("after 1 s", asleep=1.0, of=1, every=2),
     Condition("first call", fresh=True, every=2),
@@ -127,7 +131,9 @@ class Field:
 
     def _taken(self, condition: Condition, participant: Participant) -> float:
         if not condition.fresh:
-            return participant.round(condition.of, condition.asleep, condition.beside)
+            return participant.round(
+                condition.of, condition.asleep, condition.beside, condition.lasting
+            )
         with closing(Participant(participant.variant)) as fresh:
             return fresh.first_call(self.plan.kernel, self.plan.size, self._threads)
 

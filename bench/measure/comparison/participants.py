@@ -54,9 +54,11 @@ class Participant:
         calls: list[tuple[float, float]] = self._ask("timeline", seconds)
         return calls
 
-    def round(self, of: int = 5, asleep: float = 0.0, beside: str | None = None) -> float:
+    def round(
+        self, of: int = 5, asleep: float = 0.0, beside: str | None = None, lasting: float = 0.0
+    ) -> float:
         """Seconds a call; see Server.round."""
-        return float(self._ask("round", of, asleep, beside))
+        return float(self._ask("round", of, asleep, beside, lasting))
 
     @property
     def pid(self) -> int | None:

@@ -115,11 +115,13 @@ class Server:
             raise ValueError("there is no case to take a round of")
         return self._timed
 
-    def round(self, of: int, asleep: float, beside: str | None) -> float:
+    def round(self, of: int, asleep: float, beside: str | None, lasting: float) -> float:
         """Seconds a call: the median of `of` rounds after 30 ms untimed; of fewer where they last
         longer than 50 ms together.
 
         asleep: seconds of sleep before each of them, which then is one call
+        lasting: seconds that a round goes on at least: who shares a core has it for some
+            milliseconds and then not, and a user meets both
         beside: a library, as "peer-torch", that multiplies matrices right before each of them, so
         that its idle threads spin meanwhile
         """
@@ -131,12 +133,12 @@ class Server:
             warm = perf_counter() + _WARM_SECONDS
             while perf_counter() < warm:
                 self._made()
-            while len(rounds) < of and sum(rounds) * calls < _LONGEST_ROUND:
+            while len(rounds) < of and len(rounds) * lasting + sum(rounds) * calls < _LONGEST_ROUND:
                 if other is not None:
                     other()
                 if asleep:
                     sleep(asleep)
-                rounds.append(timed.take(calls) / calls)
+                rounds.append(_mean(timed, calls, lasting))
         if other is not None:  # or what it has set spinning would go on in the next round
             sleep(_SPUN_SECONDS)
         return median(rounds)
@@ -158,6 +160,14 @@ class Server:
         if peers.why_not_installed() is not None:  # our own tiers use all cores unless told
             return
         self._limits.enter_context(peers.limited_threads(self._threads, *self._names))
+
+
+def _mean(timed: Timed, calls: int, lasting: float) -> float:
+    """Seconds a call, over rounds that last so long together."""
+    rounds = [timed.take(calls)]
+    while sum(rounds) < lasting:
+        rounds.append(timed.take(calls))
+    return sum(rounds) / len(rounds) / calls
 
 
 def main(parent: str, pipe: str) -> None:
