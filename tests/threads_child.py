@@ -26,7 +26,7 @@ REPEATS = 50
 PATIENCE = 60  # seconds until a process that hangs is ended by its alarm
 
 # Elements of a GELU that are worth creating threads for.
-FOR_ALL = 800_003
+FOR_ALL = 1_700_003
 # Rows of tiles and columns of tiles for every thread, up to 64 of them; and for none. Then one to
 # four columns, one row and few rows, few steps, rows of whole pages: each is summed up in its own
 # way.
