@@ -1,7 +1,7 @@
 // Softmax. Over portable/softmax.cpp this adds the vector exponential, and never forms x - max: the
 // exponent of the row's largest element is taken off as a power of two instead, which is exact.
 //
-// Three passes: largest element; exponentials and their sum; division. Tried for rows that no cache holds,
+// Three passes: least and largest element; exponentials and their sum; division. Tried for rows that no cache holds,
 // and no faster up to 20 million elements: two passes that read x twice and write out once, past the
 // caches (sums block by block with a running maximum, then the exponentials again).
 #include "exp.h"
@@ -12,74 +12,99 @@ namespace {
 
 constexpr size_t QUAD = 4 * LANES;
 
-/* How to make exponentials fit: unit_exp(x) = e^(x - offset) 2^(64 - shift), at most 2^65. */
+/* The least and the largest element. NaN may be lost here: it returns in the sum. */
+struct Range {
+    float least = __builtin_inff(), largest = -__builtin_inff();
+
+    void include(Range other) {
+        least = other.least < least ? other.least : least;
+        largest = other.largest > largest ? other.largest : largest;
+    }
+};
+
+/* Of one row. Along the boundaries of x, as map_f32. */
+Range range_of(const float *x, size_t n) {
+    F32 low = splat(__builtin_inff()), high = splat(-__builtin_inff());
+    if (n < LANES) {
+        const F32 v = load_partial(x, n);
+        low = select_first(n, v, low), high = select_first(n, v, high);
+    } else {
+        const F32 first = load(x), last = load(x + n - LANES);
+        Quad lows(min(first, last)), highs(max(first, last));
+        size_t i = to_boundary(x);
+        for (; i + QUAD <= n; i += QUAD) {
+            const Quad v = load_group<Quad>(x + i);
+            lows = min(lows, v), highs = max(highs, v);
+        }
+        low = min(min(lows.a.a, lows.a.b), min(lows.b.a, lows.b.b));
+        high = max(max(highs.a.a, highs.a.b), max(highs.b.a, highs.b.b));
+        for (; i + LANES < n; i += LANES)
+            low = min(low, load(x + i)), high = max(high, load(x + i));
+    }
+    return {min_of_lanes(low), max_of_lanes(high)};
+}
+
+/* How to make exponentials fit: unit_exp(x) = e^(x - offset) 2^(64 - shift), at most 2^65. Below `floor`, which is
+   2^-125, it is cut off: divided by the sum that is 0. */
 struct Scale {
-    float offset;
-    float shift;
+    float offset, shift, floor;
+    bool near;  // nothing to take off and nothing to cut off
 };
-
-/* The constants of unit_exp, spread over registers once for each row. */
-template <class V>
-struct UnitExp {
-    V floor, offset, rounding;
-
-    explicit UnitExp(Scale s)
-        : floor(splat((s.shift - 189.0f) * LN2)),
-          offset(splat(s.offset)),
-          rounding(splat(ROUND + 127 + 64 - s.shift)) {}
-
-    /* The result is 2^64 times too large, so that it is no subnormal where the quotient by the sum may
-       be one. Below 2^-125 it is cut off: divided by the sum that is 0. NaN passes. */
-    V operator()(V x) const {
-        // max returns its second operand when either is NaN.
-        const V y = max(floor, sub(x, offset));
-        const V rounded = fmadd(y, V(splat(LOG2E_HI)), rounding);
-        const V n = sub(rounded, rounding);
-        const V f = fmadd(y, V(splat(LOG2E_LO)), fmsub(y, V(splat(LOG2E_HI)), n));
-        return mul(exp2_fraction(f), exp2_whole(rounded));
-    }
-};
-
-float max_of_lanes(F32 v) {
-    alignas(64) float lanes[LANES];
-    store(lanes, v);
-    float largest = lanes[0];
-    for (size_t i = 1; i < LANES; ++i) largest = lanes[i] > largest ? lanes[i] : largest;
-    return largest;
-}
-
-/* The largest element. NaN may be lost here: it returns in the sum. Along the boundaries of x, as map_f32. */
-float row_max(const float *x, size_t n) {
-    const F32 lowest = splat(-__builtin_inff());
-    if (n < LANES) return max_of_lanes(select_first(n, load_partial(x, n), lowest));
-    F32 m = max(load(x), load(x + n - LANES));
-    Quad m0(m), m1(m);
-    size_t i = to_boundary(x);
-    for (; i + 2 * QUAD <= n; i += 2 * QUAD) {
-        m0 = max(m0, load_group<Quad>(x + i));
-        m1 = max(m1, load_group<Quad>(x + i + QUAD));
-    }
-    m0 = max(m0, m1);
-    m = max(max(m0.a.a, m0.a.b), max(m0.b.a, m0.b.b));
-    for (; i + LANES < n; i += LANES) m = max(m, load(x + i));
-    return max_of_lanes(m);
-}
 
 /* Below 512 no offset is needed. From there on x - max is exact where it matters: elements within a
    factor of two of max by Sterbenz' lemma, all others are at least 256 away and give 0. (Any bound
    from 210, twice the range of float32 exponentials, to 580, where the constants of unit_exp are still
    exact, would do.) */
-Scale scale_for(float largest) {
+Scale scale_for(Range range) {
+    const float largest = range.largest;
     const bool far = !(largest > -512.0f && largest < 512.0f);
-    return {far ? largest : 0.0f, far ? 0.0f : __builtin_rintf(largest * LOG2E_HI)};
+    const float shift = far ? 0.0f : __builtin_rintf(largest * LOG2E_HI);
+    const float floor = (shift - 189.0f) * LN2;
+    return {far ? largest : 0.0f, shift, floor, !far && range.least > floor};
 }
 
-/* out = unit_exp(x); returns its sum. Eight registers are added in float (three roundings), then in
-   double, so the sum stays within 2 ULP of float32 however long the row is. */
+/* The constants of unit_exp, spread over registers once for each row. */
+template <class V, bool NEAR>
+struct UnitExp {
+    V floor, offset, rounding;
+
+    explicit UnitExp(Scale s)
+        : floor(splat(s.floor)),
+          offset(splat(s.offset)),
+          rounding(splat(STEP + 127 + 64 - s.shift)) {}
+
+    /* The result is 2^64 times too large, so that it is no subnormal where the quotient by the sum may
+       be one. NaN passes. */
+    V operator()(V x) const {
+        // max returns its second operand when either is NaN.
+        const V y = NEAR ? x : max(floor, sub(x, offset));
+        const V rounded = fmadd(y, V(splat(LOG2E_HI)), rounding);
+        const V n = sub(rounded, rounding);
+        const V f = fmadd(y, V(splat(LOG2E_LO)), fmsub(y, V(splat(LOG2E_HI)), n));
+        return exp2(rounded, f);
+    }
+};
+
+/* A sum in each lane whose rounding errors are kept and added in the end (Kahan, Further Remarks on Reducing
+   Truncation Errors, CACM 8(1), 1965). For terms that are not negative. */
+struct CompensatedSum {
+    F32 sum = zero(), lost = zero();
+
+    void include(F32 v) {
+        const F32 next = add(sum, v);
+        lost = add(lost, sub(v, sub(next, sum)));
+        sum = next;
+    }
+    double of_lanes() const { return double_sum_of_lanes(sum) + double_sum_of_lanes(lost); }
+};
+
+/* out = unit_exp(x); returns its sum. Eight registers are added up as they are (three roundings), then
+   compensated, so the sum stays within 2 ULP of float32 however long the row is. */
+template <bool NEAR>
 double exp_and_sum(const float *x, float *out, size_t n, Scale scale) {
-    const UnitExp<Quad> exp_of_quad(scale);
-    const UnitExp<F32> exp_of_one(scale);
-    F64 sum = widened_sum(zero());
+    const UnitExp<Quad, NEAR> exp_of_quad(scale);
+    const UnitExp<F32, NEAR> exp_of_one(scale);
+    CompensatedSum sum;
     size_t i = 0;
     for (; i + 2 * QUAD <= n; i += 2 * QUAD) {
         const Quad e0 = exp_of_quad(load_group<Quad>(x + i));
@@ -87,19 +112,23 @@ double exp_and_sum(const float *x, float *out, size_t n, Scale scale) {
         const Quad e1 = exp_of_quad(load_group<Quad>(x + i + QUAD));
         store_group(out + i + QUAD, e1);
         const Quad e = add(e0, e1);
-        sum = add(sum, widened_sum(add(add(e.a.a, e.a.b), add(e.b.a, e.b.b))));
+        sum.include(add(add(e.a.a, e.a.b), add(e.b.a, e.b.b)));
     }
     for (; i + LANES <= n; i += LANES) {
         const F32 e = exp_of_one(load(x + i));
         store(out + i, e);
-        sum = add(sum, widened_sum(e));
+        sum.include(e);
     }
     if (i < n) {
         const F32 e = exp_of_one(load_partial(x + i, n - i));
         store_partial(out + i, n - i, e);
-        sum = add(sum, widened_sum(select_first(n - i, e, zero())));
+        sum.include(select_first(n - i, e, zero()));
     }
-    return sum_of_lanes(sum);
+    return sum.of_lanes();
+}
+
+double exp_and_sum(const float *x, float *out, size_t n, Scale scale) {
+    return scale.near ? exp_and_sum<true>(x, out, n, scale) : exp_and_sum<false>(x, out, n, scale);
 }
 
 void divide(float *out, size_t n, double sum) {
@@ -124,12 +153,13 @@ void each_part(size_t n, int threads, const Body &body) {
 }
 
 void softmax_long_row(const float *x, float *out, size_t n, int threads) {
-    float maxima[PARTS];
+    Range ranges[PARTS], range;
     double sums[PARTS] = {};
-    for (float &none : maxima) none = -__builtin_inff();
-    each_part(n, threads,
-              [&](size_t p, size_t first, size_t count) { maxima[p] = row_max(x + first, count); });
-    const Scale scale = scale_for(row_max(maxima, PARTS));
+    each_part(n, threads, [&](size_t p, size_t first, size_t count) {
+        ranges[p] = range_of(x + first, count);
+    });
+    for (const Range r : ranges) range.include(r);
+    const Scale scale = scale_for(range);
     each_part(n, threads, [&](size_t p, size_t first, size_t count) {
         sums[p] = exp_and_sum(x + first, out + first, count, scale);
     });
@@ -141,7 +171,7 @@ void softmax_long_row(const float *x, float *out, size_t n, int threads) {
 
 void softmax_row(const float *x, float *out, size_t n) {
     if (n >= ALONE_IN_ROW) return softmax_long_row(x, out, n, 1);
-    divide(out, n, exp_and_sum(x, out, n, scale_for(row_max(x, n))));
+    divide(out, n, exp_and_sum(x, out, n, scale_for(range_of(x, n))));
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // The register of vec.h as AVX2 and FMA have it: 256 bits.
 #pragma once
 
+#include "coefficients.h"
+
 constexpr size_t LANES = 8;  // 32-bit lanes
 /* Rows of a tile of the matrix product: 6 x 2 sums, two registers of b and one of a make 15 of 16. */
 constexpr size_t TILE_ROWS = 6;
@@ -35,28 +37,38 @@ inline F32 and_not(F32 mask, F32 v) { return _mm256_andnot_ps(mask, v); }
 inline F32 shift_left_23(F32 v) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), 23));
 }
+/* 2^n for n in steps of 1/8, from floats whose low bits hold 8 (n + 127). */
+inline F32 exp2_of_step(F32 v) {
+    constexpr const int *T = EXP2_STEPS;
+    const I32 table = _mm256_setr_epi32(T[0], T[2], T[4], T[6], T[8], T[10], T[12], T[14]);
+    const I32 bits = _mm256_castps_si256(v), fraction = _mm256_permutevar8x32_epi32(table, bits);
+    return _mm256_castsi256_ps(_mm256_add_epi32(fraction, _mm256_slli_epi32(bits, 20)));
+}
 /* a > b ? yes : no; no where one is NaN. */
 inline F32 select_greater(F32 a, F32 b, F32 yes, F32 no) {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
 }
-/* Sums of two halves of v, in double; and of what such a register holds. */
-using F64 = __m256d;
-inline F64 widened_sum(F32 v) {
-    return _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(v)),
-                         _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)));
+/* One number of all lanes: their sum, in float and in double, the least and the greatest. */
+template <class Operation>
+inline float reduce(F32 v, Operation both) {
+    __m128 four = both(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    four = both(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(both(four, _mm_movehdup_ps(four)));
 }
-inline F64 add(F64 a, F64 b) { return _mm256_add_pd(a, b); }
-inline double sum_of_lanes(F64 v) {
-    alignas(32) double lanes[4];
-    _mm256_store_pd(lanes, v);
-    return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
-}
-
-/* The sum of all lanes. */
 inline float sum_of_lanes(F32 v) {
-    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-    return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+    return reduce(v, [](__m128 a, __m128 b) { return _mm_add_ps(a, b); });
+}
+inline float min_of_lanes(F32 v) {
+    return reduce(v, [](__m128 a, __m128 b) { return _mm_min_ps(a, b); });
+}
+inline float max_of_lanes(F32 v) {
+    return reduce(v, [](__m128 a, __m128 b) { return _mm_max_ps(a, b); });
+}
+inline double double_sum_of_lanes(F32 v) {
+    const __m256d four = _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(v)),
+                                       _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)));
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
 /* Rounded half to even; NaN and what is out of range give the smallest integer. */

@@ -1,6 +1,8 @@
 // The register of vec.h as AVX-512 (F, BW, DQ, VL) has it: 512 bits.
 #pragma once
 
+#include "coefficients.h"
+
 constexpr size_t LANES = 16;  // 32-bit lanes
 /* Rows of a tile of the matrix product: 14 x 2 sums, two registers of b and one of a make 31 of 32. */
 constexpr size_t TILE_ROWS = 14;
@@ -33,22 +35,25 @@ inline F32 and_not(F32 mask, F32 v) { return _mm512_andnot_ps(mask, v); }
 inline F32 shift_left_23(F32 v) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(v), 23));
 }
+/* 2^n for n in steps of 1/16, from floats whose low bits hold 16 (n + 127). */
+inline F32 exp2_of_step(F32 v) {
+    const I32 bits = _mm512_castps_si512(v);
+    const I32 fraction = _mm512_permutexvar_epi32(bits, _mm512_loadu_si512(EXP2_STEPS));
+    return _mm512_castsi512_ps(_mm512_add_epi32(fraction, _mm512_slli_epi32(bits, 19)));
+}
 /* a > b ? yes : no; no where one is NaN. */
 inline F32 select_greater(F32 a, F32 b, F32 yes, F32 no) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), no, yes);
 }
 
-/* Sums of two halves of v, in double; and of what such a register holds. */
-using F64 = __m512d;
-inline F64 widened_sum(F32 v) {
-    return _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(v)),
-                         _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)));
-}
-inline F64 add(F64 a, F64 b) { return _mm512_add_pd(a, b); }
-inline double sum_of_lanes(F64 v) { return _mm512_reduce_add_pd(v); }
-
-/* The sum of all lanes. */
+/* One number of all lanes: their sum, in float and in double, the least and the greatest. */
 inline float sum_of_lanes(F32 v) { return _mm512_reduce_add_ps(v); }
+inline float min_of_lanes(F32 v) { return _mm512_reduce_min_ps(v); }
+inline float max_of_lanes(F32 v) { return _mm512_reduce_max_ps(v); }
+inline double double_sum_of_lanes(F32 v) {
+    return _mm512_reduce_add_pd(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(v)),
+                                              _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))));
+}
 
 /* Rounded half to even; NaN and what is out of range give the smallest integer. */
 inline I32 to_i32(F32 v) { return _mm512_cvtps_epi32(v); }
