@@ -69,7 +69,7 @@ Way<Lane> way_for(size_t m, size_t n, size_t k) {
    in registers of 256 bits. */
 template <class Lane>
 constexpr double ALONE = 52.0 * 52 * 52 * (LANES / 8) * (1 + Lane::K_STEP) / 2;
-/* So that a thread that is held up leaves work to the others. */
+/* So that a thread that comes late leaves work to the others. */
 constexpr size_t STRIPS_PER_THREAD = 4;
 
 /* Part s of `strips`: whole tiles of columns, or of rows. */
