@@ -50,6 +50,13 @@ def many_pieces(library: ctypes.CDLL, mark: Mark) -> None:
         assert library.pieces_run_once(ctypes.c_size_t(count), runs) == count
 
 
+def fewer(library: ctypes.CDLL, mark: Mark) -> None:
+    """Who once had many threads and asks for fewer gets no more than that."""
+    for threads in (2, 6, 2, 3):
+        mark("threads", threads)
+        assert library.threads_of_pieces(threads) <= threads
+
+
 def one_core(library: ctypes.CDLL, mark: Mark) -> None:
     """Helpers run only while the caller sleeps: each piece that one has begun needs its core."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -72,8 +79,8 @@ def closed(library: ctypes.CDLL, mark: Mark) -> None:
 def main() -> None:
     signal.alarm(PATIENCE)
     library = ctypes.CDLL(sys.argv[2])
-    library.pieces_run_once.restype = ctypes.c_size_t
-    runs = {run.__name__: run for run in (state, exceptions, many_pieces, one_core, closed)}
+    library.pieces_run_once.restype = library.threads_of_pieces.restype = ctypes.c_size_t
+    runs = {run.__name__: run for run in (state, exceptions, many_pieces, fewer, one_core, closed)}
     runs[sys.argv[3]](library, Mark(sys.argv[1]))
 
 

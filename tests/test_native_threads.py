@@ -56,7 +56,9 @@ def team_library(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(library)
 
 
-@pytest.mark.parametrize("run", ["state", "exceptions", "many_pieces", "one_core", "closed"])
+@pytest.mark.parametrize(
+    "run", ["state", "exceptions", "many_pieces", "fewer", "one_core", "closed"]
+)
 def test_a_team_by_itself(team_library: str, run: str) -> None:
     """Each run says in team_child.py what it does."""
     run_child("tests.team_child", team_library, run)

@@ -224,10 +224,15 @@ def traps(tier: Tier, alone: Tier, mark: Mark) -> None:
     assert work(tier) == work(alone)
     x, out = noise(2**20), array("f", bytes(2**22))
     source, target = (tier.ffi.from_buffer("float[]", buffer) for buffer in (x, out))
+    a, b, sums = noise(171 * 33, "b"), noise(33 * 129, "b"), array("i", bytes(4 * 171 * 129))
+    left, right = (tier.ffi.from_buffer("int8_t[]", buffer) for buffer in (a, b))
+    whole = tier.ffi.from_buffer("int32_t[]", sums)
     with float_state(INEXACT_TRAPS):
         for _ in range(REPEATS):
             tier.lib.relu_f32(source, target, len(x))
+        tier.lib.matmul_i8_i32(left, right, whole, 171, 129, 33)
         threads = tier.lib.team_size()
+    assert sums.tobytes() == product(alone, (171, 129, 33), "b")
     assert threads == 1
     assert tier.threads > 1
 

@@ -68,7 +68,7 @@ Way<Lane> way_for(size_t m, size_t n, size_t k) {
 /* Fewer multiply-adds than this and one core is done before a second could help, in some 2 us: 52^3 floats
    in registers of 256 bits. */
 template <class Lane>
-constexpr double ALONE = 52.0 * 52 * 52 * (LANES / 8) * (1 + Lane::K_STEP) / 2;
+constexpr size_t ALONE = size_t{52} * 52 * 52 * (LANES / 8) * (1 + Lane::K_STEP) / 2;
 /* So that a thread that comes late leaves work to the others. */
 constexpr size_t STRIPS_PER_THREAD = 4;
 
@@ -108,7 +108,8 @@ int multiply(const typename Lane::In *a, const typename Lane::In *b, typename La
     }
     const Product<Lane> whole{a, k, b, n, out, n, m, n, k};
     const Way<Lane> way = way_for<Lane>(m, n, k);
-    const auto work = static_cast<size_t>(double(m) * double(n) * double(k) / ALONE<Lane>);
+    // In integers: an integer product raises no floating-point exception. m n is the size of an array.
+    const auto work = static_cast<size_t>(static_cast<unsigned __int128>(m * n) * k / ALONE<Lane>);
     const auto threads = static_cast<size_t>(threads_for(work));
     if (threads < 2) return way(whole);
 

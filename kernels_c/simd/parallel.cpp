@@ -63,6 +63,24 @@ void wake_all(std::atomic<uint32_t> &word) {
     syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
 }
 
+/* The cores of this process, read when the library is loaded: the calling thread's, and those that OpenMP has
+   places on, as OMP_PROC_BIND pins the first thread to one of them. */
+const cpu_set_t &cores() {
+    static const cpu_set_t all = [] {
+        cpu_set_t set;
+        if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_ZERO(&set);
+        int ids[CPU_SETSIZE];
+        for (int place = 0; place < omp_get_num_places(); ++place) {
+            const int count = omp_get_place_num_procs(place);
+            if (count > CPU_SETSIZE) continue;
+            omp_get_place_proc_ids(place, ids);
+            for (int i = 0; i < count; ++i) CPU_SET(static_cast<size_t>(ids[i]), &set);
+        }
+        return set;
+    }();
+    return all;
+}
+
 /* Until done() or, at the most, so many looks: 20-50 ns each. */
 template <class Done>
 bool spin(Done done, unsigned looks) {
@@ -103,7 +121,10 @@ public:
         caller_core_.store(sched_getcpu(), std::memory_order_relaxed);
         unfinished_.store(static_cast<uint32_t>(count), std::memory_order_relaxed);
         const uint32_t job = job_.load(std::memory_order_relaxed) + 1;
-        const size_t members = size_t{1} + static_cast<size_t>(helpers_.load());
+        const size_t hired = size_t{1} + static_cast<size_t>(helpers_.load());
+        const size_t wanted = static_cast<size_t>(threads),
+                     members = wanted < hired ? wanted : hired;
+        members_of_job_.store(members, std::memory_order_relaxed);
         for (size_t m = 0; m < members; ++m)
             members_[m].ticket.store(
                 Ticket::of(job, count * m / members, count * (m + 1) / members).word,
@@ -154,8 +175,6 @@ private:
 
     void help(size_t m) {
         Member &self = members_[m];
-        cpu_set_t allowed;
-        if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) CPU_ZERO(&allowed);
         clockid_t clock;
         if (pthread_getcpuclockid(pthread_self(), &clock) == 0)
             self.clock.store(clock, std::memory_order_relaxed);
@@ -169,29 +188,29 @@ private:
             }
             seen = job_.load();
             const int core = caller_core_.load(std::memory_order_relaxed);
-            if (sched_getcpu() == core) leave(core, allowed);
+            if (sched_getcpu() == core) leave(core);
             self.at_work.store(true);
-            work_as(m, &allowed);
+            work_as(m);
             self.at_work.store(false);
         }
     }
 
-    /* To any other core, for good. */
-    static void leave(int core, const cpu_set_t &allowed) {
-        cpu_set_t others = allowed;
-        if (core >= 0 && core < CPU_SETSIZE) CPU_CLR(static_cast<size_t>(core), &others);
+    /* To any other core that the process has, for good. */
+    static void leave(int core) {
+        cpu_set_t others = cores();
+        CPU_CLR(static_cast<size_t>(core), &others);
         if (CPU_COUNT(&others) > 0) sched_setaffinity(0, sizeof others, &others);
     }
 
-    /* Takes pieces until none is left, the own ones first. function_, body_ and state_ change only when every
-       piece of a job is finished, so what was read before a piece was taken belongs to it. */
-    void work_as(size_t m, const cpu_set_t *allowed = nullptr) {
-        const size_t members =
-            size_t{1} + static_cast<size_t>(helpers_.load(std::memory_order_relaxed));
+    /* Takes pieces until none is left, the own ones first. What is read before a piece is taken belongs to its
+       job: function_, body_, state_ and members_of_job_ change only when every piece of a job is finished. */
+    void work_as(size_t m) {
+        const size_t members = members_of_job_.load(std::memory_order_relaxed);
         for (size_t i = 0; i < members; ++i) {
             std::atomic<uint64_t> &owner = members_[(m + i) % members].ticket;
             Ticket ticket{owner.load(std::memory_order_acquire)};
             while (ticket.next() < ticket.end()) {
+                if (m >= members_of_job_.load(std::memory_order_relaxed)) return;
                 const auto function = function_.load(std::memory_order_relaxed);
                 const void *const body = body_.load(std::memory_order_relaxed);
                 const unsigned state = state_.load(std::memory_order_relaxed);
@@ -201,8 +220,6 @@ private:
                 occurred_.fetch_or(_mm_getcsr() & OCCURRED, std::memory_order_relaxed);
                 unfinished_.fetch_sub(1);
                 if (caller_sleeps_.load()) wake_all(unfinished_);
-                if (allowed != nullptr && members_[m].lent_core.exchange(false))
-                    leave(caller_core_.load(std::memory_order_relaxed), *allowed);
                 ticket.word = owner.load(std::memory_order_acquire);
             }
         }
@@ -210,28 +227,38 @@ private:
 
     void wait_for_helpers() {
         const auto done = [this] { return unfinished_.load(std::memory_order_acquire) == 0; };
-        if (spin(done, LOOK)) return;
-        for (size_t m = 1; !done(); m = m < static_cast<size_t>(helpers_) ? m + 1 : 1) {
-            Member &member = members_[m];
-            if (!member.at_work.load()) continue;
-            const clockid_t clock = member.clock.load(std::memory_order_relaxed);
-            const int64_t ran = nanoseconds(clock), start = nanoseconds(CLOCK_MONOTONIC);
+        const auto helpers = static_cast<size_t>(helpers_.load());
+        while (!spin(done, LOOK)) {
+            int64_t ran[MOST];
+            for (size_t m = 1; m <= helpers; ++m) ran[m] = running_time(members_[m]);
+            const int64_t start = nanoseconds(CLOCK_MONOTONIC);
             if (spin(done, LOOK)) return;
-            if (nanoseconds(clock) - ran < (nanoseconds(CLOCK_MONOTONIC) - start) / 2)
-                lend_core_to(member);
+            const int64_t half = (nanoseconds(CLOCK_MONOTONIC) - start) / 2;
+            for (size_t m = 1; m <= helpers && !done(); ++m)
+                if (ran[m] > 0 && running_time(members_[m]) - ran[m] < half)
+                    lend_core_to(members_[m]);
         }
     }
 
+    /* Of a helper that may be in a piece: nanoseconds; 0 of others. */
+    static int64_t running_time(const Member &member) {
+        return member.at_work.load() ? nanoseconds(member.clock.load(std::memory_order_relaxed))
+                                     : 0;
+    }
+
     /* Until a piece is finished, most likely its own. */
-    void lend_core_to(Member &member) {
+    void lend_core_to(const Member &member) {
         const uint32_t unfinished = unfinished_.load();
-        cpu_set_t here;
+        const pid_t thread = member.thread.load();
+        cpu_set_t here, before;
         CPU_ZERO(&here);
-        CPU_SET(static_cast<size_t>(caller_core_.load(std::memory_order_relaxed)), &here);
-        member.lent_core.store(true);
+        CPU_SET(static_cast<size_t>(sched_getcpu()), &here);
+        if (unfinished == 0 || sched_getaffinity(thread, sizeof before, &before) != 0) return;
         caller_sleeps_.store(true);
-        if (unfinished > 0 && sched_setaffinity(member.thread.load(), sizeof here, &here) == 0)
+        if (sched_setaffinity(thread, sizeof here, &here) == 0) {
             sleep_on(unfinished_, unfinished);
+            sched_setaffinity(thread, sizeof before, &before);
+        }
         caller_sleeps_.store(false);
     }
 
@@ -242,6 +269,7 @@ private:
     std::atomic<bool> wake_{false};  // those who sleep, for the next job
     alignas(64) std::atomic<void (*)(const void *, size_t)> function_{nullptr};
     std::atomic<const void *> body_{nullptr};
+    std::atomic<size_t> members_of_job_{1};
     std::atomic<unsigned> state_{0};  // the caller's MXCSR
     std::atomic<int> caller_core_{-1};
     alignas(64) std::atomic<uint32_t> job_{0};
@@ -257,7 +285,7 @@ alignas(Team) unsigned char storage[sizeof(Team)];
 Team *team = new (storage) Team;
 void renew_team() { team = new (storage) Team; }
 const int registered = pthread_atfork(nullptr, nullptr, renew_team);
-const int cores = omp_get_num_procs();
+const int core_count = (cores(), omp_get_num_procs());
 
 }  // namespace
 
@@ -266,7 +294,7 @@ int team_size(void) {
     const bool traps = (_mm_getcsr() & MASKED) != MASKED;
     if (registered != 0 || omp_in_parallel() || traps) return 1;
     const int wanted = omp_get_max_threads();
-    return wanted < cores ? wanted : cores;
+    return wanted < core_count ? wanted : core_count;
 }
 
 int threads_for(size_t work) { return work > 0 && team->will_help(work) ? team_size() : 1; }
