@@ -6,36 +6,13 @@ constexpr float LOG2E_LO = 0x1.4ae0c00000000p-26f;  // the rest of it
 constexpr float LN2 = 0x1.62e4300000000p-1f;  // 1 / log2 e
 
 // 2^f = 1 + f q(f), |f| <= 1/2
-constexpr float EXP2_WIDE[6] = {
+constexpr float EXP2_Q[6] = {
     0x1.62e4300000000p-1f,
     0x1.ebfbde0000000p-3f,
     0x1.c6af6e0000000p-5f,
     0x1.3b2ba00000000p-7f,
     0x1.5f07b40000000p-10f,
     0x1.4308fa0000000p-13f};
-// 2^f = 1 + f q(f), |f| <= 1/16
-constexpr float EXP2_NARROW[3] = {
-    0x1.62e4300000000p-1f,
-    0x1.ec0aa60000000p-3f,
-    0x1.c6b08e0000000p-5f};
-// 2^(j/16): the bits of its mantissa, less j 2^19
-constexpr int EXP2_STEPS[16] = {
-    0,
-    -152893,
-    -289342,
-    -408621,
-    -509968,
-    -592590,
-    -655657,
-    -698305,
-    -719629,
-    -718684,
-    -694486,
-    -646004,
-    -572163,
-    -471841,
-    -343865,
-    -187011};
 constexpr float GELU_C0_HI = -0x1.26aec00000000p+1f;  // -2 sqrt(2/pi) log2 e, to 2^-18
 constexpr float GELU_C0_LO = -0x1.0de73a0000000p-22f;  // the rest of it
 constexpr float GELU_C1_HI = -0x1.a5a7d00000000p-4f;  // -2 sqrt(2/pi) log2 e * 0.044715

@@ -27,8 +27,6 @@ ERFC_T_MAX = mp.mpf("14.5")
 ERFC_A = mp.mpf("2.5")
 ERFC_S0 = mp.mpf("0.28125")
 ERFC_DEGREE = 9
-# Powers of two between 1 and 2 that are looked up; a register of eight lanes has room for half.
-EXP2_STEPS = 16
 EXCHANGES = 8
 GRID = 2000
 
@@ -112,23 +110,9 @@ def scalar(name: str, comment: str, value: float) -> str:
     return f"constexpr float {name} = {literal(value)};  // {comment}".rstrip(" /") + "\n"
 
 
-def exp2_steps() -> str:
-    """The bits of 2^(j / EXP2_STEPS) without the exponent's bias, and less j at the place where the
-    low bits of an exponent in such steps will be added to them."""
-    place = 23 - (EXP2_STEPS.bit_length() - 1)
-    rows = []
-    for j in range(EXP2_STEPS):
-        power = float32(mp.power(2, mp.mpf(j) / EXP2_STEPS))
-        (bits,) = struct.unpack("i", struct.pack("f", power))
-        rows.append(f"    {bits - (127 << 23) - (j << place)}")
-    comment = f"2^(j/{EXP2_STEPS}): the bits of its mantissa, less j 2^{place}"
-    values = ",\n".join(rows)
-    return f"// {comment}\nconstexpr int EXP2_STEPS[{EXP2_STEPS}] = {{\n{values}}};\n"
-
-
 def header() -> str:
     log2e = 1 / mp.log(2)
-    half, sixteenth = mp.mpf(1) / 2, mp.mpf(1) / 16
+    half = mp.mpf("0.5")
     s_max = ERFC_T_MAX / (ERFC_T_MAX + ERFC_A)
 
     # Exponents are whole powers of two and a rest: all arguments are multiplied by log2 e. What a
@@ -148,16 +132,10 @@ def header() -> str:
         scalar("LN2", "1 / log2 e", float32(mp.log(2))),
         "",
         array(
-            "EXP2_WIDE",
+            "EXP2_Q",
             "2^f = 1 + f q(f), |f| <= 1/2",
             minimax_fit(exp2_tail, -half, half, 5),
         ),
-        array(
-            "EXP2_NARROW",
-            "2^f = 1 + f q(f), |f| <= 1/16",
-            minimax_fit(exp2_tail, -sixteenth, sixteenth, 2),
-        ),
-        exp2_steps(),
         scalar("GELU_C0_HI", "-2 sqrt(2/pi) log2 e, to 2^-18", c0_hi),
         scalar("GELU_C0_LO", "the rest of it", float32(c0 - c0_hi)),
         scalar("GELU_C1_HI", "-2 sqrt(2/pi) log2 e * 0.044715", c1_hi),

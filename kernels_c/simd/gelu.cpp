@@ -22,11 +22,11 @@ inline V gelu_tanh(V x) {
 
     // E 2^-30, so that neither a large E overflows nor the quotient is subnormal before the end.
     constexpr float SCALE = 0x1p-30f;
-    const V offset = V(splat(STEP + 127 - 30));
+    const V offset = V(splat(ROUND + 127 - 30));
     const V rounded = fmadd(v, h, offset);
     const V n = sub(rounded, offset);
     const V f = fmadd(v, h_lo, fmsub(v, h, n));
-    const V e = exp2(rounded, f);
+    const V e = mul(exp2_fraction(f), exp2_whole(rounded));
     const V quotient = div(v, add(V(splat(SCALE)), e));
     return select_greater(x, V(splat(6.0f)), x, mul(quotient, V(splat(SCALE))));
 }
@@ -39,15 +39,14 @@ inline V gelu_erf(V x) {
     const V t = min(V(splat(14.5f)), abs(x));  // NaN passes as the second operand
     const V t2 = mul(t, t), t2_lo = fmsub(t, t, t2);
     // s e^(-t^2/2) 2^64: no factor of the result becomes subnormal on the way; p is kept times 2^-64.
-    const V offset = V(splat(WHOLE + 127 + 64));
+    const V offset = V(splat(ROUND + 127 + 64));
     const V c = V(splat(-LOG2E_HI / 2));  // what it lacks of log2 e / 2 is in p
     const V rounded = fmadd(c, t2, offset);
     const V n = sub(rounded, offset);
     const V f = fmadd(c, t2_lo, fmsub(c, t2, n));
     const V s = div(t, add(t, V(splat(ERFC_A))));
-    // s (1 + f q) rounds once less than s times the sum would. In steps smaller than whole ones, whose powers are
-    // rounded themselves, the error would reach 4.3 ULP.
-    const V e = mul(fmadd(mul(s, f), wide_tail(f), s), exp2_of_whole(rounded));
+    // s (1 + f q) rounds once less than s times the sum would.
+    const V e = mul(fmadd(mul(s, f), exp2_tail(f), s), exp2_whole(rounded));
     const V w = sub(s, V(splat(ERFC_S0)));
     V p = V(splat(ERFC_P[9]));
 #pragma GCC unroll 9

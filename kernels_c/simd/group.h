@@ -29,7 +29,6 @@ struct Pair {
     PAIR_OPERATION(fnmadd, (Pair x, Pair y, Pair z), (x.a, y.a, z.a), (x.b, y.b, z.b))
     PAIR_OPERATION(fmsub, (Pair x, Pair y, Pair z), (x.a, y.a, z.a), (x.b, y.b, z.b))
     PAIR_OPERATION(shift_left_23, (Pair x), (x.a), (x.b))
-    PAIR_OPERATION(exp2_of_step, (Pair x), (x.a), (x.b))
     PAIR_OPERATION(from_i32_bits, (Pair x), (x.a), (x.b))
     PAIR_OPERATION(select_greater, (Pair x, Pair y, Pair z, Pair w), (x.a, y.a, z.a, w.a),
                    (x.b, y.b, z.b, w.b))

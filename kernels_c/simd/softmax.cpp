@@ -71,7 +71,7 @@ struct UnitExp {
     explicit UnitExp(Scale s)
         : floor(splat(s.floor)),
           offset(splat(s.offset)),
-          rounding(splat(STEP + 127 + 64 - s.shift)) {}
+          rounding(splat(ROUND + 127 + 64 - s.shift)) {}
 
     /* The result is 2^64 times too large, so that it is no subnormal where the quotient by the sum may
        be one. NaN passes. */
@@ -81,7 +81,7 @@ struct UnitExp {
         const V rounded = fmadd(y, V(splat(LOG2E_HI)), rounding);
         const V n = sub(rounded, rounding);
         const V f = fmadd(y, V(splat(LOG2E_LO)), fmsub(y, V(splat(LOG2E_HI)), n));
-        return exp2(rounded, f);
+        return mul(exp2_fraction(f), exp2_whole(rounded));
     }
 };
 
@@ -131,9 +131,16 @@ double exp_and_sum(const float *x, float *out, size_t n, Scale scale) {
     return scale.near ? exp_and_sum<true>(x, out, n, scale) : exp_and_sum<false>(x, out, n, scale);
 }
 
+/* By the inverse in two floats: a single one would bring its own rounding error, up to an ULP of the result, and
+   two exponentials' are in there already. */
 void divide(float *out, size_t n, double sum) {
-    const float inverse = static_cast<float>(1.0 / sum);
-    map_f32<false>(out, out, n, [=](auto v) { return mul(v, decltype(v)(splat(inverse))); });
+    const double inverse = 1.0 / sum;
+    const float high = static_cast<float>(inverse),
+                low = static_cast<float>(inverse - double{high});
+    map_f32<false>(out, out, n, [=](auto v) {
+        using V = decltype(v);
+        return fmadd(v, V(splat(high)), mul(v, V(splat(low))));
+    });
 }
 
 /* Elements from which a second thread pays: 4 us of work for whole rows, more for a shared one, at which

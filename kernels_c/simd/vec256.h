@@ -1,8 +1,6 @@
 // The register of vec.h as AVX2 and FMA have it: 256 bits.
 #pragma once
 
-#include "coefficients.h"
-
 constexpr size_t LANES = 8;  // 32-bit lanes
 /* Rows of a tile of the matrix product: 6 x 2 sums, two registers of b and one of a make 15 of 16. */
 constexpr size_t TILE_ROWS = 6;
@@ -36,13 +34,6 @@ inline F32 and_not(F32 mask, F32 v) { return _mm256_andnot_ps(mask, v); }
 /* The bits of each lane as an integer, times 2^23. */
 inline F32 shift_left_23(F32 v) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), 23));
-}
-/* 2^n for n in steps of 1/8, from floats whose low bits hold 8 (n + 127). */
-inline F32 exp2_of_step(F32 v) {
-    constexpr const int *T = EXP2_STEPS;
-    const I32 table = _mm256_setr_epi32(T[0], T[2], T[4], T[6], T[8], T[10], T[12], T[14]);
-    const I32 bits = _mm256_castps_si256(v), fraction = _mm256_permutevar8x32_epi32(table, bits);
-    return _mm256_castsi256_ps(_mm256_add_epi32(fraction, _mm256_slli_epi32(bits, 20)));
 }
 /* a > b ? yes : no; no where one is NaN. */
 inline F32 select_greater(F32 a, F32 b, F32 yes, F32 no) {

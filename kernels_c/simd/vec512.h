@@ -1,8 +1,6 @@
 // The register of vec.h as AVX-512 (F, BW, DQ, VL) has it: 512 bits.
 #pragma once
 
-#include "coefficients.h"
-
 constexpr size_t LANES = 16;  // 32-bit lanes
 /* Rows of a tile of the matrix product: 14 x 2 sums, two registers of b and one of a make 31 of 32. */
 constexpr size_t TILE_ROWS = 14;
@@ -34,12 +32,6 @@ inline F32 and_not(F32 mask, F32 v) { return _mm512_andnot_ps(mask, v); }
 /* The bits of each lane as an integer, times 2^23. */
 inline F32 shift_left_23(F32 v) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(v), 23));
-}
-/* 2^n for n in steps of 1/16, from floats whose low bits hold 16 (n + 127). */
-inline F32 exp2_of_step(F32 v) {
-    const I32 bits = _mm512_castps_si512(v);
-    const I32 fraction = _mm512_permutexvar_epi32(bits, _mm512_loadu_si512(EXP2_STEPS));
-    return _mm512_castsi512_ps(_mm512_add_epi32(fraction, _mm512_slli_epi32(bits, 19)));
 }
 /* a > b ? yes : no; no where one is NaN. */
 inline F32 select_greater(F32 a, F32 b, F32 yes, F32 no) {
