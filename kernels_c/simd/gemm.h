@@ -35,6 +35,42 @@ int outer_way(const Product<Lane> &p) {
     return outer<K>(p.a, p.lda, p.b, p.ldb, p.out, p.ldo, p.m, p.n), 0;
 }
 
+/* With a single row of tiles b streams past. */
+template <class Lane>
+int stream(const Product<Lane> &p) {
+    return direct(p, stream_steps(p.m, p.ldb), STREAM_COLS, columns_to_line(p)), 0;
+}
+
+/* How many parts of k such a product is summed in, each on its own, so that every thread reads whole rows of b: in
+   halves of 2 KB two threads were slower than one. A power of two, to share evenly, and by the shape alone, as the
+   bits depend on it. */
+inline size_t parts_of_k(size_t n, size_t k) {
+    constexpr size_t LEAST_STEPS = 128, MOST = 8;
+    size_t parts = 1;
+    while (n <= STREAM_COLS && parts < MOST && k >= 2 * parts * LEAST_STEPS) parts *= 2;
+    return parts;
+}
+
+/* out = the sum of `parts` products of columns of a and rows of b, in order; 1 when there is no memory, else 0. */
+template <class Lane>
+int stream_in_parts(const Product<Lane> &p, size_t parts, int threads) {
+    static thread_local Workspace workspace;
+    const size_t size = p.m * p.n;
+    auto *const sums =
+        static_cast<typename Lane::Out *>(workspace.reserve((parts - 1) * size * sizeof(*p.out)));
+    if (sums == nullptr) return 1;
+    parallel_for(parts, threads, [&](size_t i) {
+        const size_t begin = p.k * i / parts;
+        Product<Lane> part = p;
+        part.a += begin, part.b += begin * p.ldb, part.k = p.k * (i + 1) / parts - begin;
+        if (i > 0) part.out = sums + (i - 1) * size;
+        stream(part);
+    });
+    for (size_t i = 1; i < parts; ++i)
+        for (size_t j = 0; j < size; ++j) p.out[j] += sums[(i - 1) * size + j];
+    return 0;
+}
+
 /* The way for a product of that shape. Ways differ in the order in which sums are added up, so all parts of a
    product go the way of the whole: the same bits on any number of threads. */
 template <class Lane>
@@ -53,10 +89,7 @@ Way<Lane> way_for(size_t m, size_t n, size_t k) {
         if (k <= 4) return OUTER[k - 1];
         const size_t l1 = caches().l1;
         if (k * n * 4 <= l1 / 2) return [](P p) { return direct(p, DIRECT_STEPS, p.n, 0), 0; };
-        if (m <= MR)
-            return [](P p) {
-                return direct(p, stream_steps(p.m, p.ldb), STREAM_COLS, columns_to_line(p)), 0;
-            };
+        if (m <= MR) return stream<Lane>;
         if (k <= FEW_STEPS)
             return [](P p) {
                 return direct(p, p.k, larger(1, caches().l1 / 2 / (p.k * 4) / NR) * NR, 0), 0;
@@ -111,6 +144,10 @@ int multiply(const typename Lane::In *a, const typename Lane::In *b, typename La
     // In integers: an integer product raises no floating-point exception. m n is the size of an array.
     const auto work = static_cast<size_t>(static_cast<unsigned __int128>(m * n) * k / ALONE<Lane>);
     const auto threads = static_cast<size_t>(threads_for(work));
+    if constexpr (!Lane::PACKED_A) {
+        const size_t parts = way == Way<Lane>{stream<Lane>} ? parts_of_k(n, k) : 1;
+        if (parts > 1) return stream_in_parts(whole, parts, static_cast<int>(threads));
+    }
     if (threads < 2) return way(whole);
 
     std::atomic<int> failed{0};
