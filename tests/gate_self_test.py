@@ -65,7 +65,7 @@ CHANGES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "    Counter(text[: len(text) // 10].split())\n    return Counter(text.split())",
         ("test_word_count",),
     ),
-    "one chain of maxima for eight": (LATENCY.file, LATENCY.old, LATENCY.new, ("softmax",)),
+    "one chain of maxima for four": (LATENCY.file, LATENCY.old, LATENCY.new, ("softmax",)),
     "ReLU in pieces four kilobytes apart": (
         CACHE_HOSTILE.file,
         CACHE_HOSTILE.old,
