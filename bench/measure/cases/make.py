@@ -79,10 +79,11 @@ class NotANumberCase(QuantizeCase):
 # Lengths: alone, one short of whole registers, tails after whole registers. Products: odd in every
 # dimension; tails of every register that a tile may end in (n modulo 16: 1 to 5, 12, 13); past two
 # blocks of m (300), past one of n (4097) and k (300); one to four columns; few rows and many
-# columns; rows of 4096 bytes.
+# columns, or many terms; rows of 4096 bytes.
 _PRODUCT_EDGES = (
     *((1, 1, 1), (7, 17, 5), (13, 35, 300), (25, 18, 520), (300, 18, 5), (3, 4097, 3)),
     *((7, 13, 5), (9, 61, 40), (5, 1, 100), (6, 4, 9), (9, 2, 30), (2, 300, 70), (7, 261, 1024)),
+    (3, 70, 300),
 )
 _EDGE_CASES: dict[Signature, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] = {
     Signature.UNARY: ((SweepCase, ((1,), (7,), (67,), (4095,))),),
@@ -100,8 +101,12 @@ _EDGE_CASES: dict[Signature, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] =
 }
 
 
+# Off a cache line, operands and result by different amounts, as a user's buffers are.
+_OFFSETS = (20, 36)
+
+
 def edge_cases(kernel: Kernel) -> Iterator[Case]:
     """Every edge case of the kernel; those with needs_ieee are not for relaxed tiers."""
     for case_class, shapes in _EDGE_CASES[kernel.signature]:
         for shape in shapes:
-            yield case_class(kernel, shape)
+            yield case_class(kernel, shape, _OFFSETS)
