@@ -44,7 +44,7 @@ from kernels_c.module_file import is_source, why_damaged
 ROOT = Path(__file__).resolve().parent
 NATIVE = ROOT / "kernels_c"
 HEADER = "kernels.h"
-SHARED_SOURCES = ("cpu.cpp",)  # the CPU check, in every tier
+SHARED_SOURCES = ("cpu.cpp", "gpt.cpp")  # the CPU check and the decoder, in every tier
 
 
 class BuildError(Exception):

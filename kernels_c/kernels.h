@@ -43,6 +43,92 @@ int matmul_i8_i32(const int8_t *a, const int8_t *b, int32_t *out, size_t m, size
 /* out[i] = x[i] * scale: what turns an int8 product back into float */
 void dequantize_i32_f32(const int32_t *x, float *out, size_t n, float scale);
 
+/* out[r, c] = (x[r, c] - mean of row r) / sqrt(variance of row r + epsilon) * gain[c] + bias[c] */
+void layernorm_f32(const float *x, const float *gain, const float *bias, float *out, size_t rows,
+                   size_t cols, float epsilon);
+
+/* the same down the columns: mean and variance of column c, gain[r] and bias[r] */
+void layernorm_columns_f32(const float *x, const float *gain, const float *bias, float *out,
+                           size_t rows, size_t cols, float epsilon);
+
+/* what linear_f32 puts into out: the sum, its GELU (tanh), or the sum added to what out holds */
+enum { EPILOGUE_NONE = 0, EPILOGUE_GELU = 1, EPILOGUE_ADD = 2 };
+
+/* floats that pack_linear_f32 writes */
+size_t packed_linear_f32(size_t n, size_t k);
+
+/* w[k, n] and bias[n] (or NULL: zeros) in the order in which this tier's linear_f32 reads them */
+void pack_linear_f32(const float *w, const float *bias, float *packed, size_t n, size_t k);
+
+/* out[m, n] = epilogue(x[m, k] w[k, n] + bias[n]); rows of x are x_row floats apart and may overlap */
+void linear_f32(const float *x, const float *packed, float *out, size_t m, size_t n, size_t k,
+                size_t x_row, int epilogue);
+
+/* scales[r] = max |x[r, c]| / 127, out[r, c] = x[r, c] / scales[r] rounded half to even */
+void quantize_rows_f32_i8(const float *x, int8_t *out, float *scales, size_t rows, size_t cols);
+
+/* bytes that pack_linear_i8 writes */
+size_t packed_linear_i8(size_t n, size_t k);
+
+/* w[k, n] of -127 to 127, scales[n] and bias[n] (or NULL) in the order in which this tier's
+   linear_i8_f32 reads them */
+void pack_linear_i8(const int8_t *w, const float *scales, const float *bias, int8_t *packed,
+                    size_t n, size_t k);
+
+/* out[m, n] = epilogue(x[m, k] w[k, n] * x_scales[m] * scales[n] + bias[n]), the product exact while
+   k <= 131071; rows of x, of -127 to 127, are x_row bytes apart and may overlap */
+void linear_i8_f32(const int8_t *x, const float *x_scales, const int8_t *packed, float *out,
+                   size_t m, size_t n, size_t k, size_t x_row, int epilogue);
+
+/* rows of scores that attention_f32 needs memory for: [heads, ATTENTION_ROWS, context] */
+enum { ATTENTION_ROWS = 16 };
+
+/* Causal attention of `count` positions from `start` on. qkv[count, 3 width] holds their queries, keys
+   and values; keys and values go into the caches keys[heads, width / heads, context] and
+   values[heads, context, width / heads] first, and each query attends to all positions up to its own:
+   out[i] = sum over j of softmax_j(q_i . k_j / sqrt(width / heads)) v_j, for each head. */
+void attention_f32(const float *qkv, float *keys, float *values, float *scores, float *out,
+                   size_t count, size_t start, size_t context, size_t width, size_t heads);
+
+/* out[i] = table[tokens[i]] + positions[start + i]; without the second where positions is NULL */
+void embedding_f32(const int32_t *tokens, const float *table, const float *positions, float *out,
+                   size_t count, size_t start, size_t width);
+
+/* the index of the largest element, the first of equals; of the first NaN where there is one */
+size_t argmax_f32(const float *x, size_t n);
+
+/* out[c] = max over r of GELU(x[r, c]), the tanh form; rows > 0 */
+void gelu_max_f32(const float *x, float *out, size_t rows, size_t cols);
+
+/* A decoder of GPT-2's kind. Matrices are packed by this tier: for linear_i8_f32 where `quantized`. */
+typedef struct {
+    const float *gain_1, *bias_1; /* the layernorm before attention, [width] */
+    const void *qkv, *projection; /* [width, 3 width], [width, width] */
+    const float *gain_2, *bias_2; /* the layernorm before the feed-forward part */
+    const void *up, *down;        /* [width, hidden], [hidden, width] */
+    float *keys, *values;         /* the caches of attention_f32 */
+} gpt_layer;
+
+typedef struct {
+    size_t layers, width, heads, hidden, context, vocabulary;
+    int quantized;
+    float epsilon;
+    const float *tokens, *positions; /* [vocabulary, width], [context, width] */
+    const gpt_layer *layer;
+    const float *gain, *bias; /* the last layernorm */
+    const void *head;         /* [width, vocabulary] */
+    /* memory for as many rows as a call has tokens */
+    float *x, *normal, *wide; /* width, width, the larger of 3 width and hidden */
+    int8_t *bytes;            /* the larger of width and hidden */
+    float *scales;            /* 1 */
+    float *scores;            /* of attention_f32 */
+} gpt_model;
+
+/* logits[vocabulary] after tokens[count] at positions from `start` on, or logits[count, vocabulary] of
+   each of them where `all`: a whole token, or a whole prompt, in one call */
+void gpt_step(const gpt_model *model, const int32_t *tokens, size_t count, size_t start, int all,
+              float *logits);
+
 /* nothing: what a call without arguments costs */
 void empty_call(void);
 
