@@ -24,19 +24,24 @@ int gpt_step(const gpt_model *model, const int32_t *tokens, size_t count, size_t
     int failed = 0;
     const size_t width = g.width;
     embedding_f32(tokens, g.tokens, g.positions, g.x, count, start, width);
+    float *x = g.x, *normal = g.normal;
+    size_t rows = count;
     for (size_t i = 0; i < g.layers; ++i) {
         const gpt_layer &layer = g.layer[i];
-        layernorm_f32(g.x, layer.gain_1, layer.bias_1, g.normal, count, width, g.epsilon);
-        failed |= linear(g, g.normal, layer.qkv, g.wide, count, 3 * width, width, EPILOGUE_NONE);
-        attention_f32(g.wide, layer.keys, layer.values, g.scores, g.normal, count, start, g.context,
+        layernorm_f32(x, layer.gain_1, layer.bias_1, normal, rows, width, g.epsilon);
+        failed |= linear(g, normal, layer.qkv, g.wide, rows, 3 * width, width, EPILOGUE_NONE);
+        attention_f32(g.wide, layer.keys, layer.values, g.scores, normal, rows, start, g.context,
                       width, g.heads);
-        failed |= linear(g, g.normal, layer.projection, g.x, count, width, width, EPILOGUE_ADD);
-        layernorm_f32(g.x, layer.gain_2, layer.bias_2, g.normal, count, width, g.epsilon);
-        failed |= linear(g, g.normal, layer.up, g.wide, count, g.hidden, width, EPILOGUE_GELU);
-        failed |= linear(g, g.wide, layer.down, g.x, count, width, g.hidden, EPILOGUE_ADD);
+        if (i + 1 == g.layers && !all) {
+            // What follows goes row by row, and of all rows only the last is asked for.
+            x += (count - 1) * width, normal += (count - 1) * width, rows = 1;
+        }
+        failed |= linear(g, normal, layer.projection, x, rows, width, width, EPILOGUE_ADD);
+        layernorm_f32(x, layer.gain_2, layer.bias_2, normal, rows, width, g.epsilon);
+        failed |= linear(g, normal, layer.up, g.wide, rows, g.hidden, width, EPILOGUE_GELU);
+        failed |= linear(g, g.wide, layer.down, x, rows, width, g.hidden, EPILOGUE_ADD);
     }
-    const size_t rows = all ? count : 1;
-    layernorm_f32(g.x + (count - rows) * width, g.gain, g.bias, g.normal, rows, width, g.epsilon);
-    failed |= linear(g, g.normal, g.head, logits, rows, g.vocabulary, width, EPILOGUE_NONE);
+    layernorm_f32(x, g.gain, g.bias, normal, rows, width, g.epsilon);
+    failed |= linear(g, normal, g.head, logits, rows, g.vocabulary, width, EPILOGUE_NONE);
     return failed;
 }

@@ -81,13 +81,13 @@ void pack_linear_i8(const int8_t *w, const float *scales, const float *bias, int
 int linear_i8_f32(const int8_t *x, const float *x_scales, const int8_t *packed, float *out,
                   size_t m, size_t n, size_t k, size_t x_row, int epilogue);
 
-/* rows of scores that attention_f32 needs memory for: [heads, ATTENTION_ROWS, context] */
+/* queries whose scores attention_f32 needs memory for: [heads, context, ATTENTION_ROWS] */
 enum { ATTENTION_ROWS = 16 };
 
 /* Causal attention of `count` positions from `start` on. qkv[count, 3 width] holds their queries, keys
-   and values; keys and values go into the caches keys[heads, width / heads, context] and
-   values[heads, context, width / heads] first, and each query attends to all positions up to its own:
-   out[i] = sum over j of softmax_j(q_i . k_j / sqrt(width / heads)) v_j, for each head. */
+   and values; keys and values go into the caches [heads, context, width / heads] first, and each query
+   attends to all positions up to its own: out[i] = sum over j of
+   softmax_j(q_i . k_j / sqrt(width / heads)) v_j, for each head. start + count <= context. */
 void attention_f32(const float *qkv, float *keys, float *values, float *scores, float *out,
                    size_t count, size_t start, size_t context, size_t width, size_t heads);
 

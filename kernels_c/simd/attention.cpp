@@ -1,53 +1,185 @@
-// Causal attention with a cache (Vaswani and others, arXiv:1706.03762). Keys lie in columns, so that scores of
-// neighbouring positions are the lanes of a register, and values in rows, as their sums are.
-#include "direct.h"
+// Causal attention with a cache (Vaswani and others, arXiv:1706.03762). Keys and values lie one position after the
+// other, as they come. A block of queries is turned, so that their scores of one position are the lanes of a
+// register: softmax then goes down the columns and never across lanes.
+#include <string.h>
+
+#include "blocking.h"
+#include "exp.h"
 #include "float_lane.h"
 #include "kernels.h"
 #include "parallel.h"
-#include "softmax.h"
 
 namespace {
 
-using gemm::Float32Lane, gemm::Product, gemm::smaller;
+using gemm::Float32Lane, gemm::next_rows, gemm::run, gemm::smaller, gemm::Strip;
 
-void softmax_row(float *x, size_t n) {
-    using namespace softmax;
-    divide(x, n, exp_and_sum(x, x, n, scale_for(range_of(x, n))));
+constexpr size_t QUERIES = ATTENTION_ROWS, VECS = QUERIES / LANES;  // of a block
+
+/* e^y, y <= 0, at least e^-87: what is less adds nothing to a sum that holds e^0. NaN passes. */
+template <class V>
+inline V power(V y) {
+    y = max(V(splat(-87.0f)), y);
+    const V rounding = V(splat(ROUND + 127));
+    const V rounded = fmadd(y, V(splat(LOG2E_HI)), rounding);
+    const V n = sub(rounded, rounding);
+    const V f = fmadd(y, V(splat(LOG2E_LO)), fmsub(y, V(splat(LOG2E_HI)), n));
+    return mul(exp2_fraction(f), exp2_whole(rounded));
+}
+
+/* v, but `other` in the first `count` lanes; all of them where count is larger. */
+inline F32 behind(size_t count, F32 other, F32 v) {
+    return count >= LANES ? other : select_first(count, other, v);
 }
 
 /* One head: what it reads and writes. */
 struct Head {
     const float *qkv;  // [count, 3 width], from this head's first query on
     float *keys, *values, *scores, *out;
-    size_t count, start, context, width, d;
+    size_t count, start, width, d;
+
+    const float *query(size_t i) const { return qkv + i * 3 * width; }
+    float scale() const { return 1.0f / __builtin_sqrtf(static_cast<float>(d)); }
 
     void remember() const {
         for (size_t i = 0; i < count; ++i) {
-            const float *const key = qkv + i * 3 * width + width, *const value = key + width;
-            for (size_t c = 0; c < d; ++c) keys[c * context + start + i] = key[c];
-            memcpy(values + (start + i) * d, value, d * sizeof(float));
+            memcpy(keys + (start + i) * d, query(i) + width, d * sizeof(float));
+            memcpy(values + (start + i) * d, query(i) + 2 * width, d * sizeof(float));
         }
     }
 
-    /* Queries [first, first + rows), at most ATTENTION_ROWS. */
-    void attend(size_t first, size_t rows) const {
-        float *const to = out + first * width;
-        const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(d));
-        for (size_t i = 0; i < rows; ++i)  // out holds the scaled queries, until they are used
+    /* Queries [first, first + rows), at most QUERIES, d a multiple of LANES. `turned`: [d, QUERIES]. */
+    void attend_block(size_t first, size_t rows, float *turned) const {
+        for (size_t i = 0; i < QUERIES; ++i)
             for (size_t c = 0; c < d; ++c)
-                to[i * width + c] = scale * qkv[(first + i) * 3 * width + c];
-        const size_t longest = start + first + rows;
-        product({to, width, keys, context, scores, context, rows, longest, d});
-        for (size_t i = 0; i < rows; ++i) {
-            const size_t length = start + first + i + 1;
-            softmax_row(scores + i * context, length);
-            for (size_t j = length; j < longest; ++j) scores[i * context + j] = 0.0f;
+                turned[c * QUERIES + i] = i < rows ? scale() * query(first + i)[c] : 0.0f;
+        const size_t length =
+            start + first + rows;  // of the longest; query i has start + first + i + 1
+        for (size_t j = 0, some; j < length; j += some) {
+            some = next_rows(length - j);
+            run<Float32Lane, VECS>(some, {d, keys + j * d, d, 1, turned, QUERIES, 0,
+                                          scores + j * QUERIES, QUERIES, 1, false, nullptr});
         }
-        product({scores, context, values, d, to, width, rows, d, longest});
+        alignas(64) float inverse[QUERIES];
+        powers(start + first, length, inverse);
+        for (size_t i = 0, some; i < rows; i += some) {
+            some = next_rows(rows - i);
+            float *const to = out + (first + i) * width;
+            Strip<Float32Lane> s{length,   scores + i, 1,     QUERIES,      values, d,
+                                 gemm::NR, to,         width, d / gemm::NR, false,  nullptr};
+            run<Float32Lane, 2>(some, s);
+            s.b += s.tiles * gemm::NR, s.out += s.tiles * gemm::NR, s.tiles = 1;
+            if (d % gemm::NR != 0) run<Float32Lane, 1>(some, s);
+        }
+        for (size_t i = 0; i < rows; ++i)
+            for (size_t c = 0; c < d; ++c) out[(first + i) * width + c] *= inverse[i];
     }
 
-    static void product(const Product<Float32Lane> &p) {
-        gemm::direct(p, gemm::DIRECT_STEPS, p.n, 0);
+    /* The scores of a block as powers e^(x - max), zeros where a query sees no such position: query 0 sees those
+       up to `seen`, the others each one more. inverse: 1 over the sum, for each query. */
+    void powers(size_t seen, size_t length, float *inverse) const {
+        const F32 lowest = splat(-__builtin_inff());
+        F32 high[VECS], sum[VECS];
+        for (size_t v = 0; v < VECS; ++v) high[v] = lowest, sum[v] = zero();
+        const auto hidden = [=](size_t j, size_t v) {  // lanes that do not see position j
+            const size_t all = j > seen ? j - seen : 0;
+            return all > v * LANES ? all - v * LANES : 0;
+        };
+        for (size_t j = 0; j < length; ++j)
+#pragma GCC unroll 2
+            for (size_t v = 0; v < VECS; ++v)
+                high[v] = max(behind(hidden(j, v), lowest, load(scores + j * QUERIES + v * LANES)),
+                              high[v]);
+        for (size_t j = 0; j < length; ++j)
+#pragma GCC unroll 2
+            for (size_t v = 0; v < VECS; ++v) {
+                float *const at = scores + j * QUERIES + v * LANES;
+                const F32 e = behind(hidden(j, v), zero(), power(sub(load(at), high[v])));
+                store(at, e);
+                sum[v] = add(sum[v], e);
+            }
+        for (size_t v = 0; v < VECS; ++v) store(inverse + v * LANES, div(splat(1.0f), sum[v]));
+    }
+
+    /* One query, d a multiple of LANES: scores of LANES positions at a time, each a sum over lanes. */
+    void attend_alone(float *q) const {
+        for (size_t c = 0; c < d; ++c) q[c] = scale() * query(0)[c];
+        const size_t length = start + 1;
+        F32 high = splat(-__builtin_inff());
+        for (size_t j = 0; j < length; j += LANES) {
+            F32 sums[LANES];
+#pragma GCC unroll 16
+            for (size_t i = 0; i < LANES; ++i) {
+                const float *const key = keys + smaller(j + i, start) * d;
+                sums[i] = mul(load(q), load(key));
+                for (size_t c = LANES; c < d; c += LANES)
+                    sums[i] = fmadd(load(q + c), load(key + c), sums[i]);
+            }
+            const F32 v = sums_of_lanes(sums);
+            store(scores + j, v);
+            high = max(v, high);
+        }
+        const F32 largest = splat(max_of_lanes(high));
+        F32 sum = zero();
+        for (size_t j = 0; j < length; j += LANES) {
+            F32 e = power(sub(load(scores + j), largest));
+            if (length - j < LANES) e = select_first(length - j, e, zero());
+            store(scores + j, e);
+            sum = add(sum, e);
+        }
+        const F32 inverse = splat(1.0f / sum_of_lanes(sum));
+        for (size_t c = 0; c < d; c += 4 * LANES) {
+            const size_t registers = smaller(4, (d - c) / LANES);
+            registers == 4 ? add_values<4, 2>(c, inverse) : add_values<1, 4>(c, inverse);
+            for (size_t v = 1; registers < 4 && v < registers; ++v)
+                add_values<1, 4>(c + v * LANES, inverse);
+        }
+    }
+
+    /* REGS registers of out from column c on. Terms go to several sums, or each would wait for the one before. */
+    template <size_t REGS, size_t SUMS>
+    void add_values(size_t c, F32 inverse) const {
+        F32 sum[SUMS][REGS] = {};
+        const float *value = values + c;
+        size_t j = 0;
+        for (; j + SUMS <= start + 1; j += SUMS)
+#pragma GCC unroll 4
+            for (size_t s = 0; s < SUMS; ++s, value += d)
+#pragma GCC unroll 4
+                for (size_t v = 0; v < REGS; ++v)
+                    sum[s][v] = fmadd(splat(scores[j + s]), load(value + v * LANES), sum[s][v]);
+        for (; j <= start; ++j, value += d)
+#pragma GCC unroll 4
+            for (size_t v = 0; v < REGS; ++v)
+                sum[0][v] = fmadd(splat(scores[j]), load(value + v * LANES), sum[0][v]);
+        for (size_t v = 0; v < REGS; ++v) {
+            for (size_t s = 1; s < SUMS; ++s) sum[0][v] = add(sum[0][v], sum[s][v]);
+            store(out + c + v * LANES, mul(sum[0][v], inverse));
+        }
+    }
+
+    /* Any d: query by query, as the portable loop. */
+    void attend_plainly() const {
+        for (size_t i = 0; i < count; ++i) {
+            const size_t length = start + i + 1;
+            for (size_t j = 0; j < length; ++j) {
+                scores[j] = 0.0f;
+                for (size_t c = 0; c < d; ++c) scores[j] += query(i)[c] * scale() * keys[j * d + c];
+            }
+            softmax_f32(scores, scores, 1, length);
+            float *const row = out + i * width;
+            for (size_t c = 0; c < d; ++c) row[c] = 0.0f;
+            for (size_t j = 0; j < length; ++j)
+                for (size_t c = 0; c < d; ++c) row[c] += scores[j] * values[j * d + c];
+        }
+    }
+
+    void attend() const {
+        constexpr size_t WIDEST = 256;
+        alignas(64) float turned[WIDEST * QUERIES];
+        if (d % LANES != 0 || d > WIDEST) return attend_plainly();
+        if (count == 1) return attend_alone(turned);
+        for (size_t i = 0; i < count; i += QUERIES)
+            attend_block(i, smaller(QUERIES, count - i), turned);
     }
 };
 
@@ -58,8 +190,8 @@ constexpr size_t ALONE = size_t{52} * 52 * 52 * (LANES / 8);
 
 /* attention_f32
  *   formula    out[i] = sum over j <= start + i of softmax_j(q_i . k_j / sqrt(d)) v_j, d = width / heads
- *   shapes     qkv: [count, 3 width]; keys: [heads, d, context]; values: [heads, context, d];
- *              scores: [heads, ATTENTION_ROWS, context]; out: [count, width]; start + count <= context
+ *   shapes     qkv: [count, 3 width]; keys, values: [heads, context, d];
+ *              scores: [heads, context, ATTENTION_ROWS]; out: [count, width]; start + count <= context
  *   max error  64 ULP of the terms, for |q|, |k| <= 1 and d <= 32
  *   NaN, inf   a query or a key that holds one makes what attends to it NaN
  */
@@ -70,17 +202,15 @@ void attention_f32(const float *qkv, float *keys, float *values, float *scores, 
     const int threads = threads_for(2 * count * (start + (count + 1) / 2) * width / ALONE);
     parallel_for(heads, threads, [=](size_t h) {
         const Head head{qkv + h * d,
-                        keys + h * d * context,
-                        values + h * d * context,
-                        scores + h * ATTENTION_ROWS * context,
+                        keys + h * context * d,
+                        values + h * context * d,
+                        scores + h * context * ATTENTION_ROWS,
                         out + h * d,
                         count,
                         start,
-                        context,
                         width,
                         d};
         head.remember();
-        constexpr size_t ROWS = 2 * gemm::MR <= ATTENTION_ROWS ? 2 * gemm::MR : gemm::MR;
-        for (size_t i = 0; i < count; i += ROWS) head.attend(i, smaller(ROWS, count - i));
+        head.attend();
     });
 }

@@ -66,6 +66,13 @@ inline double double_sum_of_lanes(F32 v) {
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
+/* The sum of each of eight registers, in its lane. */
+inline F32 sums_of_lanes(const F32 *v) {
+    const F32 low = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
+    const F32 high = _mm256_hadd_ps(_mm256_hadd_ps(v[4], v[5]), _mm256_hadd_ps(v[6], v[7]));
+    return add(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
+}
+
 /* Rounded half to even; NaN and what is out of range give the smallest integer. */
 inline I32 to_i32(F32 v) { return _mm256_cvtps_epi32(v); }
 /* Of the integers whose bits v holds. */

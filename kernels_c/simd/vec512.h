@@ -53,6 +53,25 @@ inline double double_sum_of_lanes(F32 v) {
                                               _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))));
 }
 
+/* The sum of each of sixteen registers, in its lane. */
+inline F32 sums_of_lanes(const F32 *v) {
+    // Neighbours are added up in fours: each 128-bit quarter then holds a partial sum of four registers.
+    F32 four[4];
+    for (size_t i = 0; i < 4; ++i) {
+        const F32 a = add(_mm512_unpacklo_ps(v[4 * i], v[4 * i + 1]),
+                          _mm512_unpackhi_ps(v[4 * i], v[4 * i + 1]));
+        const F32 b = add(_mm512_unpacklo_ps(v[4 * i + 2], v[4 * i + 3]),
+                          _mm512_unpackhi_ps(v[4 * i + 2], v[4 * i + 3]));
+        four[i] = add(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee));
+    }
+    // And the quarters: [q0 q1 q2 q3] of each of the four.
+    const F32 low = add(_mm512_shuffle_f32x4(four[0], four[1], 0x88),
+                        _mm512_shuffle_f32x4(four[0], four[1], 0xdd));
+    const F32 high = add(_mm512_shuffle_f32x4(four[2], four[3], 0x88),
+                         _mm512_shuffle_f32x4(four[2], four[3], 0xdd));
+    return add(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
+}
+
 /* Rounded half to even; NaN and what is out of range give the smallest integer. */
 inline I32 to_i32(F32 v) { return _mm512_cvtps_epi32(v); }
 /* Of the integers whose bits v holds. */
