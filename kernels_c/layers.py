@@ -256,9 +256,9 @@ class Layers:
         count = whole_number("rows", rows)
         (source,) = self._floats(x=x)
         target = self._written("out", out)
-        if count == 0:
+        if count == 0 and target.length:
             raise ValueError("rows: got 0, needs at least 1")
-        needs_length(target, _columns(source, count), "len(x) / rows")
+        needs_length(source, count * target.length, f"rows * len(out) = {count} * {target.length}")
         needs_no_overlap(target, source)
         self.lib.gelu_max_f32(source.data, target.data, count, target.length)
 

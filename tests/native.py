@@ -79,15 +79,21 @@ def filled(typecode: str, values: Sequence[float], offset: int = 0) -> Memory:
 
 @dataclass(frozen=True)
 class Method:
-    """A method of kernels_c.Tier: buffers (element type, length) and options of a valid call."""
+    """A method of kernels_c.Tier: buffers (element type, length) and options of a valid call.
+
+    outputs   what else is written
+    blamed    by argument, which one is named when it has a wrong length, where not itself
+    """
 
     name: str
     buffers: dict[str, tuple[str, int]]
     options: dict[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ("out",)
+    blamed: dict[str, str] = field(default_factory=lambda: {"x": "out"})
 
     @property
     def inputs(self) -> list[str]:
-        return [argument for argument in self.buffers if argument != "out"]
+        return [argument for argument in self.buffers if argument not in self.outputs]
 
     @property
     def sizes(self) -> list[str]:
@@ -96,7 +102,7 @@ class Method:
     @property
     def in_place(self) -> bool:
         """Whether out may be x itself."""
-        return self.name in ("relu", "gelu", "softmax")
+        return self.name in ("relu", "gelu", "softmax", "layernorm", "layernorm_columns")
 
     def arguments(self) -> dict[str, Any]:
         """Fresh guarded buffers and the options."""
@@ -108,6 +114,11 @@ class Method:
 
     def call(self, tier: kernels_c.Tier, arguments: dict[str, Any]) -> None:
         getattr(tier, self.name)(**arguments)
+
+
+def _normalised(n: int) -> dict[str, tuple[str, int]]:
+    """Of layer normalisation, with as many gains and biases."""
+    return {"x": ("f", 32), "gain": ("f", n), "bias": ("f", n), "out": ("f", 32)}
 
 
 _FLOATS = {"x": ("f", 24), "out": ("f", 24)}
@@ -122,6 +133,17 @@ METHODS = {
     "dequantize": Method("dequantize", {"x": ("i", 24), "out": ("f", 24)}, {"scale": 0.5}),
     "matmul": Method("matmul", {"a": ("f", 16), "b": ("f", 16), "out": ("f", 16)}, _SIDE),
     "matmul_i8": Method("matmul_i8", {"a": ("b", 16), "b": ("b", 16), "out": ("i", 16)}, _SIDE),
+    "layernorm": Method("layernorm", _normalised(8), {"rows": 4, "epsilon": 0.5}),
+    "layernorm_columns": Method("layernorm_columns", _normalised(4), {"rows": 4, "epsilon": 0.5}),
+    "quantize_rows": Method(
+        "quantize_rows",
+        {"x": ("f", 32), "out": ("b", 32), "scales": ("f", 4)},
+        {"rows": 4},
+        outputs=("out", "scales"),
+    ),
+    "gelu_max": Method(
+        "gelu_max", {"x": ("f", 32), "out": ("f", 8)}, {"rows": 4}, blamed={"out": "x"}
+    ),
 }
 
 

@@ -58,9 +58,14 @@ def assert_refused(
 
 
 def test_every_method_of_a_tier_is_tested_here() -> None:
-    public = {name for name, value in vars(kernels_c.Tier).items() if callable(value)}
-    public = {name for name in public if not name.startswith("_")}
-    assert public - {"unary", "build_info"} == {method.name for method in METHODS.values()}
+    public = {name for name in dir(kernels_c.Tier) if not name.startswith("_")}
+    here = {method.name for method in METHODS.values()}
+    assert public - {"unary", "build_info", "threads"} == here | IN_LAYERS
+
+
+# Whose buffers depend on each other: see test_native_layers_bad_input.py.
+IN_LAYERS = {"linear", "linear_i8", "pack_linear", "pack_linear_i8"}
+IN_LAYERS |= {"attention", "embedding", "argmax"}
 
 
 @pytest.mark.parametrize(**named())
@@ -149,8 +154,7 @@ def test_read_only_inputs_are_fine(tier: kernels_c.Tier, method: Method) -> None
 def test_a_wrong_length_is_refused(tier: kernels_c.Tier, method: Method) -> None:
     for argument, (code, count) in method.buffers.items():
         for wrong in (0, 1, count - 1, count + 1, 2 * count):
-            # Where out must be as long as x, out is the one that is wrong.
-            blamed = "out" if argument == "x" else argument
+            blamed = method.blamed.get(argument, argument)
             arguments = {**method.arguments(), argument: Memory(code, wrong).view}
             assert_refused(tier, method, arguments, blamed)
 
@@ -209,7 +213,7 @@ def test_an_output_that_touches_an_input_is_fine(tier: kernels_c.Tier, method: M
             assert whole.guards_intact()
 
 
-@pytest.mark.parametrize(**named("relu", "gelu", "softmax"))
+@pytest.mark.parametrize(**named("relu", "gelu", "softmax", "layernorm", "layernorm_columns"))
 def test_out_may_be_x_itself(tier: kernels_c.Tier, method: Method) -> None:
     expected = method.arguments()
     method.call(tier, expected)
@@ -244,10 +248,12 @@ def test_empty_buffers_overlap_nothing(tier: kernels_c.Tier, method: Method) -> 
 
 # --- Sizes ---------------------------------------------------------------------------------------
 
+BY_ROWS = ("softmax", "layernorm", "layernorm_columns", "quantize_rows", "gelu_max")
+SIZED = (*BY_ROWS, "matmul", "matmul_i8")
 NO_SIZE = (2.0, "2", b"2", None, [2], 2j, object())
 
 
-@pytest.mark.parametrize(**named("softmax", "matmul", "matmul_i8"))
+@pytest.mark.parametrize(**named(*SIZED))
 def test_a_size_that_is_no_integer_is_a_type_error(tier: kernels_c.Tier, method: Method) -> None:
     for size in method.sizes:
         for value in NO_SIZE:
@@ -256,7 +262,7 @@ def test_a_size_that_is_no_integer_is_a_type_error(tier: kernels_c.Tier, method:
 
 
 @pytest.mark.parametrize("value", BAD_SIZES.values(), ids=BAD_SIZES)
-@pytest.mark.parametrize(**named("softmax", "matmul", "matmul_i8"))
+@pytest.mark.parametrize(**named(*SIZED))
 def test_a_negative_or_overflowing_size_is_refused(
     tier: kernels_c.Tier, method: Method, value: int
 ) -> None:
@@ -279,9 +285,9 @@ def test_sizes_whose_product_overflows_are_refused(tier: kernels_c.Tier, method:
 
 
 @pytest.mark.parametrize("rows", (0, 5, 25, 48, 2**62))
-def test_rows_that_do_not_divide_are_refused(tier: kernels_c.Tier, rows: int) -> None:
-    method = METHODS["softmax"]
-    assert_refused(tier, method, {**method.arguments(), "rows": rows}, "rows")
+@pytest.mark.parametrize("name", ("softmax", "layernorm", "layernorm_columns", "quantize_rows"))
+def test_rows_that_do_not_divide_are_refused(tier: kernels_c.Tier, name: str, rows: int) -> None:
+    assert_refused(tier, METHODS[name], {**METHODS[name].arguments(), "rows": rows}, "rows")
 
 
 def test_int8_products_refuse_a_k_whose_sums_could_wrap(tier: kernels_c.Tier) -> None:
@@ -361,7 +367,7 @@ class FickleText(str):
         return other == ("tanh" if FickleText.asked == 1 else "none")
 
 
-@pytest.mark.parametrize(**named("softmax", "quantize", "dequantize", "matmul", "matmul_i8"))
+@pytest.mark.parametrize(**named(*SIZED, "quantize", "dequantize"))
 def test_a_number_is_asked_once(tier: kernels_c.Tier, method: Method) -> None:
     """A second answer would be unchecked: a k beyond what sums hold, sizes beyond the buffers."""
     expected = method.arguments()
@@ -402,7 +408,7 @@ def test_a_buffer_is_borrowed_once(tier: kernels_c.Tier, method: Method) -> None
         assert fickle.asked == 1
 
 
-@pytest.mark.parametrize(**named("softmax", "quantize", "dequantize", "matmul", "matmul_i8"))
+@pytest.mark.parametrize(**named(*SIZED, "quantize", "dequantize"))
 def test_numbers_are_asked_before_buffers_are_borrowed(
     tier: kernels_c.Tier, method: Method
 ) -> None:

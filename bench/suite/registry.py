@@ -302,7 +302,7 @@ _LINEAR = Bound(8, Unit.TERMS, each=2)
 _LINEAR_I8 = Bound(8, Unit.TERMS)
 _ATTENTION = Bound(16, Unit.TERMS)
 # A layer of verse, [128] -> [512], for a token and for a prompt.
-_TOKEN, _PROMPT = (1, 512, 128), (128, 512, 128)
+_TOKEN, _PROMPT = (1, 512, 128), (64, 512, 128)
 _LAYERS_SHARE = 1 / 4
 _VECTORS = ((True, (100,)), (True, (10_000,)), (True, (1_000_000,)))
 _SQUARES = ((True, (16, 16, 16)), (True, (64, 64, 64)), (False, (256,) * 3), (False, (500,) * 3))
@@ -436,7 +436,7 @@ KERNELS: dict[str, Kernel] = {
             4,
             _ATTENTION,
             (True, (1, 128, 128)),
-            (False, (128,) * 3),
+            (False, (64, 64, 128)),
         ),
         _layer("embedding_f32", Signature.EMBEDDING, 1, _ROUNDED, (True, (128, 128))),
         _layer("argmax_f32", Signature.INDEX, 1, _EXACT, (True, (256,)), python=_EXACT),

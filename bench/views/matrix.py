@@ -33,6 +33,11 @@ def _notes(run: Run) -> list[str]:
         "Errors are in ULP of the true value; for products in ULP of |a| |b|; quantize and int8 "
         "products count integer steps.",
     ]
+    if any(metadata.error_unit == "ULP of the terms" for _, metadata in run.ours):
+        lines.append(
+            "Errors of layer normalisation, linear layers and attention are in ULP of the terms: "
+            "of the magnitudes, summed up, of what each result is the sum of."
+        )
     losses = [metadata.loss for _, metadata in run.ours if metadata.loss is not None]
     if losses:
         lines.append(
