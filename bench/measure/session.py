@@ -31,6 +31,8 @@ _SHARE_BETWEEN = 1 / 3
 # A Python call that lasts about a second is verified on its first round, and few follow.
 _SLOW_ROUNDS = 3
 SLOW_SECONDS = 4.0  # no further round when the case has taken this long
+# What goes through several kernels.
+_CHAINS = (Signature.QUANTIZED_PRODUCT, Signature.PROGRAM, Signature.PROGRAM_I8)
 # Two rungs of the ladder alternate for this share of the cap, or until there are so many pairs, the
 # cap at most; not at all if one call of each takes longer than this.
 _STEP_SHARE = 0.2
@@ -87,7 +89,7 @@ class Session:
                 raise WrongResult(f"{name} {variant} is already known to be wrong: {reason}")
             self._verify_edge_cases(kernel, variant, call.implementation)
             self._verify_and_time(benchmark, case, call, f"{name} {variant} {size}", limits)
-            if variant == "py-loop" and kernel.signature is not Signature.QUANTIZED_PRODUCT:
+            if variant == "py-loop" and kernel.signature not in _CHAINS:
                 # Of a chain of kernels each does its share of them, which depends on the shape.
                 if name not in self._bytecodes:
                     self._bytecodes[name] = bytecodes.of_loop(kernel)
@@ -129,8 +131,7 @@ class Session:
         self, benchmark: Any, case: Case, call: Call, what: str, limits: Limits | None
     ) -> None:
         """With the ceilings of a native case, or a library's, measured before and after it."""
-        is_default = case.shape in case.kernel.shapes()
-        cap = self.cap_seconds * (1 if is_default else _SHARE_BETWEEN)
+        cap = self.cap_seconds * (1 if case.kernel.whole_cap(case.shape) else _SHARE_BETWEEN)
         rounds = Rounds(call.function, call.args, cap)
         slow = call.implementation == "python" and case.slow_in_python
         if slow or benchmark.disabled:
@@ -258,7 +259,8 @@ def static_metadata(kernel: Kernel, variant: str, size: str) -> dict[str, Any]:
         "shape": list(shape),
         "flops": kernel.flops(shape),
         "bytes": kernel.bytes(shape),
-        "rate": kernel.signature.rate,
+        **kernel.figures(shape),
+        "rate": kernel.rate,
         "relaxed": variant in registry.RELAXED,
         "auxiliary": variant in registry.auxiliary(kernel),
         "error_unit": kernel.error_unit.value,

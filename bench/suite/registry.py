@@ -1,7 +1,7 @@
 """What exists: kernel x variant x size, each kernel with its cost model and its error bounds.
 
 Benchmarks, tests, matrix and charts iterate KERNELS; a kernel is one row here. docs/add-a-kernel.md
-goes through it.
+goes through it. Whole models are rows of the same kind (programs.py); kernel() and cases() find both.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class Signature(Enum):
     QUANTIZE = "float32 [n] -> int8 [n]", 1, "f", "b", "fma", "read", "GB/s"
     PRODUCT_I8 = "int8 [m, k], [k, n] -> int32 [m, n]", 3, "b", "i", "int8", "read", "GOP/s"
     QUANTIZED_PRODUCT = "PRODUCT, through int8", 3, "f", "f", "int8", "read", "GOP/s"
+    PROGRAM = "tokens -> what a model says of them", 1, "f", "f", "fma", "read", "GFLOP/s"
+    PROGRAM_I8 = "PROGRAM, its products of int8", 1, "f", "f", "int8", "read", "GOP/s"
 
     def __init__(
         self, _: str, rank: int, operand: str, result: str, peak: str, pattern: str, rate: str
@@ -91,6 +93,7 @@ class Unit(Enum):
     INPUT = "ULP of the input"
     PRODUCTS = "ULP of |a| |b|"
     STEP = "steps"
+    ABSOLUTE = "in a logit"
 
 
 @dataclass(frozen=True)
@@ -154,12 +157,33 @@ class Kernel:
             names.insert(names.index(f"c-{native.tier}"), name)
         return tuple(names)
 
+    def variants_at(self, shape: Shape, quick: bool = False, explain: bool = False) -> tuple[str, ...]:
+        """Those that are measured at this size: here all."""
+        return self.variants
+
+    def whole_cap(self, shape: Shape) -> bool:
+        """Whether a benchmark of this size may last as long as any."""
+        return shape in self.shapes()
+
+    @property
+    def rate(self) -> str:
+        """The unit in which its speed is shown."""
+        return self.signature.rate
+
+    def parts(self, shape: Shape) -> tuple[Shape, ...]:
+        """The shapes of the operands and, last, of the result."""
+        return self.signature.parts(shape)
+
+    def figures(self, shape: Shape) -> dict[str, int]:
+        """What else extra_info says of the work of a call."""
+        return {}
+
     def flops(self, shape: Shape) -> int:
         return self.operations * math.prod(shape)
 
     def bytes(self, shape: Shape) -> int:
         """What must cross the memory bus at least once: operands in, result out."""
-        *operands, result = map(math.prod, self.signature.parts(shape))
+        *operands, result = map(math.prod, self.parts(shape))
         size = array(self.signature.operand).itemsize, array(self.signature.result).itemsize
         return size[0] * sum(operands) + size[1] * result
 
@@ -347,10 +371,25 @@ KERNELS: dict[str, Kernel] = {
 }
 
 
+def rows() -> dict[str, Kernel]:
+    """Kernels, then whole models."""
+    from bench.suite.programs import PROGRAMS  # which are made of what is defined here
+
+    return {**KERNELS, **PROGRAMS}
+
+
 def kernel(name: str) -> Kernel:
-    if name not in KERNELS:
-        raise ValueError(f"there is no kernel {name!r}; the kernels are {', '.join(KERNELS)}")
-    return KERNELS[name]
+    known = rows()
+    if name not in known:
+        raise ValueError(f"there is no kernel {name!r}; the kernels are {', '.join(known)}")
+    return known[name]
+
+
+def libraries_of(name: str) -> tuple[str, ...]:
+    """The libraries that have a kernel or a program."""
+    from bench.suite.programs import PEERS as HAVE_PROGRAMS
+
+    return tuple(p for p, has in PEERS.items() if name in (*has, *HAVE_PROGRAMS.get(p, ())))
 
 
 def cases(
@@ -359,12 +398,25 @@ def cases(
     """(variant, size) of every benchmark of a kernel. A size's variants come together, Python
     first: they share data."""
     row = kernel(name)
-    libraries = tuple(f"peer-{p}" for p, has in PEERS.items() if peers and name in has)
+    libraries = tuple(f"peer-{p}" for p in libraries_of(name) if peers)
     found = []
     for shape in row.shapes(quick, explain):
-        paths = CALL_PATH_VARIANTS if explain and row.bytes(shape) <= 8 * MOST_ELEMENTS else ()
-        found += [(v, row.size_name(shape)) for v in (*row.variants, *paths, *libraries)]
+        small = name in KERNELS and row.bytes(shape) <= 8 * MOST_ELEMENTS
+        paths = CALL_PATH_VARIANTS if explain and small else ()
+        own = row.variants_at(shape, quick, explain)
+        found += [(v, row.size_name(shape)) for v in (*own, *paths, *libraries)]
     return found
+
+
+def program_cases(task: str, **wanted: bool) -> list[tuple[str, str, str]]:
+    """(variant, precision, size) of every benchmark of a program in all its precisions."""
+    from bench.suite.programs import PRECISIONS
+
+    return [
+        (variant, precision, size)
+        for precision in PRECISIONS
+        for variant, size in cases(f"{task}_{precision}", **wanted)
+    ]
 
 
 def first_available(tiers: tuple[str, ...]) -> str:

@@ -1,0 +1,120 @@
+"""verse as an ONNX model, in the operators that ONNX Runtime has kernels of its own for.
+
+    tokens [count], start [1], for each layer keys and values [heads, start, d]
+    -> logits [vocabulary] of the last token, for each layer the keys and values [heads, count, d] of
+       the new ones
+
+The caller keeps keys and values: a graph that gave back the whole cache would copy all of it once
+more for each token. A prompt from position 0 on has no cache to read, and a constant mask.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+_OPSET = 20  # the first with Gelu
+_EPSILON = 1e-5
+
+
+class _Graph:
+    """Nodes and constants, in the order in which they are asked for."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def constant(self, name: str, values: Any) -> str:
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def op(self, kind: str, *inputs: str, outputs: int = 1, name: str = "", **given: Any) -> Any:
+        names = [name or f"{kind}_{len(self.nodes)}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, list(inputs), names, **given))
+        return names[0] if outputs == 1 else names
+
+
+def model_of(gpt: Any, start: int, count: int, gemm: bool) -> Any:
+    """The ModelProto of an engine.gpt.Gpt for calls of this form. gemm: products and biases in one
+    operator; in two where the products are to be quantised."""
+    config, graph = gpt.config, _Graph()
+    width, heads = config.width, config.heads
+    d = width // heads
+
+    def weight(name: str, *shape: int) -> str:
+        return graph.constant(name, np.frombuffer(gpt.weights[name], np.float32).reshape(shape))
+
+    def norm(x: str, name: str) -> str:
+        gain, bias = weight(f"{name}.weight", width), weight(f"{name}.bias", width)
+        return str(graph.op("LayerNormalization", x, gain, bias, axis=-1, epsilon=_EPSILON))
+
+    def linear(x: str, name: str, k: int, n: int) -> str:
+        w, bias = weight(f"{name}.weight", k, n), weight(f"{name}.bias", n)
+        if gemm:
+            return str(graph.op("Gemm", x, w, bias))
+        return str(graph.op("Add", graph.op("MatMul", x, w), bias))
+
+    split = graph.constant("split", np.array([count, 3 * heads, d], np.int64))
+    joined = graph.constant("joined", np.array([count, width], np.int64))
+    thirds = graph.constant("thirds", np.array([heads] * 3, np.int64))
+    scale = graph.constant("scale", np.float32(1 / math.sqrt(d)))
+    table = weight("wte.weight", config.vocabulary, width)
+    positions = weight("wpe.weight", config.context, width)
+    rows = graph.op("Gather", positions, "positions")
+    x = graph.op("Add", graph.op("Gather", table, "tokens"), rows)
+    if count > 1:
+        unseen = np.triu(np.full((count, count), -np.inf, np.float32), 1)
+        before = np.zeros((count, start), np.float32)
+        mask = graph.constant("mask", np.concatenate([before, unseen], axis=1))
+    for i in range(config.layers):
+        layer = f"h.{i}"
+        qkv = linear(norm(x, f"{layer}.ln_1"), f"{layer}.attn.c_attn", width, 3 * width)
+        by_head = graph.op("Transpose", graph.op("Reshape", qkv, split), perm=[1, 0, 2])
+        query, keys, values = graph.op("Split", by_head, thirds, outputs=3, axis=0)
+        graph.op("Identity", keys, name=f"new_keys_{i}")
+        graph.op("Identity", values, name=f"new_values_{i}")
+        if start:
+            keys = graph.op("Concat", f"keys_{i}", keys, axis=1)
+            values = graph.op("Concat", f"values_{i}", values, axis=1)
+        turned = graph.op("Transpose", keys, perm=[0, 2, 1])
+        scores = graph.op("Mul", graph.op("MatMul", query, turned), scale)
+        if count > 1:
+            scores = graph.op("Add", scores, mask)
+        mixed = graph.op("MatMul", graph.op("Softmax", scores, axis=-1), values)
+        attended = graph.op("Reshape", graph.op("Transpose", mixed, perm=[1, 0, 2]), joined)
+        x = graph.op("Add", x, linear(attended, f"{layer}.attn.c_proj", width, width))
+        wide = linear(norm(x, f"{layer}.ln_2"), f"{layer}.mlp.c_fc", width, config.hidden)
+        wide = graph.op("Gelu", wide, approximate="tanh")
+        x = graph.op("Add", x, linear(wide, f"{layer}.mlp.c_proj", config.hidden, width))
+    if count > 1:
+        last = graph.constant("last", np.array([count - 1], np.int64))
+        x = graph.op("Gather", x, last, axis=0)
+    head = np.frombuffer(gpt.weights["wte.weight"], np.float32).reshape(-1, width).T
+    graph.op("MatMul", norm(x, "ln_f"), graph.constant("head", head), name="logits")
+    return _complete(graph, config, start, count)
+
+
+def _complete(graph: _Graph, config: Any, start: int, count: int) -> Any:
+    """The graph with its inputs and outputs, as a model that has been checked."""
+    heads, d = config.heads, config.width // config.heads
+
+    def declared(name: str, kind: int, *shape: int) -> Any:
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    parts = [f"{what}_{i}" for i in range(config.layers) for what in ("keys", "values")]
+    inputs = [declared(name, TensorProto.INT64, count) for name in ("tokens", "positions")]
+    if start:
+        inputs += [declared(name, TensorProto.FLOAT, heads, start, d) for name in parts]
+    outputs = [declared("logits", TensorProto.FLOAT, 1, config.vocabulary)]
+    outputs += [declared(f"new_{name}", TensorProto.FLOAT, heads, count, d) for name in parts]
+    made = helper.make_graph(graph.nodes, "verse", inputs, outputs, graph.constants)
+    opset = helper.make_opsetid("", _OPSET)
+    model = helper.make_model(
+        made, opset_imports=[opset], ir_version=helper.find_min_ir_version_for([opset])
+    )
+    onnx.checker.check_model(model)
+    return model
