@@ -13,7 +13,8 @@ from bench.saved import runs
 from bench.saved.checks import OK, Refusal, listed
 from bench.saved.comparable import merged
 from bench.saved.writing import write_atomic
-from bench.views.explain import cost, ladder, overhead, scaling
+from bench.suite.programs import PROGRAMS
+from bench.views.explain import cost, ladder, overhead, scaling, split
 
 
 def add_commands(commands: Any) -> None:
@@ -24,7 +25,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--kernel", metavar="K", help="default: all")
     command.add_argument("--size", metavar="S", help="default: the largest that was measured")
 
-    about = "what an element costs in Python, part by part"
+    about = "what an element costs in Python, part by part; a token's time by layer and kernel"
     command = add(_cost, "cost", about, RUNS, FORMAT, BY)
     command.add_argument("--kernel", action="append", default=[], metavar="K", help="default: all")
 
@@ -57,6 +58,9 @@ def _cost(options: argparse.Namespace) -> int:
         show(cost.by_interpreter(saved), options.format, saved)
         return OK
     run = the_one("cost", options.runs)
+    if options.kernel and all(kernel in PROGRAMS for kernel in options.kernel):
+        show(split.view(run, *options.kernel), options.format, [run])
+        return OK
     show(cost.view(run, *options.kernel), options.format, [run])
     return OK
 

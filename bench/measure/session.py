@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from bench.measure import peers
+from bench.measure import peers, split
 from bench.measure.calls import call_of
 from bench.measure.cases.case import Call, Case
 from bench.measure.cases.errors_in_ulp import WrongResult
@@ -96,6 +96,8 @@ class Session:
                 benchmark.extra_info["bytecodes"] = self._bytecodes[name]
             if not benchmark.disabled:
                 self._paired_ratio(benchmark, kernel, variant, call)
+                if split.applies(case, variant):
+                    benchmark.extra_info["split"] = split.of_token(case, variant)
         except MemoryError:  # what is too large for this machine is not wrong
             raise
         except Exception as error:  # whatever it was: nothing of a kernel that fails is kept

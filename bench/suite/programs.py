@@ -25,9 +25,10 @@ PRECISIONS = ("f32", "i8")
 # What each variant runs: a token or a prompt in one native call, the same kernels called one by one
 # from Python, or products of plain weights with everything else in calls of its own.
 STEP, CHAINED, UNPACKED = "step", "chained", "unpacked"
-# Which libraries have which program; PyTorch's int8 is another product's (torchao).
+# Which libraries have which program; PyTorch's int8 is another package's. Against magika in int8
+# stands what is their fastest: float32.
 PEERS = {
-    "torch": ("prefill_f32", "decode_f32", "identify_f32"),
+    "torch": ("prefill_f32", "decode_f32", "identify_f32", "identify_i8"),
     "onnxruntime": tuple(f"{p}_{i}" for p in ("prefill", "decode", "identify") for i in PRECISIONS),
 }
 _FAST = tuple(f"c-{tier}" for tier in (*ON_ONE_THREAD[::-1], *ON_SEVERAL_THREADS[::-1]))
