@@ -1,5 +1,5 @@
-"""Whole models: verse reads a prompt and makes a token, magika tells a file's type, in float32 and in
-int8. A size is the prompt's tokens, the tokens before the one that is made, the file's bytes."""
+"""Whole models: verse reads a prompt and makes a token, magika tells a file's type, in float32 and
+in int8. A size is the prompt's tokens, the tokens before the one that is made, the file's bytes."""
 
 import pytest
 

@@ -1,8 +1,8 @@
 """A token's time, kernel by kernel: the links of the chain timed where they stand.
 
-The kernels of gpt_step are called one by one, in order, on their real arguments, with the clock read
-in between: so each meets the caches as it does in a token. Of each the least is taken, less what a
-call of an empty function costs in its place; what the whole call takes beyond the sum is the
+The kernels of gpt_step are called one by one, in order, on their real arguments, with the clock
+read in between: so each meets the caches as it does in a token. Of each the least is taken, less
+what a call of an empty function costs in its place; what the whole call takes beyond the sum is the
 residual.
 """
 
@@ -35,8 +35,9 @@ def applies(case: Case, variant: str) -> bool:
     )
 
 
-def of_token(case: TokensCase, variant: str) -> list[dict[str, Any]]:
+def of_token(case: Case, variant: str) -> list[dict[str, Any]]:
     """{"layer": 0 or None, "kernel": "qkv", "seconds": ...} for each kernel of a token."""
+    assert isinstance(case, TokensCase)
     tier = case.kernel.native(variant).tier
     session, (_, (links,)) = case.native_session(tier, CHAINED)
     names = names_of(case.model.config.layers, quantized=case.kernel.precision == "i8")

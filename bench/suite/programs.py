@@ -82,8 +82,8 @@ RANDOM = {
         ("0.2M", 64, 2), ("0.8M", 128, 4), ("3M", 256, 8), ("13M", 512, 8), ("50M", 1024, 16),
     )
 }  # fmt: skip
-# magika's standard model: bytes of a file -> 64 each -> [512, 256] -> convolution by 5 rows -> 512 ->
-# labels.
+# magika's standard model: bytes of a file -> 64 each -> [512, 256] -> convolution by 5 rows -> 512
+# -> labels.
 FILE_BYTES, _EMBEDDED, _ROWS, _COLS, _TAPS, _FEATURES, LABELS = 2048, 64, 512, 256, 5, 512, 214
 
 
@@ -119,12 +119,15 @@ class Program(Kernel):
         self, shape: Shape, quick: bool = False, explain: bool = False
     ) -> tuple[str, ...]:
         """All at the first of the sizes that stands for the program; elsewhere, and of a quick run,
-        what is fast. Python's loop takes part of a minute: with `explain` alone where it is long."""
+        what is fast. What takes seconds a call, and explains least, with `explain` alone."""
         if shape != self.sizes[0][1]:
-            return ("py-idiomatic", *_FAST) if not quick else _FAST
-        slow = () if explain or self.task == "decode" and not quick else ("py-loop",)
-        left_out = (*slow, *self.ablations) if quick else slow
+            return _FAST if self.precision == "i8" or quick else ("py-idiomatic", *_FAST)
+        left_out = ("py-loop", *self.ablations) if quick else () if explain else self.slow
         return tuple(v for v in self.variants if v not in left_out)
+
+    @property
+    def slow(self) -> tuple[str, ...]:
+        return ("py-loop", "c-debug") if self.precision == "i8" else ("py-loop",)
 
     def shapes(self, quick: bool = False, explain: bool = False) -> list[Shape]:
         return [shape for in_quick, shape in self.sizes if in_quick or not quick]
@@ -147,7 +150,9 @@ class Program(Kernel):
 
     def _number(self, size: str, least: int, most: int) -> int:
         if not (size.isdecimal() and least <= int(size) <= most):
-            raise ValueError(f"{self.name}: got size {size!r}, needs a number from {least} to {most}")
+            raise ValueError(
+                f"{self.name}: got size {size!r}, needs a number from {least} to {most}"
+            )
         return int(size)
 
 
@@ -197,6 +202,15 @@ class Decode(OfTokens):
     def rate(self) -> str:
         return "GB/s"
 
+    @property
+    def slow(self) -> tuple[str, ...]:
+        return ()
+
+    def shapes(self, quick: bool = False, explain: bool = False) -> list[Shape]:
+        """Without the full context of int8: Python's reference of it takes three seconds."""
+        found = super().shapes(quick)
+        return found if explain or self.precision == "f32" else found[:2]
+
     def size_name(self, shape: Shape) -> str:
         return str(shape[1] - 1)
 
@@ -240,6 +254,16 @@ class Identify(Program):
     table for each byte however it is written.
     """
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Python has no int8 of it: what its floats take is what int8 replaces, too."""
+        own = super().variants
+        return own if self.precision == "f32" else tuple(v for v in own if v[:3] != "py-")
+
     def parts(self, shape: Shape) -> tuple[Shape, ...]:
         return ((LABELS,),)
 
@@ -266,9 +290,9 @@ class Identify(Program):
 
 
 def _bounds(precision: str) -> dict[str, Bound]:
-    """The largest error in a logit, against Python in double precision. int8 is held to Python's own
-    int8: activations that lie on the edge between two steps may fall to either side. A library's
-    int8 rounds otherwise, by a scale for a whole matrix."""
+    """The largest error in a logit, against Python in double precision. int8 is held to Python's
+    own int8: activations that lie on the edge between two steps may fall to either side. A
+    library's int8 rounds otherwise, by a scale for a whole matrix."""
     if precision == "f32":
         return dict.fromkeys(("python", "portable", "simd", "peer"), Bound(5e-5, Unit.ABSOLUTE))
     own = Bound(0.1, Unit.ABSOLUTE)

@@ -1,7 +1,8 @@
 """What exists: kernel x variant x size, each kernel with its cost model and its error bounds.
 
 Benchmarks, tests, matrix and charts iterate KERNELS; a kernel is one row here. docs/add-a-kernel.md
-goes through it. Whole models are rows of the same kind (programs.py); kernel() and cases() find both.
+goes through it. Whole models are rows of the same kind (programs.py); kernel() and cases() find
+both.
 """
 
 from __future__ import annotations
@@ -157,7 +158,9 @@ class Kernel:
             names.insert(names.index(f"c-{native.tier}"), name)
         return tuple(names)
 
-    def variants_at(self, shape: Shape, quick: bool = False, explain: bool = False) -> tuple[str, ...]:
+    def variants_at(
+        self, shape: Shape, quick: bool = False, explain: bool = False
+    ) -> tuple[str, ...]:
         """Those that are measured at this size: here all."""
         return self.variants
 

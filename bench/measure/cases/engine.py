@@ -1,9 +1,9 @@
 """The cases that are whole models: what they read, and what Python in double precision makes of it.
 
 A native session computes into memory of its own; what a call left there is copied to the case's
-output before it is looked at. A call is the same each time: it starts at a fixed position, so that the
-keys and values that it writes, and the logits, are again those of the call before; the cache is put
-back by that.
+output before it is looked at. A call is the same each time: it starts at a fixed position, so that
+the keys and values that it writes, and the logits, are again those of the call before; the cache is
+put back by that.
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ class ProgramCase(Case):
         if best - second > 2 * limit and first_of_largest(result) != first_of_largest(
             self.reference
         ):
-            raise WrongResult(f"{what}: another token is the likeliest, by more than the error allows")
+            raise WrongResult(
+                f"{what}: another token is the likeliest, by more than the error allows"
+            )
         return error
 
 
@@ -121,8 +123,8 @@ class Truth:
         self._logits: dict[int, Numbers] = {}
 
     def fill(self, session: Any, start: int) -> None:
-        """Give another Python session the keys and values of so many tokens: its own loop would take
-        ten seconds to compute them. Both write the same lists from here on."""
+        """Give another Python session the keys and values of so many tokens: its own loop would
+        take ten seconds to compute them. Both write the same lists from here on."""
         self.ready(start)
         session._caches, session.position = self._session._caches, start
 

@@ -1,11 +1,11 @@
 """verse as an ONNX model, in the operators that ONNX Runtime has kernels of its own for.
 
-A prompt, from position 0 on: tokens and positions [count] -> logits [1, vocabulary] of the last, and
-for each layer the keys and values [heads, count, d].
+A prompt, from position 0 on: tokens and positions [count] -> logits [1, vocabulary] of the last,
+and for each layer the keys and values [heads, count, d].
 
-A token: the same of one, and for each layer keys and values [1, heads, context, d], into which its own
-are written where they lie. That is GroupQueryAttention, ONNX Runtime's own operator: with ONNX's the
-cache would be copied for each token, which took a quarter longer.
+A token: the same of one, and for each layer keys and values [1, heads, context, d], into which its
+own are written where they lie. That is GroupQueryAttention, ONNX Runtime's own operator: with
+ONNX's the cache would be copied for each token, which took a quarter longer.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def model_of(gpt: Any, count: int, cached: bool, gemm: bool) -> Any:
     positions = weight("wpe.weight", config.context, width)
     rows = graph.op("Gather", positions, "positions")
     x = graph.op("Add", graph.op("Gather", table, "tokens"), rows)
-    unseen = np.triu(np.full((count, count), -np.inf, np.float32), 1)
+    unseen: Any = np.triu(np.full((count, count), -np.inf, np.float32), 1)
 
     def attention(qkv: str, i: int) -> str:
         """[count, width] of queries, keys and values [count, 3 width]."""
@@ -77,9 +77,7 @@ def model_of(gpt: Any, count: int, cached: bool, gemm: bool) -> Any:
             given = [graph.op("Reshape", qkv, "one_row"), "", "", *memory, "before", "total"]
             into = [f"attended_{i}", *(f"new_{name}" for name in memory)]
             attributes = {"domain": "com.microsoft", "num_heads": heads, "kv_num_heads": heads}
-            graph.nodes.append(
-                helper.make_node("GroupQueryAttention", given, into, **attributes)
-            )
+            graph.nodes.append(helper.make_node("GroupQueryAttention", given, into, **attributes))
             return str(graph.op("Reshape", into[0], joined))
         by_head = graph.op("Transpose", graph.op("Reshape", qkv, split), perm=[1, 0, 2])
         query, keys, values = graph.op("Split", by_head, thirds, outputs=3, axis=0)

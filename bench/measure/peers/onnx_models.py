@@ -1,8 +1,9 @@
 """Whole models in ONNX Runtime: verse as onnx_gpt.py writes it, magika as its package ships it.
 
 All inputs and outputs are bound to memory that is there already. int8 is its own dynamic
-quantisation: weights as int8 by a scale a matrix, activations by a scale a matrix at each call. That
-is its fastest form: with a scale a column a token took a tenth longer, with uint8 weights a prompt.
+quantisation: weights as int8 by a scale a matrix, activations by a scale a matrix at each call.
+That is its fastest form: with a scale a column a token took a tenth longer, with uint8 weights a
+prompt.
 """
 
 from __future__ import annotations
@@ -120,9 +121,7 @@ def bound(session: Any, inputs: dict[str, Array], outputs: dict[str, Array]) -> 
         if array is None:
             array = np.empty(output.shape, np.float32)
             kept.append(array)
-        binding.bind_output(
-            output.name, "cpu", 0, np.float32, list(array.shape), array.ctypes.data
-        )
+        binding.bind_output(output.name, "cpu", 0, np.float32, list(array.shape), array.ctypes.data)
 
     def run() -> None:
         session.run_with_iobinding(binding)

@@ -1,5 +1,5 @@
-"""Whole models in PyTorch, eagerly: its fused operators, weights laid out as nn.Linear has them, the
-cache of keys and values allocated once."""
+"""Whole models in PyTorch, eagerly: its fused operators, weights laid out as nn.Linear has them,
+the cache of keys and values allocated once."""
 
 from __future__ import annotations
 

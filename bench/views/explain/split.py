@@ -17,9 +17,9 @@ def view(run: Run, *kernels: str) -> View:
 
 
 _NOTE = (
-    "Each kernel of the chain by itself, where it stands in a token, less what an empty call costs. "
-    "The residual is what one native call for the whole token takes beyond their sum: below zero "
-    "where they overlap."
+    "Each kernel of the chain by itself, where it stands in a token, less what an empty call "
+    "costs. The residual is what one native call for the whole token takes beyond their sum: "
+    "below zero where they overlap."
 )
 
 
