@@ -10,7 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput
-from engine.sampling import argmax, checked_temperature, sample
+from engine.sampling import checked_temperature, sample
+from kernels_py import argmax
 
 if TYPE_CHECKING:
     from engine.gpt import Gpt
@@ -55,7 +56,7 @@ class Session(ABC):
         """Logits after the last of the checked tokens, or after each, into `out`."""
 
     def _likeliest(self) -> int:
-        return argmax(self.out)
+        return argmax.idiomatic([*self.out])
 
     # --- The cache --------------------------------------------------------------------------------
 
