@@ -3,6 +3,7 @@ cut into calls; and what cannot be computed is one line."""
 
 from __future__ import annotations
 
+import gc
 import threading
 from array import array
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import engine
 import kernels_c
 from engine.files import MODELS
 from engine.gpt import Gpt, random_model
+from engine.native import NativeSession
 from tests.models import CONFIGS, SMALL, model, tokens_for, worst
 
 FLOAT_BOUND = 5e-5  # largest error of a logit
@@ -151,6 +153,26 @@ def test_two_threads_make_the_tokens_of_one(tier: kernels_c.Tier) -> None:
     for number in range(4):
         write(number)
     assert made == together and len(made) == 4
+
+
+def test_every_buffer_starts_on_a_cache_line(tier: kernels_c.Tier) -> None:
+    session = model("odd").session(tier.name)
+    assert isinstance(session, NativeSession)
+    structs = [session._model, *session._layers]
+    fields = [getattr(s, name) for s in structs for name in dir(s)]
+    pointers = [f for f in fields if isinstance(f, tier.ffi.CData) and f != session._layers]
+    assert len(pointers) > 30
+    assert not any(int(tier.ffi.cast("uintptr_t", pointer)) % 64 for pointer in pointers)
+
+
+def test_logits_outlive_their_session() -> None:
+    session = random_model(SMALL, 1).session()
+    session.prefill(b"ab")
+    view = session.out
+    before = view.tolist()
+    del session
+    gc.collect()
+    assert view.tolist() == before
 
 
 # --- The model that ships -------------------------------------------------------------------------
