@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, TypeVar
 import kernels_c
 from engine.errors import BadInput, one_line
 from engine.session import Session
+from kernels_py import layernorm
 
-EPSILON = 1e-5
+EPSILON = layernorm.EPSILON  # 1e-5
 MAX_SIZE = 65536  # of a width: sums of that many int8 products are exact in int32
 PYTHON = ("loop", "idiomatic")
 # Of one thread, fastest first; fastmath breaks the promises about NaN and infinity.
@@ -150,7 +151,7 @@ class Gpt:
         try:
             loaded = kernels_c.load_tier(name)
         except kernels_c.TierUnavailable as error:
-            raise BadInput(f"tier: {error}") from None
+            raise BadInput(str(error)) from None
         return NativeSession(self, loaded, precision, path)
 
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from operator import mul
 from typing import Any, NamedTuple
 
-from engine.gpt import EPSILON, Gpt, matrices
+from engine.gpt import Gpt, matrices
 from engine.quantize import quantize_row
 from engine.session import Session
-from kernels_py import gelu_tanh, softmax
+from kernels_py import gelu_tanh, layernorm, softmax
 
 
 def _sum_of_products(x: Sequence[float], y: Sequence[float]) -> float:
@@ -98,7 +98,7 @@ class Cache(NamedTuple):
 
 
 class Loop:
-    gelu = staticmethod(gelu_tanh.loop)
+    gelu, layernorm = staticmethod(gelu_tanh.loop), staticmethod(layernorm.loop)
 
     @staticmethod
     def linear(x: list[float], layer: Linear) -> list[float]:
@@ -115,22 +115,6 @@ class Loop:
             if scales is not None:
                 total = total * x_scale * scales[j]
             out[j] = total + bias[j]
-        return out
-
-    @staticmethod
-    def layernorm(x: list[float], norm: Norm) -> list[float]:
-        gain, bias = norm
-        total = 0.0
-        for c in range(len(x)):
-            total += x[c]
-        mean = total / len(x)
-        total = 0.0
-        for c in range(len(x)):
-            total += (x[c] - mean) * (x[c] - mean)
-        factor = 1.0 / math.sqrt(total / len(x) + EPSILON)
-        out = [0.0] * len(x)
-        for c in range(len(x)):
-            out[c] = (x[c] - mean) * factor * gain[c] + bias[c]
         return out
 
     @staticmethod
@@ -160,7 +144,7 @@ class Loop:
 
 
 class Idiomatic:
-    gelu = staticmethod(gelu_tanh.idiomatic)
+    gelu, layernorm = staticmethod(gelu_tanh.idiomatic), staticmethod(layernorm.idiomatic)
 
     @staticmethod
     def linear(x: list[float], layer: Linear) -> list[float]:
@@ -170,14 +154,6 @@ class Idiomatic:
         q, s = quantize_row(x)
         each = zip(columns, scales, bias, strict=True)
         return [_dot(q, column) * s * scale + b for column, scale, b in each]
-
-    @staticmethod
-    def layernorm(x: list[float], norm: Norm) -> list[float]:
-        gain, bias = norm
-        mean = sum(x) / len(x)
-        centered = [v - mean for v in x]
-        factor = 1.0 / math.sqrt(_dot(centered, centered) / len(x) + EPSILON)
-        return [v * factor * g + b for v, g, b in zip(centered, gain, bias, strict=True)]
 
     @staticmethod
     def attend(query: list[float], cache: Cache) -> list[float]:
@@ -222,7 +198,7 @@ class PythonSession(Session):
         for number, token in enumerate(tokens):
             x = self._token(token, start + number)
             if every or number + 1 == len(tokens):
-                out.extend(do.linear(do.layernorm(x, weights.norm), weights.head))
+                out.extend(do.linear(do.layernorm(x, *weights.norm), weights.head))
         self._out = out
 
     def _forget(self, start: int) -> None:
@@ -238,9 +214,9 @@ class PythonSession(Session):
         do, weights = self._do, self._weights
         x = do.add([*weights.tokens[token]], weights.positions[position])
         for layer, caches in zip(weights.layers, self._caches, strict=True):
-            qkv = do.linear(do.layernorm(x, layer.norm_1), layer.qkv)
+            qkv = do.linear(do.layernorm(x, *layer.norm_1), layer.qkv)
             x = do.add(x, do.linear(self._attention(qkv, caches), layer.projection))
-            wide = do.gelu(do.linear(do.layernorm(x, layer.norm_2), layer.up))
+            wide = do.gelu(do.linear(do.layernorm(x, *layer.norm_2), layer.up))
             x = do.add(x, do.linear(wide, layer.down))
         return x
 

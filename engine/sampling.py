@@ -21,11 +21,6 @@ def checked_temperature(temperature: float) -> float:
     return value
 
 
-def argmax(logits: Sequence[float]) -> int:
-    """The index of the largest, the first of equals."""
-    return logits.index(max(logits))
-
-
 def sample(logits: Sequence[float], temperature: float, random: Random) -> int:
     """An index by softmax(logits / temperature), in double precision; temperature > 0."""
     largest = max(logits)

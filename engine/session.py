@@ -10,7 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput
-from engine.sampling import argmax, checked_temperature, sample
+from engine.sampling import checked_temperature, sample
+from kernels_py import argmax
 
 if TYPE_CHECKING:
     from engine.gpt import Gpt
@@ -47,14 +48,15 @@ class Session(ABC):
         """A function and its arguments, all converted: running it computes the logits after
         `tokens` at positions from `start` on into `out`, as often as one likes. For benchmarks: it
         leaves `position` alone and needs a cache that is filled up to `start`; afterwards the cache
-        holds `tokens` there, so rewind(start) before going on with others. Raises BadInput."""
+        holds `tokens` there, so rewind(start) before going on with others. Keep the
+        session: the memory is its own. Raises BadInput."""
 
     @abstractmethod
     def _compute(self, tokens: Sequence[int], start: int, every: bool) -> None:
         """Logits after the last of the checked tokens, or after each, into `out`."""
 
     def _likeliest(self) -> int:
-        return argmax(self.out)
+        return argmax.idiomatic([*self.out])
 
     # --- The cache --------------------------------------------------------------------------------
 

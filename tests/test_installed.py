@@ -170,3 +170,11 @@ def test_a_header_left_from_an_earlier_build_makes_no_checkout(
     code = "import kernels_c; print(kernels_c.why_unavailable('scalar'))"
     polluted = Installed(installed.python, str(tmp_path / "wheel"), installed.folder)
     assert polluted.run("-c", code).stdout == "None\n"
+
+
+def test_the_engine_writes_from_anywhere(installed: Installed) -> None:
+    if not (ROOT / "engine/models/verse.safetensors").is_file():
+        pytest.skip("engine/models/verse.safetensors is not there yet")
+    answer = installed.run("-m", "engine", "write", "And the king said", "-n", "50")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("And the king said")
