@@ -157,7 +157,9 @@ def train(steps: int, batch: int, rate: float, seed: int) -> Verse:
     warm_up, started = max(1, steps // 20), time.monotonic()
     for step in range(steps):
         done = max(0.0, (step - warm_up) / (steps - warm_up))
-        now = rate * min(1, (step + 1) / warm_up) * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
+        now = (
+            rate * min(1, (step + 1) / warm_up) * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
+        )
         starts = torch.randint(len(learned) - CONTEXT, (batch, 1))
         loss = loss_of(model, learned[starts + torch.arange(CONTEXT + 1)])
         loss.backward()

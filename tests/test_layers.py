@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT = {"bench", "kernels_c", "kernels_py", "build_ffi", "conftest"}
+PROJECT = {"bench", "engine", "kernels_c", "kernels_py", "build_ffi", "conftest"}
 
 # The rooms of bench/, floor by floor from the top down, and the floors within each; "." is what
 # lies in the folder itself. A module imports from its own room and from floors below, never from
@@ -102,7 +102,17 @@ def test_bench_knows_nothing_of_pytest(path: Path) -> None:
 
 @pytest.mark.parametrize("path", files("kernels_py", "kernels_c"), ids=str)
 def test_kernels_know_nothing_of_bench(path: Path) -> None:
-    assert not any(name.startswith(("bench", "build_ffi", "conftest")) for name in ours(path))
+    assert not any(
+        name.startswith(("bench", "engine", "build_ffi", "conftest")) for name in ours(path)
+    )
+
+
+@pytest.mark.parametrize("path", files("engine"), ids=str)
+def test_the_engine_needs_the_standard_library_and_the_kernels(path: Path) -> None:
+    allowed = {*sys.stdlib_module_names, "engine", "kernels_c", "kernels_py"}
+    if path.name == "train.py":  # with an extra of its own
+        allowed |= {"torch"}
+    assert {name.partition(".")[0] for name in imports(path)} <= allowed
 
 
 @pytest.mark.parametrize("path", files("kernels_py"), ids=str)

@@ -12,7 +12,7 @@ import pytest
 from tests import lowest
 from tests.checkout import ROOT, packed
 
-EXTRAS = ("test", "peers")
+EXTRAS = ("test", "peers", "magika", "train")
 
 
 def git_files(*options: str) -> set[str]:
@@ -40,8 +40,8 @@ def test_the_sdist_is_every_file_under_version_control(folder: Path) -> None:
 
 
 def test_a_wheel_has_what_runs_and_no_source_of_modules(folder: Path) -> None:
-    python = [*ROOT.glob("bench/**/*.py"), *ROOT.glob("kernels_?*/*.py")]
-    runs = [*python, *ROOT.glob("bench/views/report/templates/*")]
+    python = [p for room in ("bench/**", "engine", "kernels_?*") for p in ROOT.glob(f"{room}/*.py")]
+    runs = [*python, *ROOT.glob("engine/models/*"), *ROOT.glob("bench/views/report/templates/*")]
     assert below(folder / "wheel") == {path.relative_to(ROOT).as_posix() for path in runs}
 
 
