@@ -40,6 +40,8 @@ def load_gpt(path: str | os.PathLike[str]) -> Gpt:
     if file.suffix != ".safetensors":
         shown = one_line(repr(os.fspath(path)))
         raise BadInput(f"model: got {shown}, needs 'verse', 'magika' or a .safetensors file")
+    if file.parent == MODELS and not file.is_file():
+        raise BadInput(f"{one_line(file)} is missing; install the package again: pip install -e .")
     beside = file.with_suffix(".json")
     card = read_card(beside) if file.parent == MODELS or beside.is_file() else None
     data = safetensors.read_bytes(file)

@@ -150,7 +150,7 @@ class Gpt:
         try:
             loaded = kernels_c.load_tier(name)
         except kernels_c.TierUnavailable as error:
-            raise BadInput(f"tier: {error}") from None
+            raise BadInput(str(error)) from None
         return NativeSession(self, loaded, precision, path)
 
 
