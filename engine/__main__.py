@@ -101,10 +101,8 @@ def _show(text: str) -> None:
 
 
 def _identify(options: argparse.Namespace) -> int:
-    try:
-        from engine import magika
-    except ImportError as error:
-        raise BadInput(f"{error}; needs the extra magika: pip install -e '.[magika]'") from None
+    from engine import magika
+
     return int(magika.command(options.files, options.tier, options.precision))
 
 

@@ -47,7 +47,8 @@ class Session(ABC):
         """A function and its arguments, all converted: running it computes the logits after
         `tokens` at positions from `start` on into `out`, as often as one likes. For benchmarks: it
         leaves `position` alone and needs a cache that is filled up to `start`; afterwards the cache
-        holds `tokens` there, so rewind(start) before going on with others. Raises BadInput."""
+        holds `tokens` there, so rewind(start) before going on with others. Keep the
+        session: the memory is its own. Raises BadInput."""
 
     @abstractmethod
     def _compute(self, tokens: Sequence[int], start: int, every: bool) -> None:
