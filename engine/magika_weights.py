@@ -30,24 +30,24 @@ OUTPUTS = POSITIONS - TAPS + 1
 LABELS = 214
 WINDOW = TAPS * CHANNELS  # what one output of the convolution sees
 
-# Of the operators, how they are wired, and every constant that is no weight. A new export may name
-# its tensors anew; it then needs a look, and a new line here.
+# Of operators, how they are wired, each tensor's type and dimensions, and each constant that is
+# no weight. A new export may name its tensors anew; it then needs a look, and a new line here.
 _GRAPH = "29e44a423a0499811d691bb985f58a8d694cb9ad538fbd806c5892fb6b84e763"
 
 _ROOT = "jax2tf_get_logits_/"
 _LAYERS = f"{_ROOT}pjit_get_logits_/MagikaV2/"
-_DIMS = {
-    f"{_ROOT}Const:0": (PADDING + 1, 64),
-    f"{_LAYERS}Dense_0/Reshape:0": (1, 1, 64),
-    f"{_LAYERS}LayerNorm_0/Reshape_2:0": (1, POSITIONS, 1),
-    f"{_LAYERS}LayerNorm_0/Reshape_3:0": (1, POSITIONS, 1),
-    f"{_LAYERS}Conv_0/transpose_3:0": (FEATURES, CHANNELS, TAPS, 1),
-    "const_fold_opt__209": (1, FEATURES, 1),
-    f"{_LAYERS}LayerNorm_1/Reshape_2:0": (1, FEATURES),
-    f"{_LAYERS}LayerNorm_1/Reshape_3:0": (1, FEATURES),
-    f"{_ROOT}Const_24:0": (FEATURES, LABELS),
-    f"{_LAYERS}Dense_1/Reshape:0": (1, LABELS),
-}
+_WEIGHTS = (
+    f"{_ROOT}Const:0",
+    f"{_LAYERS}Dense_0/Reshape:0",
+    f"{_LAYERS}LayerNorm_0/Reshape_2:0",
+    f"{_LAYERS}LayerNorm_0/Reshape_3:0",
+    f"{_LAYERS}Conv_0/transpose_3:0",
+    "const_fold_opt__209",
+    f"{_LAYERS}LayerNorm_1/Reshape_2:0",
+    f"{_LAYERS}LayerNorm_1/Reshape_3:0",
+    f"{_ROOT}Const_24:0",
+    f"{_LAYERS}Dense_1/Reshape:0",
+)
 _EPSILON = f"{_ROOT}Const_21:0"
 
 
@@ -73,10 +73,8 @@ def weights_of(graph: Graph) -> Weights:
         raise BadInput(
             "this model is not built as Magika's standard_v3_3, the one that the engine knows"
         )
-    parts = [graph.initializers[name] for name in _DIMS]
-    for part, dims in zip(parts, _DIMS.values(), strict=True):
-        if part.dims != dims or part.values.typecode != "f":
-            raise BadInput(f"tensor {part.name}: dimensions {part.dims}, needs float32 {dims}")
+    parts = [graph.initializers[name] for name in _WEIGHTS]
+    for part in parts:
         if not all(map(math.isfinite, part.values)):
             raise BadInput(f"tensor {part.name}: holds NaN or infinity")
     embedding, bias, gain_1, bias_1, kernel, kernel_bias, gain_2, bias_2, dense, dense_bias = (

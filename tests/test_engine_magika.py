@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import subprocess
 import sys
 from array import array
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,8 @@ import pytest
 import kernels_c
 from engine import magika, magika_weights
 from engine.errors import BadInput
-from engine.magika_labels import tokens_of
-from engine.onnx import Graph
+from engine.magika_labels import Labels, tokens_of
+from engine.onnx import Graph, read_graph
 from tests.checkout import ROOT
 from tests.magika_files import samples
 
@@ -212,6 +215,100 @@ def test_a_package_without_the_model_is_one_line(
         magika.load()
 
 
-def test_another_graph_is_one_line() -> None:
-    with pytest.raises(BadInput, match="is not built as Magika's standard_v3_3"):
-        magika_weights.weights_of(Graph())
+def known_graph() -> Graph:
+    package = pytest.importorskip("magika", reason=NEEDS)
+    return read_graph(Path(package.__file__).parent.joinpath(magika._MODEL).read_bytes())
+
+
+def without(name: str) -> Graph:
+    graph = known_graph()
+    del graph.initializers[name]
+    return graph
+
+
+def with_dimensions(name: str, *dims: int) -> Graph:
+    graph = known_graph()
+    graph.initializers[name] = replace(graph.initializers[name], dims=dims)
+    return graph
+
+
+def with_value(name: str, value: float) -> Graph:
+    graph = known_graph()
+    graph.initializers[name].values[0] = value
+    return graph
+
+
+def with_last_nodes_exchanged() -> Graph:
+    graph = known_graph()
+    graph.nodes[-2:] = reversed(graph.nodes[-2:])
+    return graph
+
+
+EMBEDDING, EPSILON = "jax2tf_get_logits_/Const:0", "jax2tf_get_logits_/Const_21:0"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Graph,
+        lambda: without(EMBEDDING),
+        lambda: with_dimensions(EMBEDDING, 64, 257),
+        lambda: with_value(EPSILON, 1e-5),
+        with_last_nodes_exchanged,
+    ],
+    ids=["nothing", "a tensor less", "other shape", "other constant", "other order"],
+)
+def test_another_graph_is_one_line(make: Callable[[], Graph]) -> None:
+    with pytest.raises(BadInput, match=r"^this model is not built as Magika's standard_v3_3"):
+        magika_weights.weights_of(make())
+
+
+def test_weights_are_finite() -> None:
+    with pytest.raises(BadInput, match=r"^tensor jax2tf_get_logits_/Const:0: holds NaN"):
+        magika_weights.weights_of(with_value(EMBEDDING, float("nan")))
+
+
+CONFIG = {
+    "beg_size": 1024,
+    "mid_size": 0,
+    "end_size": 1024,
+    "use_inputs_at_offsets": False,
+    "padding_token": 256,
+    "block_size": 4096,
+    "min_file_size_for_dl": 8,
+    "medium_confidence_threshold": 0.5,
+    "thresholds": {},
+    "overwrite_map": {},
+    "target_labels_space": ["txt"] * 214,
+}
+TYPES = {
+    name: {"description": None, "is_text": True}
+    for name in ("directory", "empty", "txt", "unknown")
+}
+
+
+def test_labels_need_no_more_than_this() -> None:
+    labels = Labels(json.dumps(CONFIG), json.dumps(TYPES))
+    assert labels.of_scores([1.0] * 214).description == "txt"
+
+
+@pytest.mark.parametrize(
+    ("config", "types", "message"),
+    [
+        ("{", {}, "config.min.json of magika's model is no JSON"),
+        ("[" * 100000, {}, "config.min.json of magika's model is no JSON"),
+        ("[]", {}, "config.min.json of magika's model is no JSON object"),
+        (CONFIG | {"block_size": 9}, TYPES, "config.min.json: block_size is 9, needs 4096"),
+        (CONFIG | {"mid_size": None}, TYPES, "config.min.json: mid_size is None, needs 0"),
+        (CONFIG | {"thresholds": [1]}, TYPES, "the files of magika's model are not as they were"),
+        (CONFIG | {"overwrite_map": {"a": "b"}}, TYPES, "content_types_kb.min.json lacks b"),
+        (CONFIG | {"target_labels_space": ["txt"]}, TYPES, "config.min.json has 1 labels, needs 2"),
+        (CONFIG, {}, "content_types_kb.min.json lacks directory, empty, txt, unknown"),
+        (CONFIG, TYPES | {"txt": 1}, "the files of magika's model are not as they were"),
+        (CONFIG, {"txt": {"is_text": True}}, "the files of magika's model are not as they were"),
+    ],
+)
+def test_other_labels_are_one_line(config: Any, types: Any, message: str) -> None:
+    text = config if isinstance(config, str) else json.dumps(config)
+    with pytest.raises(BadInput, match=f"^{re.escape(message)}"):
+        Labels(text, json.dumps(types))
