@@ -22,15 +22,16 @@ from kernels_c.arguments import (
     FLOAT32,
     INT8,
     INT32,
-    MAX_K_INT8,
     Checked,
     Dtype,
     checked_buffer,
     finite_scale,
+    int8_k,
     needs_length,
     needs_no_overlap,
     whole_number,
 )
+from kernels_c.layers import Layers
 from kernels_c.module_file import is_source, why_damaged
 
 __all__ = [
@@ -175,7 +176,7 @@ def _changed_file(info: dict[str, Any]) -> str | None:
 # --- A tier --------------------------------------------------------------------------------------
 
 
-class Tier:
+class Tier(Layers):
     """One build of every kernel. Methods take buffers; `lib` and `ffi` are the raw cffi pair.
 
     The methods add a few microseconds for their checks; code that calls a kernel in a loop on
@@ -252,10 +253,7 @@ class Tier:
 
     def matmul_i8(self, a: object, b: object, out: object, m: int, n: int, k: int) -> None:
         """out[m, n] = a[m, k] @ b[k, n], row-major, int8 x int8 -> int32, exact; k <= 131071."""
-        k = whole_number("k", k)
-        if k > MAX_K_INT8:
-            raise ValueError(f"k: got {k}, needs at most {MAX_K_INT8} for exact int32 sums")
-        self._product(self.lib.matmul_i8_i32, INT8, INT32, (a, b, out), (m, n, k))
+        self._product(self.lib.matmul_i8_i32, INT8, INT32, (a, b, out), (m, n, int8_k(k)))
 
     def _unary_buffers(
         self, x: object, out: object, x_dtype: Dtype, out_dtype: Dtype

@@ -48,7 +48,14 @@ def whole_number(argument: str, value: object) -> int:
     return number
 
 
-def finite_scale(value: object) -> float:
+def int8_k(value: object) -> int:
+    k = whole_number("k", value)
+    if k > MAX_K_INT8:
+        raise ValueError(f"k: got {k}, needs at most {MAX_K_INT8} for exact int32 sums")
+    return k
+
+
+def finite_scale(value: object, argument: str = "scale") -> float:
     try:
         if not hasattr(value, "__float__"):  # float() takes text, we do not
             raise TypeError
@@ -57,9 +64,9 @@ def finite_scale(value: object) -> float:
     except OverflowError:
         scale, finite = math.inf, False
     except (TypeError, ValueError):
-        raise TypeError(f"scale: got {type(value).__name__}, needs a number") from None
+        raise TypeError(f"{argument}: got {type(value).__name__}, needs a number") from None
     if not finite:
-        raise ValueError(f"scale: got {scale}, needs a finite float32")
+        raise ValueError(f"{argument}: got {scale}, needs a finite float32")
     return scale
 
 
@@ -68,6 +75,16 @@ def needs_length(buffer: Checked, expected: int, meaning: str) -> None:
         raise ValueError(
             f"{buffer.argument}: got {buffer.length} elements, needs {expected} ({meaning})"
         )
+
+
+def needs_within(argument: str, value: int, limit: int, meaning: str) -> None:
+    if value > limit:
+        raise ValueError(f"{argument}: got {value}, needs at most {limit} ({meaning})")
+
+
+def needs_aligned_floats(buffer: Checked) -> None:
+    if buffer.nbytes and buffer.address % FLOAT32.itemsize:
+        raise ValueError(f"{buffer.argument}: needs an address that is a multiple of 4")
 
 
 def needs_no_overlap(out: Checked, *others: Checked, same_allowed: bool = False) -> None:
@@ -80,8 +97,8 @@ def needs_no_overlap(out: Checked, *others: Checked, same_allowed: bool = False)
         if starts_before_end and other.address < out.address + out.nbytes:
             allowed = f" or be {other.argument} itself" if same_allowed else ""
             raise ValueError(
-                f"out: got a buffer that overlaps {other.argument}, needs to be apart from it"
-                + allowed
+                f"{out.argument}: got a buffer that overlaps {other.argument}, "
+                "needs to be apart from it" + allowed
             )
 
 

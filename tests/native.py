@@ -26,6 +26,10 @@ MATMUL = KERNELS["matmul_f32"]
 MATMUL_I8 = KERNELS["matmul_i8_i32"]
 # Not a kernel of its own in the registry, but the last link of this one, and its only rounding.
 DEQUANTIZE_BOUNDS = KERNELS["quantized_matmul_f32"].bounds
+BESIDE_THE_REGISTRY = {
+    "dequantize_i32_f32": DEQUANTIZE_BOUNDS,
+    "layernorm_columns_f32": KERNELS["layernorm_f32"].bounds,  # of which it is the other direction
+}
 
 
 def steps_of(kernel: Kernel) -> list[Native]:

@@ -14,7 +14,19 @@ from bench.measure.calls import call_of
 from bench.measure.cases.case import Case
 from bench.measure.cases.make import edge_cases, make_case
 from bench.suite.registry import KERNELS, PYTHON_VARIANTS, Kernel, Signature
-from kernels_py import gelu_tanh, matmul, matmul_i8, quantize, relu, softmax
+from kernels_py import (
+    argmax,
+    attention,
+    gelu_tanh,
+    linear,
+    linear_i8,
+    matmul,
+    matmul_i8,
+    quantize,
+    quantize_rows,
+    relu,
+    softmax,
+)
 
 each_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=list(KERNELS))
 each_variant = pytest.mark.parametrize("variant", PYTHON_VARIANTS)
@@ -64,15 +76,62 @@ def test_nothing_in_nothing_out(kernel: Kernel, variant: str) -> None:
             ([], [], 0, 0, 0, 2.0, 2.0),
             ([], [1.0] * 6, 0, 3, 2, 2.0, 2.0),
         ],
+        Signature.LAYERNORM: [([], [], [], 0), ([], [], [], 5), ([], [1.0], [1.0], 0)],
+        Signature.LINEAR: [([], [], [], 0, 0, 0), ([], [1.0] * 6, [1.0] * 3, 0, 3, 2)],
+        Signature.LINEAR_I8: [([], [], [], [], [], 0, 0, 0), ([], [], [1], [1.0], [1.0], 0, 1, 1)],
+        Signature.QUANTIZE_ROWS: [([], 0)],
+        Signature.ATTENTION: [([], [], [], 0, 0, 0), ([], [1.0] * 8, [1.0] * 8, 0, 4, 2)],
+        Signature.EMBEDDING: [([], [], [], 0), ([], [1.0] * 4, [1.0] * 4, 2)],
+        Signature.INDEX: [([],)],
+        Signature.COLUMNS: [([], 5)],
     }
+    nothing = {Signature.QUANTIZE_ROWS: ([], []), Signature.INDEX: 0}
     for some in arguments[kernel.signature]:
-        assert function(*some) == []
+        assert function(*some) == nothing.get(kernel.signature, [])
 
 
 @each_variant
 @pytest.mark.parametrize("module", (matmul, matmul_i8), ids=("matmul", "matmul_i8"))
 def test_a_product_over_nothing_is_zero(module: Any, variant: str) -> None:
     assert getattr(module, variant)([], [], 2, 3, 0) == [0] * 6
+
+
+@each_variant
+def test_layers_over_nothing_give_the_bias(variant: str) -> None:
+    assert getattr(linear, variant)([], [], [1.0, 2.0], 2, 2, 0) == [1.0, 2.0] * 2
+    of_int8 = getattr(linear_i8, variant)
+    assert of_int8([], [0.5] * 2, [], [0.5] * 2, [1.0, 2.0], 2, 2, 0) == [1.0, 2.0] * 2
+
+
+@each_variant
+def test_a_query_attends_to_nothing_that_comes_later(variant: str) -> None:
+    draw = random.Random(4)
+    keys, values = ([draw.uniform(-1.0, 1.0) for _ in range(5 * 6)] for _ in "kv")
+    queries = [draw.uniform(-1.0, 1.0) for _ in range(3 * 6)]
+    function = getattr(attention, variant)
+    together = function(queries, keys, values, 3, 6, 2)
+    for i, length in enumerate((3, 4, 5)):
+        rows = slice(i * 6, (i + 1) * 6)
+        alone = function(queries[rows], keys[: length * 6], values[: length * 6], 1, 6, 2)
+        assert alone == together[rows]
+    assert function([1.0] * 6, [0.0] * 6, values[:6], 1, 6, 2) == values[:6]
+
+
+@each_variant
+def test_argmax_is_the_first_of_equals(variant: str) -> None:
+    assert getattr(argmax, variant)([1.0, 3.0, 2.0, 3.0]) == 1
+    assert argmax.reference([1.0, math.nan, 5.0, math.nan]) == 1
+
+
+def test_a_row_of_zeros_and_one_with_nan_have_a_scale_too() -> None:
+    for function in (quantize_rows.loop, quantize_rows.idiomatic, quantize_rows.reference):
+        assert function([0.0, -0.0, 1.0, -2.0], 2) == (
+            [0, 0, 64, -127],
+            [0.0, function([2.0])[1][0]],
+        )
+    out, scales = quantize_rows.reference([1.0, math.nan, -math.inf, 2.0], 2)
+    assert out == [0] * 4
+    assert all(map(math.isnan, scales))
 
 
 @each_variant

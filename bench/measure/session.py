@@ -133,7 +133,8 @@ class Session:
         self, benchmark: Any, case: Case, call: Call, what: str, limits: Limits | None
     ) -> None:
         """With the ceilings of a native case, or a library's, measured before and after it."""
-        cap = self.cap_seconds * (1 if case.kernel.whole_cap(case.shape) else _SHARE_BETWEEN)
+        is_default = case.shape in case.kernel.shapes()
+        cap = self.cap_seconds * case.kernel.share * (1 if is_default else _SHARE_BETWEEN)
         rounds = Rounds(call.function, call.args, cap)
         slow = call.implementation == "python" and case.slow_in_python
         if slow or benchmark.disabled:
@@ -175,9 +176,10 @@ class Session:
             return
         this, below = Timed(call.function, call.args), Timed(other.function, other.args)
         stretches = [Pairing(this, below) for _ in range(_STRETCHES)]
-        enough = min(_STEP_PAIRS * (seconds + other_seconds), self.cap_seconds)
+        cap = self.cap_seconds * kernel.share
+        enough = min(_STEP_PAIRS * (seconds + other_seconds), cap)
         for stretch in stretches:
-            stretch.take(max(_STEP_SHARE * self.cap_seconds, enough) / _STRETCHES)
+            stretch.take(max(_STEP_SHARE * cap, enough) / _STRETCHES)
         ratios = [s.second_minimum / s.first_minimum for s in stretches]
         best = min(s.first_minimum for s in stretches)
         benchmark.extra_info["paired_ratio"] = {

@@ -100,6 +100,11 @@ class Program(Kernel):
         object.__setattr__(self, "ablations", ablations)
 
     @property
+    def is_layer(self) -> bool:
+        """Neither is a program reached by other call paths."""
+        return True
+
+    @property
     def paths(self) -> tuple[str, ...]:
         return (UNPACKED, CHAINED) if self.precision == "f32" else (CHAINED,)
 
@@ -131,9 +136,6 @@ class Program(Kernel):
 
     def shapes(self, quick: bool = False, explain: bool = False) -> list[Shape]:
         return [shape for in_quick, shape in self.sizes if in_quick or not quick]
-
-    def whole_cap(self, shape: Shape) -> bool:
-        return False
 
     def bytes(self, shape: Shape) -> int:
         raise NotImplementedError
@@ -289,6 +291,9 @@ class Identify(Program):
         return (self._number(size, FILE_BYTES, FILE_BYTES),)
 
 
+_SHARE = 1 / 3  # of the time that a kernel's benchmark may take: a model has many
+
+
 def _bounds(precision: str) -> dict[str, Bound]:
     """The largest error in a logit, against Python in double precision. int8 is held to Python's
     own int8: activations that lie on the edge between two steps may fall to either side. A
@@ -308,6 +313,7 @@ def _rows(kind: type[Program], task: str, sizes: Sequence[tuple[bool, Shape]]) -
             sizes=tuple(sizes),
             operations=2,
             bounds=_bounds(precision),
+            share=_SHARE,
         )
         for precision in PRECISIONS
     ]

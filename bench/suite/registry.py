@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -57,7 +57,7 @@ class Signature(Enum):
     class for each.
 
     rank      of a shape: how many numbers it has
-    operand   its type, as array names it; and so `result`
+    operands  their types, as array names them; and so `result`
     peak      the rate at which operations can be done at most: "fma", or "int8" for exact products
     pattern   whose bandwidth bounds the bytes: "copy" where as much is written as read, "read"
               where reading outweighs writing
@@ -66,25 +66,61 @@ class Signature(Enum):
 
     UNARY = "float32 [n] -> float32 [n]", 1, "f", "f", "fma", "copy", "GB/s"
     ROWS = "float32 [rows, cols] -> the same", 2, "f", "f", "fma", "copy", "GB/s"
-    PRODUCT = "float32 [m, k], [k, n] -> float32 [m, n]", 3, "f", "f", "fma", "read", "GFLOP/s"
+    PRODUCT = "float32 [m, k], [k, n] -> float32 [m, n]", 3, "ff", "f", "fma", "read", "GFLOP/s"
     QUANTIZE = "float32 [n] -> int8 [n]", 1, "f", "b", "fma", "read", "GB/s"
-    PRODUCT_I8 = "int8 [m, k], [k, n] -> int32 [m, n]", 3, "b", "i", "int8", "read", "GOP/s"
-    QUANTIZED_PRODUCT = "PRODUCT, through int8", 3, "f", "f", "int8", "read", "GOP/s"
-    PROGRAM = "tokens -> what a model says of them", 1, "f", "f", "fma", "read", "GFLOP/s"
-    PROGRAM_I8 = "PROGRAM, its products of int8", 1, "f", "f", "int8", "read", "GOP/s"
+    PRODUCT_I8 = "int8 [m, k], [k, n] -> int32 [m, n]", 3, "bb", "i", "int8", "read", "GOP/s"
+    QUANTIZED_PRODUCT = "PRODUCT, through int8", 3, "ff", "f", "int8", "read", "GOP/s"
+    # The parts of whole models; LAYER_PARTS has the shapes of what goes in and out.
+    LAYERNORM = "ROWS with gain and bias", 2, "fff", "f", "fma", "copy", "GB/s"
+    LINEAR = "PRODUCT of packed weights, with bias", 3, "fff", "f", "fma", "read", "GFLOP/s"
+    LINEAR_I8 = "PRODUCT_I8 of those, with scales", 3, "bfbff", "f", "int8", "read", "GOP/s"
+    QUANTIZE_ROWS = "float32 [rows, cols] -> int8, scales", 2, "f", "b", "fma", "read", "GB/s"
+    ATTENTION = "float32 [count, length, width]", 3, "fff", "f", "fma", "read", "GFLOP/s"
+    EMBEDDING = "tokens, rows of a table", 2, "iff", "f", "fma", "read", "GB/s"
+    INDEX = "float32 [n] -> which", 1, "f", "i", "fma", "read", "GB/s"
+    COLUMNS = "float32 [rows, cols] -> [cols]", 2, "f", "f", "fma", "read", "GB/s"
+    PROGRAM = "tokens -> what a model says of them", 1, "", "f", "fma", "read", "GFLOP/s"
+    PROGRAM_I8 = "PROGRAM, its products of int8", 1, "", "f", "int8", "read", "GOP/s"
 
     def __init__(
-        self, _: str, rank: int, operand: str, result: str, peak: str, pattern: str, rate: str
+        self, _: str, rank: int, operands: str, result: str, peak: str, pattern: str, rate: str
     ) -> None:
-        self.rank, self.operand, self.result = rank, operand, result
+        self.rank, self.operands, self.result = rank, operands, result
         self.peak, self.pattern, self.rate = peak, pattern, rate
 
     def parts(self, shape: Shape) -> tuple[Shape, ...]:
         """The shapes of the operands and, last, of the result."""
+        if self in LAYER_PARTS:
+            return LAYER_PARTS[self](*shape)
         if self.rank < 3:
             return shape, shape
         m, n, k = shape
         return (m, k), (k, n), (m, n)
+
+    def terms(self, shape: Shape) -> int:
+        """What the operations of a kernel are counted for: each element or multiply-add; of causal
+        attention each position that a query attends to, times width."""
+        if self is not Signature.ATTENTION:
+            return math.prod(shape)
+        count, length, width = shape
+        return width * count * (2 * length - count + 1) // 2
+
+
+# Of attention's shape, count x length x width: the last `count` of `length` positions. The keys and
+# values of all are in caches. An embedding's table has a row for each token here.
+LAYER_PARTS: dict[Signature, Callable[..., tuple[Shape, ...]]] = {
+    Signature.LAYERNORM: lambda rows, cols: ((rows, cols), (cols,), (cols,), (rows, cols)),
+    Signature.LINEAR: lambda m, n, k: ((m, k), (k, n), (n,), (m, n)),
+    Signature.LINEAR_I8: lambda m, n, k: ((m, k), (m,), (k, n), (n,), (n,), (m, n)),
+    Signature.QUANTIZE_ROWS: lambda rows, cols: ((rows, cols), (rows, cols)),
+    Signature.ATTENTION: lambda count, length, width: (
+        *((count, 3 * width), (width, length), (length, width)),
+        (count, width),
+    ),
+    Signature.EMBEDDING: lambda count, width: ((count,), *((count, width),) * 3),
+    Signature.INDEX: lambda n: ((n,), (1,)),
+    Signature.COLUMNS: lambda rows, cols: ((rows, cols), (cols,)),
+}
 
 
 class Unit(Enum):
@@ -93,19 +129,24 @@ class Unit(Enum):
     RESULT = "ULP of the true value"
     INPUT = "ULP of the input"
     PRODUCTS = "ULP of |a| |b|"
+    TERMS = "ULP of the terms"  # of their magnitudes, summed up
     STEP = "steps"
     ABSOLUTE = "in a logit"
 
 
 @dataclass(frozen=True)
 class Bound:
-    """The documented, and therefore tested, largest error; of products for each term of a sum."""
+    """The documented, and therefore tested, largest error: `limit`, of products for each term of a
+    sum, and `each` for each term beside it."""
 
     limit: float
     unit: Unit = Unit.RESULT
+    each: float = 0.0
 
     def at(self, shape: Shape) -> float:
-        return self.limit * shape[2] if self.unit is Unit.PRODUCTS else self.limit
+        if self.unit is Unit.PRODUCTS:
+            return self.limit * shape[2]
+        return self.limit + (self.each * shape[2] if self.each else 0.0)
 
 
 @dataclass(frozen=True)
@@ -139,6 +180,7 @@ class Kernel:
     tolerated   what a library may miss its bound by and still be timed, where some are known to
     ablations   native variants that this kernel alone has, each one idea away from the tier's own,
                 which it comes before
+    share       of the time that a case may take: the parts of models are many and small
     """
 
     name: str
@@ -149,6 +191,13 @@ class Kernel:
     bounds: Mapping[str, Bound]
     tolerated: Bound | None = None
     ablations: Mapping[str, Native] = field(default_factory=dict)
+    share: float = 1.0
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether it is a part of whole models, on weights that lie packed: no library has it, and
+        programs reach it as the engine does, so no other call paths are measured."""
+        return self.signature in LAYER_PARTS
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -164,10 +213,6 @@ class Kernel:
         """Those that are measured at this size: here all."""
         return self.variants
 
-    def whole_cap(self, shape: Shape) -> bool:
-        """Whether a benchmark of this size may last as long as any."""
-        return shape in self.shapes()
-
     @property
     def rate(self) -> str:
         """The unit in which its speed is shown."""
@@ -182,13 +227,13 @@ class Kernel:
         return {}
 
     def flops(self, shape: Shape) -> int:
-        return self.operations * math.prod(shape)
+        return self.operations * self.signature.terms(shape)
 
     def bytes(self, shape: Shape) -> int:
         """What must cross the memory bus at least once: operands in, result out."""
-        *operands, result = map(math.prod, self.parts(shape))
-        size = array(self.signature.operand).itemsize, array(self.signature.result).itemsize
-        return size[0] * sum(operands) + size[1] * result
+        types = self.signature.operands + self.signature.result
+        parts = zip(types, self.parts(shape), strict=True)
+        return sum(array(code).itemsize * math.prod(part) for code, part in parts)
 
     def native(self, variant: str) -> Native:
         """What the native variant of that name is. Raises ValueError."""
@@ -274,6 +319,14 @@ _GELU = {
     "portable": Bound(4, Unit.INPUT),
     "simd": Bound(4),
 }
+# Each derived or measured with a margin; the contract blocks say what the terms are.
+_TERMS = Bound(4, Unit.TERMS)
+_LINEAR = Bound(8, Unit.TERMS, each=2)
+_LINEAR_I8 = Bound(8, Unit.TERMS)
+_ATTENTION = Bound(16, Unit.TERMS)
+# A layer of verse, [128] -> [512], for a token and for a prompt.
+_TOKEN, _PROMPT = (1, 512, 128), (128, 512, 128)
+_LAYERS_SHARE = 1 / 4
 _VECTORS = ((True, (100,)), (True, (10_000,)), (True, (1_000_000,)))
 _SQUARES = ((True, (16, 16, 16)), (True, (64, 64, 64)), (False, (256,) * 3), (False, (500,) * 3))
 
@@ -281,6 +334,20 @@ _SQUARES = ((True, (16, 16, 16)), (True, (64, 64, 64)), (False, (256,) * 3), (Fa
 def _ablations(function: str, name: str, *tiers: str) -> dict[str, Native]:
     """One function of these tiers."""
     return {f"c-{tier}_{name}": Native(tier, function) for tier in tiers}
+
+
+def _layer(
+    name: str,
+    signature: Signature,
+    operations: int,
+    bound: Bound,
+    *sizes: tuple[bool, Shape],
+    python: Bound = _ROUNDED,
+) -> Kernel:
+    """A part of a model: one bound for both folders."""
+    module = name.removesuffix("_f32").removesuffix("_f32_i8")
+    bounds = {"python": python, "portable": bound, "simd": bound}
+    return Kernel(name, module, signature, sizes, operations, bounds, share=_LAYERS_SHARE)
 
 
 KERNELS: dict[str, Kernel] = {
@@ -370,6 +437,40 @@ KERNELS: dict[str, Kernel] = {
             # The unit 1 / (scale_a scale_b) is rounded to float32, and so is the product with it.
             bounds={"python": _ROUNDED, "portable": Bound(2), "simd": Bound(2)},
         ),
+        _layer("layernorm_f32", Signature.LAYERNORM, 8, _TERMS, (True, (128, 128))),
+        # gamma of k terms, bias and what out held; GELU multiplies that by up to 1.13 and adds 4.
+        _layer("linear_f32", Signature.LINEAR, 2, _LINEAR, (True, _TOKEN), (False, _PROMPT)),
+        _layer(
+            "linear_i8_f32", Signature.LINEAR_I8, 2, _LINEAR_I8, (True, _TOKEN), (False, _PROMPT)
+        ),
+        _layer(
+            "quantize_rows_f32_i8",
+            Signature.QUANTIZE_ROWS,
+            5,
+            _EXACT,
+            (True, (128, 128)),
+            python=Bound(1, Unit.STEP),
+        ),
+        # One multiply-add for the score, one for the result; the exponentials, one for each d of
+        # these, are left out.
+        _layer(
+            "attention_f32",
+            Signature.ATTENTION,
+            4,
+            _ATTENTION,
+            (True, (1, 128, 128)),
+            (False, (128,) * 3),
+        ),
+        _layer("embedding_f32", Signature.EMBEDDING, 1, _ROUNDED, (True, (128, 128))),
+        _layer("argmax_f32", Signature.INDEX, 1, _EXACT, (True, (256,)), python=_EXACT),
+        _layer(
+            "gelu_max_f32",
+            Signature.COLUMNS,
+            _GELU_TANH + 1,
+            Bound(4, Unit.INPUT),
+            (True, (508, 512)),
+            python=_GELU["python"],
+        ),
     )
 }
 
@@ -404,7 +505,7 @@ def cases(
     libraries = tuple(f"peer-{p}" for p in libraries_of(name) if peers)
     found = []
     for shape in row.shapes(quick, explain):
-        small = name in KERNELS and row.bytes(shape) <= 8 * MOST_ELEMENTS
+        small = row.bytes(shape) <= 8 * MOST_ELEMENTS and not row.is_layer
         paths = CALL_PATH_VARIANTS if explain and small else ()
         own = row.variants_at(shape, quick, explain)
         found += [(v, row.size_name(shape)) for v in (*own, *paths, *libraries)]

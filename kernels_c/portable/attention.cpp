@@ -7,7 +7,7 @@
  *   formula    out[i] = sum over j <= start + i of softmax_j(q_i . k_j / sqrt(d)) v_j, d = width / heads
  *   shapes     qkv: [count, 3 width]; keys: [heads, d, context]; values: [heads, context, d];
  *              scores: [heads, ATTENTION_ROWS, context]; out: [count, width]; start + count <= context
- *   max error  64 ULP of the terms, for |q|, |k| <= 1 and d <= 32
+ *   max error  16 ULP of the terms, for |q|, |k| <= 1 and d <= 32
  *   NaN, inf   a query or a key that holds one makes what attends to it NaN
  */
 void attention_f32(const float *qkv, float *keys, float *values, float *scores, float *out,

@@ -23,7 +23,7 @@ void pack_linear_f32(const float *w, const float *bias, float *packed, size_t n,
 /* linear_f32
  *   formula    out[m, n] = epilogue(x[m, k] w[k, n] + bias[n]): the sum, GELU(sum), or out[m, n] + sum
  *   shapes     x: m rows of k, x_row apart; out: [m, n]
- *   max error  2 k ULP of (|x| |w| + |bias| + |out|)
+ *   max error  2 k + 8 ULP of (|x| |w| + |bias| + |out|)
  *   NaN, inf   propagate as the sum of products does
  */
 void linear_f32(const float *x, const float *packed, float *out, size_t m, size_t n, size_t k,

@@ -26,7 +26,7 @@ from bench.saved.gates import (
     Unjudged,
 )
 from bench.suite import registry
-from bench.suite.registry import Kernel, Shape, Signature
+from bench.suite.registry import Kernel, Shape
 
 Count = float | str  # instructions of a call, or why they were not counted
 
@@ -72,7 +72,7 @@ def counted_shape(kernel: Kernel, variant: str, shape: Shape) -> Shape:
         return shape
     if len(shape) == 1:
         return (most,)
-    if kernel.signature is Signature.ROWS:
+    if len(shape) == 2:
         cols = shape[1]
         return max(1, most // cols), min(cols, most)
     # A product keeps its proportions, in whole registers.

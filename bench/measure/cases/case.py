@@ -27,7 +27,7 @@ Called = tuple[Callable[..., Any], tuple[Any, ...]]  # a function and its argume
 Collect = Callable[[Any], None]
 
 _C_TYPES = {"f": "float", "b": "int8_t", "i": "int32_t"}  # by array's names
-_STAGGERS = (0, 2)  # of the operands' buffers; the output has another
+_STAGGERS = (0, 2, 7, 9, 11)  # of the operands' buffers; the output has another
 
 
 def folder_of(tier: kernels_c.Tier) -> str:
@@ -71,10 +71,10 @@ class Case(ABC):
     @cached_property
     def inputs(self) -> tuple[array[Any], ...]:
         """The values of the operands, which both sides start from."""
-        typecode = self.kernel.signature.operand
+        operands = zip(self.kernel.signature.operands, self._in_lengths, strict=True)
         return tuple(
             values(n, self.low, self.high, stream, typecode)
-            for stream, n in enumerate(self._in_lengths)
+            for stream, (typecode, n) in enumerate(operands)
         )
 
     @abstractmethod
@@ -195,17 +195,21 @@ class Case(ABC):
     def verify(self, what: str, call: Call, returned: Any) -> dict[str, float]:
         """max_error_ulp and whatever else the signature has to say of the result of a call. Raises
         WrongResult when it is outside the documented bound, or memory it does not own changed."""
-        if call.implementation == "python":
-            result = self._in_kernel_type(what, returned)
-        else:
-            if call.collect is not None:
-                call.collect(returned)
-            result = self.out.view
-            self.require_memory_intact(what)
+        result = self._result_of(what, call, returned)
         if len(result) != self.out_length:
             raise WrongResult(f"{what}: got {len(result)} elements, needs {self.out_length}")
         error = self.check(what, call.implementation, result)
         return {"max_error_ulp": error, **self.extra_metadata(result)}
+
+    def _result_of(self, what: str, call: Call, returned: Any) -> Numbers:
+        """What a call computed, whether it returned that or wrote it into the output."""
+        if call.implementation == "python":
+            return self._in_kernel_type(what, returned)
+        if call.collect is not None:
+            call.collect(returned)
+        self.require_memory_intact(what)
+        written: Numbers = self.out.view
+        return written
 
     def _in_kernel_type(self, what: str, returned: Any) -> Numbers:
         """What a Python result is worth as float32, int8 or int32."""

@@ -12,6 +12,16 @@ from typing import Any
 from bench.measure.cases.buffers import values
 from bench.measure.cases.case import Case
 from bench.measure.cases.engine import FileCase, ProgramCase, RandomCase, TokensCase
+from bench.measure.cases.layers import (
+    ArgmaxCase,
+    AttentionCase,
+    EmbeddingCase,
+    GeluMaxCase,
+    LayernormCase,
+    LinearCase,
+    LinearI8Case,
+    QuantizeRowsCase,
+)
 from bench.measure.cases.products import IntegerProductCase, ProductCase, QuantizedProductCase
 from bench.measure.cases.unary import QuantizeCase, RowsCase, UnaryCase
 from bench.suite.programs import DecodeRandom, Identify, OfTokens, Prefill, Program
@@ -24,6 +34,14 @@ CASES: dict[Signature, type[Case]] = {
     Signature.QUANTIZE: QuantizeCase,
     Signature.PRODUCT_I8: IntegerProductCase,
     Signature.QUANTIZED_PRODUCT: QuantizedProductCase,
+    Signature.LAYERNORM: LayernormCase,
+    Signature.LINEAR: LinearCase,
+    Signature.LINEAR_I8: LinearI8Case,
+    Signature.QUANTIZE_ROWS: QuantizeRowsCase,
+    Signature.ATTENTION: AttentionCase,
+    Signature.EMBEDDING: EmbeddingCase,
+    Signature.INDEX: ArgmaxCase,
+    Signature.COLUMNS: GeluMaxCase,
 }
 
 
@@ -96,6 +114,14 @@ _PRODUCT_EDGES = (
     *((7, 13, 5), (9, 61, 40), (5, 1, 100), (6, 4, 9), (9, 2, 30), (2, 300, 70), (7, 261, 1024)),
     (3, 70, 300),
 )
+# Of the parts of models: no terms at all, whole registers and tails of them, a head of 5, 32 and 9
+# columns, queries in blocks of 16 and what is left.
+_LINEAR_EDGES = (
+    *((1, 1, 1), (7, 9, 0), (1, 17, 5), (5, 33, 64), (2, 8, 16), (1, 100, 7), (4, 1, 9)),
+    *((17, 61, 40), (3, 513, 129)),
+)
+_ATTENTION_EDGES = ((1, 1, 1), (3, 7, 5), (5, 5, 32), (17, 40, 64), (1, 67, 96), (33, 33, 9))
+_LAYER_ROWS = ((1, 1), (3, 7), (5, 67), (2, 1003), (9, 16))
 _EDGE_CASES: dict[Signature, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] = {
     Signature.UNARY: ((SweepCase, ((1,), (7,), (67,), (4095,))),),
     Signature.ROWS: (
@@ -109,6 +135,14 @@ _EDGE_CASES: dict[Signature, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] =
     ),
     Signature.PRODUCT_I8: ((IntegerProductCase, _PRODUCT_EDGES),),
     Signature.QUANTIZED_PRODUCT: ((QuantizedProductCase, _PRODUCT_EDGES),),
+    Signature.LAYERNORM: ((LayernormCase, _LAYER_ROWS),),
+    Signature.LINEAR: ((LinearCase, _LINEAR_EDGES),),
+    Signature.LINEAR_I8: ((LinearI8Case, _LINEAR_EDGES),),
+    Signature.QUANTIZE_ROWS: ((QuantizeRowsCase, _LAYER_ROWS),),
+    Signature.ATTENTION: ((AttentionCase, _ATTENTION_EDGES),),
+    Signature.EMBEDDING: ((EmbeddingCase, _LAYER_ROWS),),
+    Signature.INDEX: ((ArgmaxCase, ((1,), (7,), (67,), (1003,))),),
+    Signature.COLUMNS: ((GeluMaxCase, ((1, 1), (1, 67), (67, 13), (7, 130))),),
 }
 
 

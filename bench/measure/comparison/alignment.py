@@ -53,8 +53,11 @@ class Plan:
 
 
 def listed(kernel: str, quick: bool) -> list[str]:
-    """The sizes of a kernel: one that stands for each level of memory; of products some shapes."""
+    """The sizes of a kernel: one that stands for each level of memory; of products some shapes;
+    none of the parts of models, which are small and begin where their model's memory does."""
     row = registry.kernel(kernel)
+    if row.is_layer:
+        return []
     if row.signature.rank == 3:
         return list(_PRODUCTS[:2] if quick else _PRODUCTS)
     element = row.bytes((1,) * row.signature.rank)

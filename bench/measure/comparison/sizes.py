@@ -157,7 +157,7 @@ def _parts(kernel: Kernel, size: str) -> tuple[Shape, bool, tuple[int, int]]:
     """Of the name of a size: the shape, whether in place, and by how many bytes the operands and
     the result are off a cache line. Where the result's elements are the larger, by whole ones."""
     named, off, offset = size.partition(OFF)
-    into, out = (array(t).itemsize for t in (kernel.signature.operand, kernel.signature.result))
+    into, out = (array(t).itemsize for t in (kernel.signature.operands[0], kernel.signature.result))
     shape = kernel.shape_named(named.removesuffix(IN_PLACE))
     if off and not (offset.isdecimal() and int(offset) < _LINE and int(offset) % into == 0):
         multiple = f"a multiple of {into} " if into > 1 else ""

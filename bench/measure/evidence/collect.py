@@ -39,6 +39,9 @@ _PRODUCTS = {
     Signature.PRODUCT: {"python": "24", "native": "96"},
     Signature.PRODUCT_I8: {"python": "24", "native": "64"},
     Signature.QUANTIZED_PRODUCT: {"python": "24", "native": "64"},
+    Signature.LINEAR: {"python": "24", "native": "96"},
+    Signature.LINEAR_I8: {"python": "24", "native": "64"},
+    Signature.ATTENTION: {"python": "24", "native": "96"},
 }
 # What a kernel of several functions calls, where that is not one function of its own name.
 _CHAINS = {"quantized_matmul_f32": ("quantize_f32_i8", "matmul_i8_i32", "dequantize_i32_f32")}

@@ -1,0 +1,332 @@
+"""The cases that are parts of whole models: normalisation, linear layers on packed weights,
+attention with caches, embedding, and what picks a token or a feature."""
+
+from __future__ import annotations
+
+import random
+from array import array
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import kernels_c
+from bench.measure.cases.buffers import SEED, Buffer, values
+from bench.measure.cases.case import Call, Called, Case, Numbers, pointer
+from bench.measure.cases.errors_in_ulp import WrongResult, inverse_ulps, worst_error
+from bench.measure.cases.unary import RowsCase, UnaryCase
+from bench.suite.registry import Kernel, Shape, Unit
+from kernels_py import attention, layernorm, linear, linear_i8
+
+_PACKED, _SCORES = 13, 15  # the staggers of further buffers
+_COLUMNS_OF_A_HEAD = 32
+_SLOW_MULTIPLY_ADDS = 2_000_000  # of Python, some 0.2 s
+
+
+def magnitudes(signs: Sequence[float]) -> list[float]:
+    return [abs(v) for v in signs]
+
+
+class LayernormCase(UnaryCase):
+    """float32 [rows, cols], gain and bias [cols] -> [rows, cols]."""
+
+    low, high = -2.0, 2.0
+
+    def python_args(self) -> tuple[Any, ...]:
+        return (*self.lists, self.shape[0])
+
+    @property
+    def native_numbers(self) -> tuple[float, ...]:
+        return (*self.shape, layernorm.EPSILON)
+
+    def _computed_inverse(self, unit: Unit) -> Numbers:
+        if unit is not Unit.TERMS:
+            return super()._computed_inverse(unit)
+        x, gain, bias = self.lists
+        return inverse_ulps(layernorm_terms(x, gain, bias, self.shape[0]))
+
+
+def layernorm_terms(
+    x: list[float],
+    gain: list[float],
+    bias: list[float],
+    rows: int,
+    epsilon: float = layernorm.EPSILON,
+) -> list[float]:
+    """(|x| + |mean|) / deviation * |gain| + |bias|, of each element."""
+    cols, terms = len(gain), []
+    for first in range(0, rows * cols, cols or 1):
+        mean, deviation = layernorm.moments(x[first : first + cols], epsilon)
+        row = zip(x[first : first + cols], gain, bias, strict=True)
+        terms += [(abs(v) + abs(mean)) / deviation * abs(g) + abs(b) for v, g, b in row]
+    return terms
+
+
+class LinearCase(Case):
+    """float32 x [m, k], w [k, n], bias [n] -> [m, n]. Weights are packed beforehand, as a model
+    has them."""
+
+    low, high = -1.0, 1.0
+    packed_typecode = "f"
+
+    def __init__(self, kernel: Kernel, shape: Shape, offsets: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(kernel, shape, offsets)
+        self._packs: dict[tuple[str, int], tuple[Buffer, array[Any]]] = {}
+
+    @property
+    def slow_in_python(self) -> bool:
+        return self.kernel.signature.terms(self.shape) > _SLOW_MULTIPLY_ADDS
+
+    def python_args(self) -> tuple[Any, ...]:
+        return (*self.lists, *self.shape)
+
+    @cached_property
+    def reference(self) -> Numbers:
+        found: Numbers = self.module.reference(*self.python_args())
+        return found
+
+    def _computed_inverse(self, unit: Unit) -> Numbers:
+        if unit is not Unit.TERMS:
+            return super()._computed_inverse(unit)
+        x, w, bias = map(magnitudes, self.lists)
+        return inverse_ulps(linear.reference(x, w, bias, *self.shape))
+
+    def native_call(self, tier: kernels_c.Tier, function: str) -> Called:
+        m, n, k = self.shape
+        packed = pointer(tier, self._packed(tier))
+        *rows, out = (pointer(tier, b) for b in (*self._rows, self.out))
+        none = tier.lib.EPILOGUE_NONE
+        return getattr(tier.lib, function), (*rows, packed, out, m, n, k, k, none)
+
+    @property
+    def _rows(self) -> tuple[Buffer, ...]:
+        """What is not packed."""
+        return self.buffers[:1]
+
+    def _packed(self, tier: kernels_c.Tier) -> Buffer:
+        """In memory that lies as far off a cache line as the operands, in whole floats."""
+        key = tier.name, self.offsets[0] // 4 * 4
+        if key not in self._packs:
+            _, n, k = self.shape
+            buffer = Buffer(self.packed_typecode, self._pack_length(tier), _PACKED, key[1])
+            self._pack(tier, pointer(tier, buffer), n, k)
+            self._packs[key] = buffer, array(self.packed_typecode, buffer.view)
+        return self._packs[key][0]
+
+    def _pack_length(self, tier: kernels_c.Tier) -> int:
+        return int(tier.lib.packed_linear_f32(*self.shape[1:]))
+
+    def _pack(self, tier: kernels_c.Tier, to: Any, n: int, k: int) -> None:
+        w, bias = (pointer(tier, buffer) for buffer in self.buffers[1:])
+        tier.lib.pack_linear_f32(w, bias, to, n, k)
+
+    def native_inputs(self) -> list[tuple[Buffer, array[Any]]]:
+        return [*super().native_inputs(), *self._packs.values()]
+
+
+class LinearI8Case(LinearCase):
+    """The same through int8: x, its scales [m], w, its scales [n], bias [n]."""
+
+    packed_typecode = "b"
+
+    @cached_property
+    def inputs(self) -> tuple[array[Any], ...]:
+        m, n, k = self.shape
+        return (
+            values(m * k, -127, 127, 0, "b"),
+            values(m, 0.5 / 127, 2.0 / 127, 1),
+            values(k * n, -127, 127, 2, "b"),
+            values(n, 0.5 / 127, 2.0 / 127, 3),
+            values(n, -1.0, 1.0, 4),
+        )
+
+    @property
+    def _rows(self) -> tuple[Buffer, ...]:
+        return self.buffers[:2]
+
+    def _pack_length(self, tier: kernels_c.Tier) -> int:
+        return int(tier.lib.packed_linear_i8(*self.shape[1:]))
+
+    def _pack(self, tier: kernels_c.Tier, to: Any, n: int, k: int) -> None:
+        w, scales, bias = (pointer(tier, buffer) for buffer in self.buffers[2:])
+        tier.lib.pack_linear_i8(w, scales, bias, to, n, k)
+
+    def _computed_inverse(self, unit: Unit) -> Numbers:
+        """The product is exact, so |x w| is one term."""
+        if unit is not Unit.TERMS:
+            return super()._computed_inverse(unit)
+        x, x_scales, w, scales, bias = self.lists
+        zeros = [0.0] * len(bias)
+        products = linear_i8.reference(x, x_scales, w, scales, zeros, *self.shape)
+        all_biases = zip(products, magnitudes(bias) * self.shape[0], strict=True)
+        return inverse_ulps([abs(p) + b for p, b in all_biases])
+
+
+class QuantizeRowsCase(RowsCase):
+    """float32 [rows, cols] -> int8 [rows, cols] and float32 [rows], to an ULP."""
+
+    @cached_property
+    def _scales(self) -> Buffer:
+        return Buffer("f", self.shape[0], _SCORES)
+
+    @cached_property
+    def _both(self) -> tuple[list[int], list[float]]:
+        both: tuple[list[int], list[float]] = self.module.reference(*self.python_args())
+        return both
+
+    @cached_property
+    def reference(self) -> Numbers:
+        return self._both[0]
+
+    def native_call(self, tier: kernels_c.Tier, function: str) -> Called:
+        x, out, scales = (pointer(tier, b) for b in (*self.buffers, self.out, self._scales))
+        return getattr(tier.lib, function), (x, out, scales, *self.shape)
+
+    def prepare(self, call: Call) -> None:
+        super().prepare(call)
+        self._scales.poison()
+
+    def output(self, call: Call) -> bytes:
+        return super().output(call) + bytes(self._scales.view)
+
+    def _result_of(self, what: str, call: Call, returned: Any) -> Numbers:
+        result, scales = returned if call.implementation == "python" else (None, None)
+        part = super()._result_of(what, call, result)
+        got = self._scales.view if scales is None else scales
+        worst = worst_error(got, self._both[1], inverse_ulps(self._both[1]))
+        if not (worst.error <= 1.0 and self._scales.guards_intact()):
+            raise WrongResult(f"{what}: scale {worst.index} is off by {worst.error:.4g} ULP")
+        return part
+
+
+class AttentionCase(Case):
+    """qkv [count, 3 width] and the caches of the keys and values of `length` positions ->
+    [count, width], for the last `count` of them. Heads have 32 columns where that goes."""
+
+    low, high = -1.0, 1.0
+
+    def __init__(self, kernel: Kernel, shape: Shape, offsets: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(kernel, shape, offsets)
+        count, length, width = shape
+        if count > length:
+            raise ValueError(f"{kernel.name}: {count} of {length} positions; needs at most those")
+        self.heads = width // _COLUMNS_OF_A_HEAD if width % _COLUMNS_OF_A_HEAD == 0 else 1
+
+    @cached_property
+    def inputs(self) -> tuple[array[Any], ...]:
+        """The caches as they are afterwards: with the positions that qkv brings."""
+        qkv, keys, cached = super().inputs
+        count, length, width = self.shape
+        d = width // self.heads
+        for i in range(count):
+            row, place = qkv[i * 3 * width : (i + 1) * 3 * width], length - count + i
+            keys[place::length] = row[width : 2 * width]
+            for h in range(self.heads):
+                at = (h * length + place) * d
+                cached[at : at + d] = row[2 * width + h * d : 2 * width + (h + 1) * d]
+        return qkv, keys, cached
+
+    @cached_property
+    def _python(self) -> tuple[list[float], list[float], list[float]]:
+        """Queries, keys and values, each a row a position."""
+        (qkv, keys, cached), (_, length, width) = self.lists, self.shape
+        d = width // self.heads
+        queries = [v for at in range(0, len(qkv), 3 * width) for v in qkv[at : at + width]]
+        rows = [v for place in range(length) for v in keys[place::length]]
+        blocks = [
+            v
+            for place in range(length)
+            for h in range(self.heads)
+            for v in cached[(h * length + place) * d : (h * length + place + 1) * d]
+        ]
+        return queries, rows, blocks
+
+    def python_args(self) -> tuple[Any, ...]:
+        count, _, width = self.shape
+        return (*self._python, count, width, self.heads)
+
+    @cached_property
+    def reference(self) -> Numbers:
+        return attention.reference(*self.python_args())
+
+    def _computed_inverse(self, unit: Unit) -> Numbers:
+        if unit is not Unit.TERMS:
+            return super()._computed_inverse(unit)
+        queries, keys, cached, *sizes = self.python_args()
+        return inverse_ulps(attention.reference(queries, keys, magnitudes(cached), *sizes))
+
+    @cached_property
+    def _scores(self) -> Buffer:
+        rows = kernels_c.load_tier("scalar").lib.ATTENTION_ROWS
+        return Buffer("f", self.heads * rows * self.shape[1], _SCORES)
+
+    def native_call(self, tier: kernels_c.Tier, function: str) -> Called:
+        count, length, width = self.shape
+        memory = (*self.buffers, self._scores, self.out)
+        pointers = [pointer(tier, buffer) for buffer in memory]
+        numbers = count, length - count, length, width, self.heads
+        return getattr(tier.lib, function), (*pointers, *numbers)
+
+    def prepare(self, call: Call) -> None:
+        """The call has to bring the positions of its own into the caches."""
+        super().prepare(call)
+        if call.implementation == "python":
+            return
+        count, length, width = self.shape
+        _, keys, cached = (buffer.view for buffer in self.buffers)
+        d = width // self.heads
+        for place in range(length - count, length):
+            for c in range(width):
+                keys[c * length + place] = float("nan")
+                cached[(c // d * length + place) * d + c % d] = float("nan")
+
+    def require_memory_intact(self, what: str) -> None:
+        super().require_memory_intact(what)
+        if not self._scores.guards_intact():
+            raise WrongResult(f"{what}: wrote outside its scores")
+
+
+class EmbeddingCase(UnaryCase):
+    """tokens [count], table and positions [count, width] -> [count, width]: every row once."""
+
+    low, high = -1.0, 1.0
+
+    @cached_property
+    def inputs(self) -> tuple[array[Any], ...]:
+        count, width = self.shape
+        tokens = random.Random(SEED).sample(range(count), count)
+        table, positions = (values(count * width, self.low, self.high, s) for s in (1, 2))
+        return array("i", tokens), table, positions
+
+    def python_args(self) -> tuple[Any, ...]:
+        return (*self.lists, self.shape[1])
+
+    @property
+    def native_numbers(self) -> tuple[float, ...]:
+        return (self.shape[0], 0, self.shape[1])
+
+
+class ArgmaxCase(UnaryCase):
+    """float32 [n] -> which is the largest, returned."""
+
+    @cached_property
+    def reference(self) -> Numbers:
+        return [self.module.reference(*self.python_args())]
+
+    def native_call(self, tier: kernels_c.Tier, function: str) -> Called:
+        return getattr(tier.lib, function), (pointer(tier, self.buffers[0]), *self.shape)
+
+    def _result_of(self, what: str, call: Call, returned: Any) -> Numbers:
+        if call.implementation != "python":
+            self.require_memory_intact(what)
+        return self._in_kernel_type(what, [returned])
+
+
+class GeluMaxCase(RowsCase):
+    """float32 [rows, cols] -> [cols]."""
+
+    def _computed_inverse(self, unit: Unit) -> Numbers:
+        """The input is the largest of a column."""
+        if unit is not Unit.INPUT:
+            return super()._computed_inverse(unit)
+        cols = self.shape[1]
+        return inverse_ulps([max(magnitudes(self.lists[0][c::cols])) for c in range(cols)])
