@@ -8,7 +8,6 @@ from bench.saved.runs import Metadata, Result, Run, interpreter_label
 from bench.views import units
 from bench.views.tables import Table, View
 
-IN_A_LOGIT = "in a logit"  # registry.Unit.ABSOLUTE
 MOST_VARIANTS = 40  # columns of one table
 
 
@@ -34,10 +33,10 @@ def _notes(run: Run) -> list[str]:
         "Errors are in ULP of the true value; for products in ULP of |a| |b|; quantize and int8 "
         "products count integer steps.",
     ]
-    if any(metadata.error_unit == IN_A_LOGIT for _, metadata in run.ours):
+    if any(metadata.program for _, metadata in run.ours):
         lines.append(
-            "Whole models (prefill, decode, identify): sizes are tokens read, tokens before the one "
-            "that is made, bytes of the file; errors are absolute, in a logit or a score."
+            "Whole models (prefill, decode, identify): a size is the tokens read, those before the "
+            "one that is made, bytes of a file; errors are absolute, in a logit or a score."
         )
     losses = [metadata.loss for _, metadata in run.ours if metadata.loss is not None]
     if losses:
