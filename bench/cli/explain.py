@@ -13,7 +13,6 @@ from bench.saved import runs
 from bench.saved.checks import OK, Refusal, listed
 from bench.saved.comparable import merged
 from bench.saved.writing import write_atomic
-from bench.suite.programs import PROGRAMS
 from bench.views.explain import cost, ladder, overhead, scaling, split
 
 
@@ -58,7 +57,8 @@ def _cost(options: argparse.Namespace) -> int:
         show(cost.by_interpreter(saved), options.format, saved)
         return OK
     run = the_one("cost", options.runs)
-    if options.kernel and all(kernel in PROGRAMS for kernel in options.kernel):
+    measured = [m for kernel in options.kernel for _, m in run.by_kernel.get(kernel, ())]
+    if measured and all(metadata.program for metadata in measured):
         show(split.view(run, *options.kernel), options.format, [run])
         return OK
     show(cost.view(run, *options.kernel), options.format, [run])

@@ -79,8 +79,8 @@ class Signature(Enum):
     EMBEDDING = "tokens, rows of a table", 2, "iff", "f", "fma", "read", "GB/s"
     INDEX = "float32 [n] -> which", 1, "f", "i", "fma", "read", "GB/s"
     COLUMNS = "float32 [rows, cols] -> [cols]", 2, "f", "f", "fma", "read", "GB/s"
-    PROGRAM = "tokens -> what a model says of them", 1, "", "f", "fma", "read", "GFLOP/s"
-    PROGRAM_I8 = "PROGRAM, its products of int8", 1, "", "f", "int8", "read", "GOP/s"
+    PROGRAM = "tokens -> what a model says of them", 1, "f", "f", "fma", "read", "GFLOP/s"
+    PROGRAM_I8 = "PROGRAM, its products of int8", 1, "f", "f", "int8", "read", "GOP/s"
 
     def __init__(
         self, _: str, rank: int, operands: str, result: str, peak: str, pattern: str, rate: str
