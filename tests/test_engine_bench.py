@@ -102,7 +102,9 @@ def test_work_is_counted_as_the_weights_are() -> None:
     assert row.weight_bytes((1, 1)) / int8.weight_bytes((1, 1)) == pytest.approx(4, rel=0.05)
     prompt: Any = registry.kernel("prefill_f32")
     tokens = sum(row.flops((1, n)) - 2 * 128 * 256 for n in range(1, 129)) + 2 * 128 * 256
-    assert prompt.flops((128, 128)) == tokens
+    # Of the last layer the other tokens need keys and values alone.
+    spared = 127 * (128 * 128 + 2 * 128 * 512) + 2 * 128 * sum(range(1, 128))
+    assert prompt.flops((128, 128)) == tokens - 2 * spared
 
 
 @pytest.mark.parametrize("name", [n for n in PROGRAMS if "random" not in n])

@@ -53,11 +53,13 @@ class Gpt:
         return (w, 3 * w), (w, w), (w, h), (h, w)
 
     def multiply_adds(self, start: int, count: int) -> int:
-        """Of `count` tokens after `start` others, the logits of the last alone."""
-        of_layer = sum(k * n for k, n in self.products)
+        """Of `count` tokens after `start` others, the logits of the last alone: of the last layer
+        the others need no more than keys and values, which come with the queries in one product."""
+        keys, *others = (k * n for k, n in self.products)
         attended = sum(range(start + 1, start + count + 1))
-        layers = self.layers * (count * of_layer + 2 * self.width * attended)
-        return layers + self.width * self.vocabulary
+        layer = count * (keys + sum(others)) + 2 * self.width * attended
+        last = count * keys + sum(others) + 2 * self.width * (start + count)
+        return (self.layers - 1) * layer + last + self.width * self.vocabulary
 
     def weight_bytes(self, precision: str) -> int:
         """Of what every call reads, as stored: matrices and the head, their scales and biases,
@@ -186,7 +188,7 @@ class OfTokens(Program):
 
 @dataclass(frozen=True)
 class Prefill(OfTokens):
-    """A prompt of so many tokens; the logits of the last."""
+    """A prompt of so many tokens; the logits of the last alone, and so by libraries."""
 
     def size_name(self, shape: Shape) -> str:
         return str(shape[0])

@@ -61,7 +61,7 @@ def model_of(gpt: Any, count: int, cached: bool, gemm: bool) -> Any:
         return str(graph.op("Add", graph.op("MatMul", x, w), bias))
 
     split = graph.constant("split", np.array([count, 3 * heads, d], np.int64))
-    joined = graph.constant("joined", np.array([count, width], np.int64))
+    joined = graph.constant("joined", np.array([-1, width], np.int64))
     thirds = graph.constant("thirds", np.array([heads] * 3, np.int64))
     scale = graph.constant("scale", np.float32(1 / math.sqrt(d)))
     table = weight("wte.weight", config.vocabulary, width)
@@ -83,27 +83,30 @@ def model_of(gpt: Any, count: int, cached: bool, gemm: bool) -> Any:
         query, keys, values = graph.op("Split", by_head, thirds, outputs=3, axis=0)
         graph.op("Identity", keys, name=f"new_keys_{i}")
         graph.op("Identity", values, name=f"new_values_{i}")
+        if i == config.layers - 1:
+            query = graph.op("Gather", query, "last", axis=1)
         turned = graph.op("Transpose", keys, perm=[0, 2, 1])
         scores = graph.op("Mul", graph.op("MatMul", query, turned), scale)
-        shares = graph.op("Softmax", graph.op("Add", scores, "mask"), axis=-1)
-        mixed = graph.op("MatMul", shares, values)
+        if i < config.layers - 1:  # the last token attends to all
+            scores = graph.op("Add", scores, "mask")
+        mixed = graph.op("MatMul", graph.op("Softmax", scores, axis=-1), values)
         return str(graph.op("Reshape", graph.op("Transpose", mixed, perm=[1, 0, 2]), joined))
 
     if cached:
         graph.constant("one_row", np.array([1, count, 3 * width], np.int64))
     else:
         graph.constant("mask", unseen)
+        graph.constant("last", np.array([count - 1], np.int64))
     for i in range(config.layers):
         layer = f"h.{i}"
         qkv = linear(norm(x, f"{layer}.ln_1"), f"{layer}.attn.c_attn", width, 3 * width)
         attended = attention(qkv, i)
+        if i == config.layers - 1 and not cached:  # what follows goes row by row
+            x = graph.op("Gather", x, "last", axis=0)
         x = graph.op("Add", x, linear(attended, f"{layer}.attn.c_proj", width, width))
         wide = linear(norm(x, f"{layer}.ln_2"), f"{layer}.mlp.c_fc", width, config.hidden)
         wide = graph.op("Gelu", wide, approximate="tanh")
         x = graph.op("Add", x, linear(wide, f"{layer}.mlp.c_proj", config.hidden, width))
-    if count > 1:
-        last = graph.constant("last", np.array([count - 1], np.int64))
-        x = graph.op("Gather", x, last, axis=0)
     head = np.frombuffer(gpt.weights["wte.weight"], np.float32).reshape(-1, width).T
     graph.op("MatMul", norm(x, "ln_f"), graph.constant("head", head), name="logits")
     return _complete(graph, config, count, cached)

@@ -91,14 +91,16 @@ class TorchGpt:
             q, k, v = wide.view(1, count, 3, config.heads, -1).permute(2, 0, 3, 1, 4)
             self.keys[i][:, :, start:end] = k
             self.values[i][:, :, start:end] = v
+            if i == config.layers - 1:  # of the rest the last row alone is asked for
+                q, x = q[:, :, -1:], x[-1:]
             attended = functional.scaled_dot_product_attention(
-                q, self.keys[i][:, :, :end], self.values[i][:, :, :end], is_causal=count > 1
+                q, self.keys[i][:, :, :end], self.values[i][:, :, :end], is_causal=q.shape[2] > 1
             )
-            joined = attended.transpose(1, 2).reshape(count, config.width)
+            joined = attended.transpose(1, 2).reshape(len(x), config.width)
             x = x + functional.linear(joined, *projection)
             wide = functional.linear(functional.layer_norm(x, shape, *norm_2, _EPSILON), *up)
             x = x + functional.linear(functional.gelu(wide, approximate="tanh"), *down)
-        last = functional.layer_norm(x[-1:], shape, *self.last, _EPSILON)
+        last = functional.layer_norm(x, shape, *self.last, _EPSILON)
         return functional.linear(last, self.tokens)[0]
 
 
