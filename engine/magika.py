@@ -16,9 +16,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import kernels_c
 from engine import onnx
 from engine.errors import BadInput, one_line
+from engine.gpt import default_tier
 from engine.magika_labels import BLOCK, Identification, Labels, tokens_of
 from engine.magika_native import PRECISIONS, NativeSession
 from engine.magika_python import VARIANTS, PythonSession
@@ -62,7 +62,7 @@ class Magika:
         """
         if precision not in PRECISIONS:
             raise BadInput(f"precision: got {precision!r}, needs one of {', '.join(PRECISIONS)}")
-        tier = tier or _fastest()
+        tier = tier or default_tier()
         kind = PythonSession if tier in VARIANTS else NativeSession
         return kind(self.weights, tier, precision)
 
@@ -89,12 +89,6 @@ class Magika:
         if session is None:
             session = self._default = self._default or self.session()
         return self.labels.of_scores(session.scores(tokens_of(head, tail)))
-
-
-def _fastest() -> str:
-    single = [tier for tier in kernels_c.TIERS if not tier.endswith("_omp")]
-    able = (tier for tier in reversed(single) if kernels_c.why_unavailable(tier) is None)
-    return next(able, "idiomatic")
 
 
 def command(paths: Iterable[str], tier: str | None = None, precision: str = "f32") -> int:
