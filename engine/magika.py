@@ -13,6 +13,7 @@ import importlib.metadata
 import os
 import stat
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class Magika:
 
     def __init__(self, weights: Weights, labels: Labels) -> None:
         self.weights, self.labels = weights, labels
-        self._default: Session | None = None
+        self._own = threading.local()
 
     def session(self, tier: str | None = None, precision: str = "f32") -> Session:
         """On a tier of kernels_c, or "loop" or "idiomatic" in pure Python; by default the fastest
@@ -67,7 +68,8 @@ class Magika:
         return kind(self.weights, tier, precision)
 
     def identify(self, data: bytes, session: Session | None = None) -> Identification:
-        """What the bytes are, by the session, or by one of default tier that is made once."""
+        """What the bytes are, by the session, or by one of default tier that each thread has. Where
+        int8 leaves a close decision, float takes it, so that labels are those of ONNX Runtime."""
         return self._identify(data[:BLOCK], data[-BLOCK:], session)
 
     def identify_path(self, path: str | Path, session: Session | None = None) -> Identification:
@@ -86,9 +88,19 @@ class Magika:
         answer = self.labels.of_few_bytes(head)
         if answer is not None:
             return answer
-        if session is None:
-            session = self._default = self._default or self.session()
-        return self.labels.of_scores(session.scores(tokens_of(head, tail)))
+        tokens = tokens_of(head, tail)
+        session = session or self._session_of_thread(default_tier())
+        scores = session.scores(tokens)
+        if session.precision == "i8" and self.labels.is_close(scores):
+            scores = self._session_of_thread(session.tier).scores(tokens)
+        return self.labels.of_scores(scores)
+
+    def _session_of_thread(self, tier: str) -> Session:
+        """In float, made once."""
+        made: dict[str, Session] = self._own.__dict__
+        if tier not in made:
+            made[tier] = self.session(tier)
+        return made[tier]
 
 
 def command(paths: Iterable[str], tier: str | None = None, precision: str = "f32") -> int:

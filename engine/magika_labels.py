@@ -88,13 +88,22 @@ class Labels:
             return self.without_network("unknown")
         return self.without_network("txt")
 
+    def is_close(self, scores: Sequence[float]) -> bool:
+        """Whether scores that are a little off could give another label: int8's are, by 0.01."""
+        second, first = sorted(scores)[-2:]
+        threshold = self._threshold(self.names[list(scores).index(first)])
+        return first < 1.3 * second or abs(first - threshold) < 0.04
+
+    def _threshold(self, dl_label: str) -> float:
+        return self._thresholds.get(dl_label, self._default)
+
     def of_scores(self, scores: Sequence[float]) -> Identification:
         """The label with the largest of 214 scores, or a plainer one where that is too low."""
         score = max(scores)
         dl_label = self.names[list(scores).index(score)]
         label = self._renamed.get(dl_label, dl_label)
         overwritten = "none" if label == dl_label else "overwrite_map"
-        if score < self._thresholds.get(dl_label, self._default):
+        if score < self._threshold(dl_label):
             label = "txt" if label in self._texts else "unknown"
             overwritten = "none" if label == dl_label else "low_confidence"
         return Identification(label, self._described[label], score, dl_label, overwritten)
