@@ -88,8 +88,9 @@ class Comparison:
         for session in self.sessions:
             name, count = session.precision, self.counts
             print(
-                f"{session.tier} {name}: {count[name]} equal labels. Of {asked}, the session alone has"
-                f" {count[f'{name} network']} equal before thresholds, {count[f'{name} alone']} after;"
+                f"{session.tier} {name}: {count[name]} equal labels. Of {asked}, the session alone"
+                f" has {count[f'{name} network']} equal before thresholds and"
+                f" {count[f'{name} alone']} after;"
                 f" {count[f'{name} close']} decisions are close;"
                 f" scores differ by {self.furthest[name]:.2g} or less"
             )
