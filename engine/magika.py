@@ -111,8 +111,8 @@ def command(paths: Iterable[str], tier: str | None = None, precision: str = "f32
         try:
             found = model.identify_path(path, session)
         except OSError as error:
-            print(f"{one_line(path)}: {error.strerror}", file=sys.stderr)
+            print(one_line(f"{path}: {error.strerror or error}"), file=sys.stderr)
             code = 2
             continue
-        print(f"{one_line(path)}: {found.label} ({found.description}) {found.score:.1%}")
+        print(one_line(f"{path}: {found.label} ({found.description}) {found.score:.1%}"))
     return code
