@@ -13,12 +13,13 @@ import importlib.metadata
 import os
 import stat
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-import kernels_c
 from engine import onnx
 from engine.errors import BadInput, one_line
+from engine.gpt import default_tier
 from engine.magika_labels import BLOCK, Identification, Labels, tokens_of
 from engine.magika_native import PRECISIONS, NativeSession
 from engine.magika_python import VARIANTS, PythonSession
@@ -54,7 +55,7 @@ class Magika:
 
     def __init__(self, weights: Weights, labels: Labels) -> None:
         self.weights, self.labels = weights, labels
-        self._default: Session | None = None
+        self._own = threading.local()
 
     def session(self, tier: str | None = None, precision: str = "f32") -> Session:
         """On a tier of kernels_c, or "loop" or "idiomatic" in pure Python; by default the fastest
@@ -62,12 +63,13 @@ class Magika:
         """
         if precision not in PRECISIONS:
             raise BadInput(f"precision: got {precision!r}, needs one of {', '.join(PRECISIONS)}")
-        tier = tier or _fastest()
+        tier = tier or default_tier()
         kind = PythonSession if tier in VARIANTS else NativeSession
         return kind(self.weights, tier, precision)
 
     def identify(self, data: bytes, session: Session | None = None) -> Identification:
-        """What the bytes are, by the session, or by one of default tier that is made once."""
+        """What the bytes are, by the session, or by one of default tier that each thread has. Where
+        int8 leaves a close decision, float takes it, so that labels are those of ONNX Runtime."""
         return self._identify(data[:BLOCK], data[-BLOCK:], session)
 
     def identify_path(self, path: str | Path, session: Session | None = None) -> Identification:
@@ -86,15 +88,19 @@ class Magika:
         answer = self.labels.of_few_bytes(head)
         if answer is not None:
             return answer
-        if session is None:
-            session = self._default = self._default or self.session()
-        return self.labels.of_scores(session.scores(tokens_of(head, tail)))
+        tokens = tokens_of(head, tail)
+        session = session or self._session_of_thread(default_tier())
+        scores = session.scores(tokens)
+        if session.precision == "i8" and self.labels.is_close(scores):
+            scores = self._session_of_thread(session.tier).scores(tokens)
+        return self.labels.of_scores(scores)
 
-
-def _fastest() -> str:
-    single = [tier for tier in kernels_c.TIERS if not tier.endswith("_omp")]
-    able = (tier for tier in reversed(single) if kernels_c.why_unavailable(tier) is None)
-    return next(able, "idiomatic")
+    def _session_of_thread(self, tier: str) -> Session:
+        """In float, made once."""
+        made: dict[str, Session] = self._own.__dict__
+        if tier not in made:
+            made[tier] = self.session(tier)
+        return made[tier]
 
 
 def command(paths: Iterable[str], tier: str | None = None, precision: str = "f32") -> int:
@@ -105,8 +111,8 @@ def command(paths: Iterable[str], tier: str | None = None, precision: str = "f32
         try:
             found = model.identify_path(path, session)
         except OSError as error:
-            print(f"{one_line(path)}: {error.strerror}", file=sys.stderr)
+            print(one_line(f"{path}: {error.strerror or error}"), file=sys.stderr)
             code = 2
             continue
-        print(f"{one_line(path)}: {found.label} ({found.description}) {found.score:.1%}")
+        print(one_line(f"{path}: {found.label} ({found.description}) {found.score:.1%}"))
     return code

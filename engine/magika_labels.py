@@ -55,7 +55,9 @@ class Labels:
         read = _json("config.min.json", config)
         for name, needed in _FIXED.items():
             if read.get(name) != needed:
-                raise BadInput(f"config.min.json: {name} is {read.get(name)!r}, needs {needed!r}")
+                raise BadInput(
+                    f"config.min.json: {name} is {read.get(name)!r:.40}, needs {needed!r}"
+                )
         types = _json("content_types_kb.min.json", content_types)
         try:
             self._default = float(read["medium_confidence_threshold"])
@@ -64,12 +66,14 @@ class Labels:
             self.names = tuple(map(str, read["target_labels_space"]))
             self._texts = {name for name, entry in types.items() if entry["is_text"]}
             self._described = {k: str(v["description"] or k) for k, v in types.items()}
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise BadInput(f"the files of magika's model are not as they were: {error!r}") from None
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise BadInput(
+                f"the files of magika's model are not as they were: {error!r:.80}"
+            ) from None
         used = {*self.names, *self._renamed.values(), "directory", "empty", "txt", "unknown"}
         missing = sorted(used - self._described.keys())
         if missing:
-            raise BadInput(f"content_types_kb.min.json lacks {', '.join(missing)}")
+            raise BadInput(f"content_types_kb.min.json lacks {', '.join(missing[:4])}")
         if len(self.names) != LABELS:
             raise BadInput(f"config.min.json has {len(self.names)} labels, needs {LABELS}")
 
@@ -88,13 +92,23 @@ class Labels:
             return self.without_network("unknown")
         return self.without_network("txt")
 
+    def is_close(self, scores: Sequence[float]) -> bool:
+        """Whether scores that are a little off could give another label: int8's are, by 0.01."""
+        (second, _), (first, name) = sorted(zip(scores, self.names, strict=True))[-2:]
+        return first < 1.3 * second or abs(first - self._threshold(name)) < 0.04
+
+    def _threshold(self, dl_label: str) -> float:
+        return self._thresholds.get(dl_label, self._default)
+
     def of_scores(self, scores: Sequence[float]) -> Identification:
         """The label with the largest of 214 scores, or a plainer one where that is too low."""
         score = max(scores)
+        if score != score:
+            raise BadInput("the scores are NaN: the model's weights are damaged")
         dl_label = self.names[list(scores).index(score)]
         label = self._renamed.get(dl_label, dl_label)
         overwritten = "none" if label == dl_label else "overwrite_map"
-        if score < self._thresholds.get(dl_label, self._default):
+        if score < self._threshold(dl_label):
             label = "txt" if label in self._texts else "unknown"
             overwritten = "none" if label == dl_label else "low_confidence"
         return Identification(label, self._described[label], score, dl_label, overwritten)

@@ -9,6 +9,7 @@ from typing import Any
 import kernels_c
 from engine.errors import BadInput
 from engine.magika_weights import (
+    BYTES,
     CHANNELS,
     FEATURES,
     LABELS,
@@ -77,7 +78,7 @@ class NativeSession:
 
     def _run(self, tokens: Any) -> None:
         null = self._ffi.NULL
-        self._lib.embedding_f32(tokens, self._table, null, self._map, TOKENS, 0, 64)
+        self._lib.embedding_f32(tokens, self._table, null, self._map, TOKENS, 0, CHANNELS // BYTES)
         for function, arguments in self._steps:
             function(*arguments)
 

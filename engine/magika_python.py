@@ -3,7 +3,6 @@ than. Needs seconds for a file."""
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -11,8 +10,17 @@ from typing import Any
 
 from engine.errors import BadInput
 from engine.magika_native import checked_tokens
-from engine.magika_weights import CHANNELS, FEATURES, LABELS, OUTPUTS, WINDOW, Weights
-from kernels_py import gelu_tanh, matmul, softmax
+from engine.magika_weights import (
+    BYTES,
+    CHANNELS,
+    FEATURES,
+    LABELS,
+    OUTPUTS,
+    POSITIONS,
+    WINDOW,
+    Weights,
+)
+from kernels_py import gelu_max, layernorm, linear, softmax
 
 VARIANTS = ("loop", "idiomatic")
 
@@ -25,10 +33,12 @@ class PythonSession:
             raise BadInput(f"precision {precision} needs a native tier; {tier} computes in double")
         self.tier, self.precision = tier, precision
         self.out: array[float] = array("f", bytes(4 * LABELS))
-        self._weights = weights
-        self._convolution, self._dense = weights.convolution.tolist(), weights.dense.tolist()
-        self._matmul, self._gelu, self._softmax = (
-            getattr(module, tier) for module in (matmul, gelu_tanh, softmax)
+        # The kernels read lists: of arrays, each element would become an object anew.
+        parts = vars(weights).items()
+        self._weights = {name: part.tolist() for name, part in parts if name != "epsilon"}
+        self._epsilon = weights.epsilon
+        self._gelu_max, self._layernorm, self._linear, self._softmax = (
+            getattr(module, tier) for module in (gelu_max, layernorm, linear, softmax)
         )
 
     def scores(self, tokens: Sequence[int]) -> array[float]:
@@ -43,42 +53,24 @@ class PythonSession:
 
     def _run(self, tokens: Sequence[int]) -> None:
         w = self._weights
-        pooled = self._pooled(self._normal_map(tokens))
-        normal = _normalized(pooled, w.gain_2, w.bias_2, w.epsilon)
-        sums = self._matmul(normal, self._dense, 1, LABELS, FEATURES)
-        logits = [s + b for s, b in zip(sums, w.dense_bias, strict=True)]
+        x = self._normal_map(tokens)
+        windows = [v for row in range(OUTPUTS) for v in _window(x, row)]
+        kernel, bias = w["convolution"], w["convolution_bias"]
+        features = self._linear(windows, kernel, bias, OUTPUTS, FEATURES, WINDOW)
+        pooled = self._gelu_max(features, OUTPUTS)
+        normal = self._layernorm(pooled, w["gain_2"], w["bias_2"], 1, self._epsilon)
+        logits = self._linear(normal, w["dense"], w["dense_bias"], 1, LABELS, FEATURES)
         self.out = array("f", self._softmax(logits))
 
     def _normal_map(self, tokens: Sequence[int]) -> list[float]:
-        """[512, 256], each channel normalised over the positions."""
-        w, width = self._weights, len(self._weights.table) // 257
-        rows = {token: w.table[token * width : (token + 1) * width] for token in set(tokens)}
-        x = list(chain.from_iterable(rows[token] for token in tokens))
-        for channel in range(CHANNELS):
-            column = x[channel::CHANNELS]
-            x[channel::CHANNELS] = _normalized(column, w.gain_1, w.bias_1, w.epsilon)
-        return x
-
-    def _pooled(self, x: list[float]) -> list[float]:
-        """Convolution, GELU and the largest over the positions: [512]. GELU falls, then rises:
-        its largest value is at an end of what it is given, so two suffice in place of 508."""
-        windows = [v for row in range(OUTPUTS) for v in _window(x, row)]
-        sums = self._matmul(windows, self._convolution, OUTPUTS, FEATURES, WINDOW)
-        columns = [sums[feature::FEATURES] for feature in range(FEATURES)]
-        bias = self._weights.convolution_bias
-        low = self._gelu([min(c) + b for c, b in zip(columns, bias, strict=True)])
-        high = self._gelu([max(c) + b for c, b in zip(columns, bias, strict=True)])
-        return list(map(max, low, high))
+        """[512, 256], each channel normalised over the positions: rows of its transpose."""
+        w, width = self._weights, CHANNELS // BYTES
+        rows = (w["table"][token * width : (token + 1) * width] for token in tokens)
+        x = list(chain.from_iterable(rows))
+        columns = [v for channel in range(CHANNELS) for v in x[channel::CHANNELS]]
+        normal = self._layernorm(columns, w["gain_1"], w["bias_1"], CHANNELS, self._epsilon)
+        return [v for position in range(POSITIONS) for v in normal[position::POSITIONS]]
 
 
 def _window(x: list[float], row: int) -> list[float]:
     return x[row * CHANNELS : row * CHANNELS + WINDOW]
-
-
-def _normalized(
-    x: list[float], gain: Sequence[float], bias: Sequence[float], epsilon: float
-) -> list[float]:
-    mean = math.fsum(x) / len(x)
-    variance = math.fsum((v - mean) ** 2 for v in x) / len(x)
-    factor = 1.0 / math.sqrt(variance + epsilon)
-    return [(v - mean) * factor * g + b for v, g, b in zip(x, gain, bias, strict=True)]

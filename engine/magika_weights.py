@@ -24,7 +24,8 @@ from engine.onnx import Graph, Tensor
 from kernels_py import gelu_tanh
 
 TOKENS, PADDING = 2048, 256
-POSITIONS, CHANNELS = 512, 256
+BYTES = 4  # tokens of a position
+POSITIONS, CHANNELS = TOKENS // BYTES, 256
 TAPS, FEATURES = 5, 512
 OUTPUTS = POSITIONS - TAPS + 1
 LABELS = 214

@@ -76,9 +76,10 @@ void pack_linear_i8(const int8_t *w, const float *scales, const float *bias, int
                     size_t n, size_t k);
 
 /* out[m, n] = epilogue(x[m, k] w[k, n] * x_scales[m] * scales[n] + bias[n]), the product exact while
-   k <= 131071; rows of x, of -127 to 127, are x_row bytes apart and may overlap */
-void linear_i8_f32(const int8_t *x, const float *x_scales, const int8_t *packed, float *out,
-                   size_t m, size_t n, size_t k, size_t x_row, int epilogue);
+   k <= 131071; rows of x, of -127 to 127, are x_row bytes apart and may overlap. Returns as matmul_f32
+   does. */
+int linear_i8_f32(const int8_t *x, const float *x_scales, const int8_t *packed, float *out,
+                  size_t m, size_t n, size_t k, size_t x_row, int epilogue);
 
 /* rows of scores that attention_f32 needs memory for: [heads, ATTENTION_ROWS, context] */
 enum { ATTENTION_ROWS = 16 };
@@ -125,9 +126,9 @@ typedef struct {
 } gpt_model;
 
 /* logits[vocabulary] after tokens[count] at positions from `start` on, or logits[count, vocabulary] of
-   each of them where `all`: a whole token, or a whole prompt, in one call */
-void gpt_step(const gpt_model *model, const int32_t *tokens, size_t count, size_t start, int all,
-              float *logits);
+   each of them where `all`: a whole token, or a whole prompt, in one call. Returns as matmul_f32 does. */
+int gpt_step(const gpt_model *model, const int32_t *tokens, size_t count, size_t start, int all,
+             float *logits);
 
 /* nothing: what a call without arguments costs */
 void empty_call(void);

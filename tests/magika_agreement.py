@@ -3,7 +3,8 @@
     python -m tests.magika_agreement [--tier avx2] [--every 10] [FOLDER ...]
 
 Without a folder: Python's standard library and what is installed beside it. Prints each file whose
-label differs, the network's or the one after thresholds, and counts. Needs baremetal-ml[magika].
+label differs, the network's or the one after thresholds, and counts, also where it is interrupted.
+Needs baremetal-ml[magika].
 """
 
 from __future__ import annotations
@@ -46,33 +47,53 @@ def expected(package: Any, paths: list[Path]) -> list[Identification]:
     ]
 
 
-def compare(folders: list[str], tier: str | None, every: int) -> None:
-    import magika  # loads ONNX Runtime
+class Comparison:
+    def __init__(self, tier: str | None) -> None:
+        import magika  # loads ONNX Runtime
 
-    package, model = magika.Magika(), engine.magika.load()
-    sessions = {precision: model.session(tier, precision) for precision in PRECISIONS}
-    paths = list(dict.fromkeys(files_below(folders)))[::every]
-    equal: Counter[str] = Counter()
-    labels: Counter[str] = Counter()
-    furthest = dict.fromkeys(PRECISIONS, 0.0)
-    for first in range(0, len(paths), BATCH):
-        batch = paths[first : first + BATCH]
-        for path, right in zip(batch, expected(package, batch), strict=True):
-            labels[right.dl_label] += 1
-            for precision, session in sessions.items():
-                found = model.identify_path(path, session)
-                furthest[precision] = max(furthest[precision], abs(found.score - right.score))
-                if (found.dl_label, found.label) == (right.dl_label, right.label):
-                    equal[precision] += 1
-                else:
-                    print(f"{precision} {one_line(path)}: {shown(found)}, not {shown(right)}")
-    without = labels.pop("undefined", 0)
-    print(f"{len(paths)} files; {len(paths) - without} by the network, {len(labels)} labels")
-    for precision, session in sessions.items():
-        count, far = equal[precision], furthest[precision]
+        self.package, self.model = magika.Magika(), engine.magika.load()
+        self.sessions = [self.model.session(tier, precision) for precision in PRECISIONS]
+        self.counts: Counter[str] = Counter()
+        self.labels: Counter[str] = Counter()
+        self.furthest = dict.fromkeys(PRECISIONS, 0.0)
+
+    def add(self, paths: list[Path]) -> None:
+        for path, right in zip(paths, expected(self.package, paths), strict=True):
+            self.labels[right.dl_label] += 1
+            for session in self.sessions:
+                self._add(path, right, session)
+
+    def _add(self, path: Path, right: Identification, session: engine.magika.Session) -> None:
+        precision, labels = session.precision, self.model.labels
+        found = self.model.identify_path(path, session)
+        if (found.dl_label, found.label) == (right.dl_label, right.label):
+            self.counts[precision] += 1
+        else:
+            print(f"{precision} {one_line(path)}: {shown(found)}, not {shown(right)}", flush=True)
+        if right.dl_label == "undefined":
+            return
+        alone = labels.of_scores(session.out)
+        self.counts[f"{precision} close"] += labels.is_close(session.out)
+        self.counts[f"{precision} network"] += alone.dl_label == right.dl_label
+        self.counts[f"{precision} alone"] += alone.label == right.label
+        off = abs(session.out[labels.names.index(right.dl_label)] - right.score)
+        self.furthest[precision] = max(self.furthest[precision], off)
+
+    def show(self) -> None:
+        total, without = sum(self.labels.values()), self.labels.pop("undefined", 0)
+        asked = total - without
         print(
-            f"{session.tier} {precision}: {count} equal labels; scores differ by {far:.2g} or less"
+            f"{total} files; {asked} by the network, which has {len(self.labels)} labels for them"
         )
+        for session in self.sessions:
+            name, count = session.precision, self.counts
+            print(
+                f"{session.tier} {name}: {count[name]} equal labels. Of {asked}, the session alone"
+                f" has {count[f'{name} network']} equal before thresholds and"
+                f" {count[f'{name} alone']} after;"
+                f" {count[f'{name} close']} decisions are close;"
+                f" scores differ by {self.furthest[name]:.2g} or less"
+            )
 
 
 def shown(found: Identification) -> str:
@@ -86,7 +107,14 @@ def main() -> None:
     parser.add_argument("--tier")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="one file of N")
     arguments = parser.parse_args()
-    compare(arguments.folders, arguments.tier, arguments.every)
+    paths = list(dict.fromkeys(files_below(arguments.folders)))[:: arguments.every]
+    comparison = Comparison(arguments.tier)
+    try:
+        for first in range(0, len(paths), BATCH):
+            comparison.add(paths[first : first + BATCH])
+    except KeyboardInterrupt:
+        print("interrupted")
+    comparison.show()
 
 
 if __name__ == "__main__":

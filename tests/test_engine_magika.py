@@ -9,6 +9,7 @@ import subprocess
 import sys
 from array import array
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,22 @@ def test_scores_are_those_of_onnx_runtime(
         assert list(scores) == pytest.approx(right_scores(package, tokens), abs=bound)
 
 
+@pytest.mark.parametrize("variant", ["loop", "idiomatic"])
 def test_pure_python_is_the_reference(
-    package: Any, model: magika.Magika, python_tokens: list[int]
+    variant: str, package: Any, model: magika.Magika, python_tokens: list[int]
 ) -> None:
-    scores = model.session("idiomatic").scores(python_tokens)
-    assert list(scores) == pytest.approx(right_scores(package, python_tokens), abs=1e-5)
+    """But for its products, which need ten seconds and have tests of their own."""
+    numpy = pytest.importorskip("numpy")
+
+    def product(x: Any, w: Any, bias: Any, m: int, n: int, k: int) -> list[float]:
+        sums = numpy.array(x).reshape(m, k) @ numpy.array(w).reshape(k, n) + numpy.array(bias)
+        return list(sums.ravel().tolist())
+
+    session = model.session(variant)
+    session._linear = product  # type: ignore[union-attr]
+    assert list(session.scores(python_tokens)) == pytest.approx(
+        right_scores(package, python_tokens), abs=1e-5
+    )
 
 
 def test_a_call_is_prepared_once_and_repeatable(
@@ -149,6 +161,29 @@ def test_labels_follow_scores_as_in_the_package(package: Any, model: magika.Magi
 
 def test_the_first_of_equal_scores_is_taken(model: magika.Magika) -> None:
     assert model.labels.of_scores([0.5] * 214).dl_label == model.labels.names[0]
+
+
+def test_scores_that_are_no_numbers_are_refused(model: magika.Magika) -> None:
+    nothing = [float("nan")] * 214
+    model.labels.is_close(nothing)
+    with pytest.raises(BadInput, match="the scores are NaN"):
+        model.labels.of_scores(nothing)
+
+
+def test_a_close_decision_of_int8_is_taken_by_float(
+    model: magika.Magika, files: dict[str, bytes]
+) -> None:
+    single, session = model.session("scalar"), model.session("scalar", "i8")
+    for name in ("archive.zip", "python.py"):
+        found, right = (model.identify(files[name], each) for each in (session, single))
+        assert (found == right) == model.labels.is_close(session.out) == (name == "archive.zip")
+
+
+def test_threads_have_sessions_of_their_own(model: magika.Magika, files: dict[str, bytes]) -> None:
+    contents = [files[name] for name in ("python.py", "page.xml", "image.png", "data.json")]
+    right = [model.identify(content) for content in contents]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(model.identify, contents * 8)) == right * 8
 
 
 def test_a_path_is_read_at_both_ends(
@@ -303,6 +338,7 @@ def test_labels_need_no_more_than_this() -> None:
         (CONFIG | {"thresholds": [1]}, TYPES, "the files of magika's model are not as they were"),
         (CONFIG | {"overwrite_map": {"a": "b"}}, TYPES, "content_types_kb.min.json lacks b"),
         (CONFIG | {"target_labels_space": ["txt"]}, TYPES, "config.min.json has 1 labels, needs 2"),
+        (CONFIG | {"medium_confidence_threshold": 10**400}, TYPES, "the files of magika's model"),
         (CONFIG, {}, "content_types_kb.min.json lacks directory, empty, txt, unknown"),
         (CONFIG, TYPES | {"txt": 1}, "the files of magika's model are not as they were"),
         (CONFIG, {"txt": {"is_text": True}}, "the files of magika's model are not as they were"),

@@ -57,12 +57,12 @@ void pack_linear_i8(const int8_t *w, const float *scales, const float *bias, int
  *   max error  8 ULP of (|x w| x_scales scales + |bias| + |out|)
  *   NaN, inf   a row whose scale is NaN or infinite becomes NaN
  */
-void linear_i8_f32(const int8_t *x, const float *x_scales, const int8_t *packed, float *out,
-                   size_t m, size_t n, size_t k, size_t x_row, int epilogue) {
+int linear_i8_f32(const int8_t *x, const float *x_scales, const int8_t *packed, float *out,
+                  size_t m, size_t n, size_t k, size_t x_row, int epilogue) {
     constexpr size_t COLS = 64;
     const auto *const scales = reinterpret_cast<const float *>(packed);
     const int8_t *const w = packed + 2 * n * sizeof(float);
-    if (n == 0) return;
+    if (n == 0) return 0;
     for (size_t i = 0; i < m; ++i, x += x_row, out += n)
         for (size_t first = 0; first < n; first += COLS) {
             int32_t sum[COLS] = {};
@@ -76,6 +76,7 @@ void linear_i8_f32(const int8_t *x, const float *x_scales, const int8_t *packed,
                 o = epilogue == EPILOGUE_ADD ? o + v : epilogue == EPILOGUE_GELU ? gelu(v) : v;
             }
         }
+    return 0;
 }
 
 /* quantize_rows_f32_i8

@@ -1,4 +1,6 @@
 // Rows of a table: what stands for a token, and for its position.
+#include <string.h>
+
 #include "kernels.h"
 
 /* embedding_f32
@@ -11,7 +13,11 @@ void embedding_f32(const int32_t *tokens, const float *table, const float *posit
                    size_t count, size_t start, size_t width) {
     for (size_t i = 0; i < count; ++i, out += width) {
         const float *const row = table + static_cast<size_t>(tokens[i]) * width;
-        for (size_t c = 0; c < width; ++c)
-            out[c] = positions ? row[c] + positions[(start + i) * width + c] : row[c];
+        if (positions == nullptr) {
+            memcpy(out, row, width * sizeof(float));
+            continue;
+        }
+        const float *const position = positions + (start + i) * width;
+        for (size_t c = 0; c < width; ++c) out[c] = row[c] + position[c];
     }
 }

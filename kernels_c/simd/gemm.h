@@ -5,9 +5,10 @@
 //     In, Out            element types of a, b and of out
 //     Packed             what a lane of an operand holds, 32 bits: a float, two int16 or four int8
 //     Vec                a register of Out
+//     Stored, load_b     what b's panels hold for a lane, and a register of it; Packed, but for weights of linear_i8.cpp
 //     K_STEP             how many k one Packed covers (1, 2 or 4)
 //     PACKED_A           whether a must be packed; float reads a in place
-//     HEADER             1 where sums do not start at zero but at a row that stands before each panel of b
+//     HEADER             1 where sums do not start at zero but at a row that stands one step before each panel of b
 //     broadcast, multiply_add                        on Vec
 //     one_step, one_step_of_a, four_steps, pack_lanes, write_header       In to Packed, see pack.h
 #pragma once

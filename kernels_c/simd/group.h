@@ -25,6 +25,7 @@ struct Pair {
     PAIR_OPERATION(max, (Pair x, Pair y), (x.a, y.a), (x.b, y.b))
     PAIR_OPERATION(min, (Pair x, Pair y), (x.a, y.a), (x.b, y.b))
     PAIR_OPERATION(abs, (Pair x), (x.a), (x.b))
+    PAIR_OPERATION(or_if_nan, (Pair x, Pair y), (x.a, y.a), (x.b, y.b))
     PAIR_OPERATION(fmadd, (Pair x, Pair y, Pair z), (x.a, y.a, z.a), (x.b, y.b, z.b))
     PAIR_OPERATION(fnmadd, (Pair x, Pair y, Pair z), (x.a, y.a, z.a), (x.b, y.b, z.b))
     PAIR_OPERATION(fmsub, (Pair x, Pair y, Pair z), (x.a, y.a, z.a), (x.b, y.b, z.b))

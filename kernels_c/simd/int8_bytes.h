@@ -12,11 +12,13 @@ struct Int8Lane {
     using In = int8_t;
     using Out = int32_t;
     using Packed = int32_t;  // four bytes of k
+    using Stored = Packed;
     using Vec = I32;
     static constexpr size_t K_STEP = 4;
     static constexpr bool PACKED_A = true, HEADER = true;
 
     static Vec broadcast(const Packed *p) { return splat_i32(*p); }
+    static Vec load_b(const Stored *p) { return load(p); }
     static Vec multiply_add(Vec a, Vec b, Vec sum) { return _mm512_dpbusd_epi32(sum, a, b); }
 
     static __m128i four_steps(const In *p) {

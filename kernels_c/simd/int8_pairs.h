@@ -10,11 +10,13 @@ struct Int8Lane {
     using In = int8_t;
     using Out = int32_t;
     using Packed = int32_t;  // int16 of k in the low half, of k + 1 in the high half
+    using Stored = Packed;
     using Vec = I32;
     static constexpr size_t K_STEP = 2;
     static constexpr bool PACKED_A = true, HEADER = false;
 
     static Vec broadcast(const Packed *p) { return splat_i32(*p); }
+    static Vec load_b(const Stored *p) { return load(p); }
     /* Exact: a pair sums to at most 2 * 128^2 = 2^15, far from where vpmaddwd wraps. */
     static Vec multiply_add(Vec a, Vec b, Vec sum) {
         sum = add(sum, madd_i16(a, b));

@@ -1,23 +1,98 @@
-// Linear layers, plain loops. "Packed" is the bias, then w as it is.
-#include <cmath>
+// Float linear layers: w is packed once, by whoever loads a model, into the panels that the product of
+// matmul.cpp makes anew in each call. A panel starts with its bias, at which its sums begin.
+#include "linear.h"
 
-#include "kernels.h"
+#include "float_lane.h"
 
 namespace {
 
-/* GELU as gelu_tanh_f32 has it, of one element. */
-inline float gelu(float x) {
-    const float u = 0.7978845608028654f * (x + 0.044715f * x * x * x), factor = 1.0f + std::tanh(u);
-    return factor == 0.0f ? -0.0f : 0.5f * x * factor;
+using namespace linear;
+using gemm::Float32Lane, gemm::Strip;
+
+/* The first steps of k: sums start at the row that stands before the panel. */
+struct BiasedLane : Float32Lane {
+    static constexpr bool HEADER = true;
+};
+
+constexpr size_t panel_size(size_t k) { return (k + 1) * NR; }
+
+/* Steps of k whose weights stay in the first level while rows pass: blocking() has the reason. */
+constexpr size_t MOST_STEPS = 320;
+
+/* Columns of one panel of out, whole tiles of rows: k in blocks of equal length. */
+void tiles(const float *x, size_t x_row, const float *panel, float *out, size_t n, size_t m,
+           size_t cols, size_t k, int epilogue) {
+    const size_t blocks = larger(1, ceil_div(k, MOST_STEPS));
+    for (size_t block = 0; block < blocks; ++block) {
+        const size_t begin = k * block / blocks, steps = k * (block + 1) / blocks - begin;
+        const bool accumulate = block > 0 || epilogue == EPILOGUE_ADD;
+        for (size_t i = 0, rows; i < m; i += rows) {
+            rows = next_rows(m - i);
+            float *const to = out + i * n;
+            const auto run = [&](auto lane) {
+                using Lane = decltype(lane);
+                const Strip<Lane> s{steps,
+                                    x + i * x_row + begin,
+                                    x_row,
+                                    1,
+                                    panel + NR + begin * NR,
+                                    NR,
+                                    0,
+                                    to,
+                                    n,
+                                    1,
+                                    accumulate,
+                                    nullptr};
+                cols == NR ? gemm::run<Lane, 2>(rows, s) : gemm::run_edge<Lane>(rows, cols, s);
+            };
+            block == 0 ? run(BiasedLane()) : run(Float32Lane());
+            if (epilogue == EPILOGUE_GELU && block + 1 == blocks) gelu_rows(to, n, rows, cols);
+        }
+    }
+}
+
+/* One row: weights are used once, so they pass as one stream, and what bounds it is the level of memory that holds
+   them. Four steps of k have sums of their own, or each would wait for the one before. */
+void one_row(const float *x, const float *panel, float *out, size_t cols, size_t k,
+             bool add_to_out) {
+    constexpr size_t STEPS = 4;
+    F32 sum[STEPS][2] = {{load(panel), load(panel + LANES)}};
+    const float *w = panel + NR;
+    size_t p = 0;
+    for (; p + STEPS <= k; p += STEPS, w += STEPS * NR)
+#pragma GCC unroll 4
+        for (size_t s = 0; s < STEPS; ++s) {
+            const F32 x_p = splat(x[p + s]);
+            sum[s][0] = fmadd(x_p, load(w + s * NR), sum[s][0]);
+            sum[s][1] = fmadd(x_p, load(w + s * NR + LANES), sum[s][1]);
+        }
+    for (; p < k; ++p, w += NR) {
+        const F32 x_p = splat(x[p]);
+        sum[0][0] = fmadd(x_p, load(w), sum[0][0]);
+        sum[0][1] = fmadd(x_p, load(w + LANES), sum[0][1]);
+    }
+    for (size_t v = 0; v < 2; ++v) {
+        const size_t first = v * LANES, count = cols < first ? 0 : cols - first;
+        float *const to = out + first;
+        const F32 all = add(add(sum[0][v], sum[1][v]), add(sum[2][v], sum[3][v]));
+        if (count >= LANES)
+            store(to, add_to_out ? add(load(to), all) : all);
+        else if (count > 0)
+            store_partial(to, count, add_to_out ? add(load_partial(to, count), all) : all);
+    }
 }
 
 }  // namespace
 
-size_t packed_linear_f32(size_t n, size_t k) { return (k + 1) * n; }
+size_t packed_linear_f32(size_t n, size_t k) { return ceil_div(n, NR) * panel_size(k); }
 
 void pack_linear_f32(const float *w, const float *bias, float *packed, size_t n, size_t k) {
-    for (size_t j = 0; j < n; ++j) packed[j] = bias ? bias[j] : 0.0f;
-    for (size_t i = 0; i < k * n; ++i) packed[n + i] = w[i];
+    for (size_t j = 0; j < n; j += NR)
+        for (size_t p = 0; p <= k; ++p, packed += NR) {
+            const float *const row = p > 0 ? w + (p - 1) * n : bias;
+            for (size_t v = 0; v < NR; ++v)
+                packed[v] = row != nullptr && j + v < n ? row[j + v] : 0.0f;
+        }
 }
 
 /* linear_f32
@@ -28,79 +103,17 @@ void pack_linear_f32(const float *w, const float *bias, float *packed, size_t n,
  */
 void linear_f32(const float *x, const float *packed, float *out, size_t m, size_t n, size_t k,
                 size_t x_row, int epilogue) {
-    if (n == 0) return;  // m and k may then be any number
-    for (size_t i = 0; i < m; ++i, x += x_row, out += n) {
-        const float *w = packed + n;
-        for (size_t j = 0; j < n; ++j)
-            out[j] = epilogue == EPILOGUE_ADD ? out[j] + packed[j] : packed[j];
-        for (size_t p = 0; p < k; ++p, w += n)
-            for (size_t j = 0; j < n; ++j) out[j] += x[p] * w[j];
-        if (epilogue == EPILOGUE_GELU)
-            for (size_t j = 0; j < n; ++j) out[j] = gelu(out[j]);
-    }
-}
-
-/* Two rows of floats, scales and bias, before w. */
-size_t packed_linear_i8(size_t n, size_t k) { return (k + 2 * sizeof(float)) * n; }
-
-void pack_linear_i8(const int8_t *w, const float *scales, const float *bias, int8_t *packed,
-                    size_t n, size_t k) {
-    auto *const factors = reinterpret_cast<float *>(packed);
-    int8_t *const to = packed + 2 * n * sizeof(float);
-    for (size_t j = 0; j < n; ++j) factors[j] = scales[j], factors[n + j] = bias ? bias[j] : 0.0f;
-    for (size_t i = 0; i < k * n; ++i) to[i] = w[i];
-}
-
-/* linear_i8_f32
- *   formula    out[m, n] = epilogue(x[m, k] w[k, n] * x_scales[m] * scales[n] + bias[n])
- *   shapes     x: m rows of k bytes, x_row apart; out: [m, n]
- *   max error  8 ULP of (|x w| x_scales scales + |bias| + |out|)
- *   NaN, inf   a row whose scale is NaN or infinite becomes NaN
- */
-void linear_i8_f32(const int8_t *x, const float *x_scales, const int8_t *packed, float *out,
-                   size_t m, size_t n, size_t k, size_t x_row, int epilogue) {
-    constexpr size_t COLS = 64;
-    const auto *const scales = reinterpret_cast<const float *>(packed);
-    const int8_t *const w = packed + 2 * n * sizeof(float);
-    if (n == 0) return;
-    for (size_t i = 0; i < m; ++i, x += x_row, out += n)
-        for (size_t first = 0; first < n; first += COLS) {
-            int32_t sum[COLS] = {};
-            const size_t cols = n - first < COLS ? n - first : COLS;
-            for (size_t p = 0; p < k; ++p)
-                for (size_t j = 0; j < cols; ++j) sum[j] += x[p] * w[p * n + first + j];
-            for (size_t j = 0; j < cols; ++j) {
-                float &o = out[first + j];
-                const float v = static_cast<float>(sum[j]) * x_scales[i] * scales[first + j] +
-                                scales[n + first + j];
-                o = epilogue == EPILOGUE_ADD ? o + v : epilogue == EPILOGUE_GELU ? gelu(v) : v;
-            }
+    if (m == 0 || n == 0) return;
+    each_strip(m, n, k, ALONE, [=](size_t begin, size_t end) {
+        for (size_t panel = begin; panel < end; ++panel) {
+            const size_t j = panel * NR, cols = smaller(NR, n - j);
+            const float *const w = packed + panel * panel_size(k);
+            if (m > 1)
+                tiles(x, x_row, w, out + j, n, m, cols, k, epilogue);
+            else
+                one_row(x, w, out + j, cols, k, epilogue == EPILOGUE_ADD);
         }
-}
-
-/* quantize_rows_f32_i8
- *   formula    scales[r] = max |x[r, c]| / 127, out[r, c] = round_half_even(x[r, c] * (127 / max |x[r, c]|))
- *   shapes     x, out: [rows, cols]; scales: [rows]
- *   max error  0 steps
- *   NaN, inf   a row that holds one has the scale NaN and zeros; a row of zeros has the scale 0
- */
-void quantize_rows_f32_i8(const float *x, int8_t *out, float *scales, size_t rows, size_t cols) {
-    for (size_t r = 0; r < rows; ++r) {
-        const float *const row = x + r * cols;
-        float largest = 0.0f, poison = 0.0f;
-        for (size_t c = 0; c < cols; ++c) {
-            const float magnitude = std::fabs(row[c]);
-            largest = magnitude > largest ? magnitude : largest;
-            poison += row[c] - row[c];  // NaN where one is NaN or infinite
-        }
-        const bool finite = poison == 0.0f;
-        const float scale = finite && largest > 0.0f ? 127.0f / largest : 0.0f;
-        scales[r] = finite ? largest / 127.0f : poison;
-        for (size_t c = 0; c < cols; ++c) {
-            float v = finite ? row[c] * scale : 0.0f;
-            v = v > 127.0f ? 127.0f : v;
-            v = v < -127.0f ? -127.0f : v;
-            out[r * cols + c] = static_cast<int8_t>(std::nearbyint(v));
-        }
-    }
+        if (m == 1 && epilogue == EPILOGUE_GELU)
+            gelu_row(out + begin * NR, smaller(n, end * NR) - begin * NR);
+    });
 }

@@ -18,7 +18,7 @@ struct Strip {
     size_t steps;  // of k
     const typename Lane::Packed *a;
     size_t a_row, a_step;  // to the next row, to the next step of k
-    const typename Lane::Packed *b;
+    const typename Lane::Stored *b;
     size_t b_step, b_tile;  // to the next step of k, to the next tile
     typename Lane::Out *out;
     size_t out_row;
@@ -51,7 +51,7 @@ __attribute__((noinline)) void micro_kernel(const Strip<Lane> &s) {
         for (size_t i = 0; i < ROWS; ++i)
 #pragma GCC unroll 4
             for (size_t v = 0; v < VECS; ++v)
-                sum[i][v] = Lane::HEADER ? load(s.b - WIDTH + v * LANES) : Vec{};
+                sum[i][v] = Lane::HEADER ? Lane::load_b(s.b - b_step + v * LANES) : Vec{};
 
         // What is added to at the end is fetched meanwhile: 5-8 % at 2048. Few steps are over too soon.
         if (s.steps > 32) {
@@ -68,7 +68,7 @@ __attribute__((noinline)) void micro_kernel(const Strip<Lane> &s) {
             Vec b_v[VECS];
 #pragma GCC unroll 4
             for (size_t v = 0; v < VECS; ++v) {
-                b_v[v] = load(b + v * LANES);
+                b_v[v] = Lane::load_b(b + v * LANES);
                 if (KEEP_B) store(panel + v * LANES, b_v[v]);
             }
             if (KEEP_B) panel += WIDTH;

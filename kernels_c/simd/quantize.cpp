@@ -35,6 +35,21 @@ void quantize_range(const float *x, int8_t *out, size_t n, F32 scale) {
     }
 }
 
+/* The largest magnitude of a row, NaN where an element is NaN or infinite. */
+float largest_magnitude(const float *x, size_t n) {
+    Quad high = zero(), poison = zero();
+    const auto include = [&](auto v, auto &to, auto &bad) {
+        to = max(abs(v), to), bad = add(bad, sub(v, v));
+    };
+    size_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) include(load_group<Quad>(x + i), high, poison);
+    for (; i + LANES <= n; i += LANES) include(load(x + i), high.a.a, poison.a.a);
+    if (i < n) include(load_partial(x + i, n - i), high.a.b, poison.a.b);
+    const F32 all = max(max(high.a.a, high.a.b), max(high.b.a, high.b.b));
+    const F32 bad = add(add(poison.a.a, poison.a.b), add(poison.b.a, poison.b.b));
+    return max_of_lanes(all) + sum_of_lanes(bad);
+}
+
 /* Elements from which a second thread pays: some 3 us of work in the second-level cache. */
 constexpr size_t ALONE = 65536;
 
@@ -60,5 +75,26 @@ void dequantize_i32_f32(const int32_t *x, float *out, size_t n, float scale) {
         // Loaded as floats, whose bits are the integers.
         map_f32<false>(reinterpret_cast<const float *>(x) + begin, out + begin, end - begin,
                        [=](auto v) { return mul(from_i32_bits(v), decltype(v)(splat(scale))); });
+    });
+}
+
+/* quantize_rows_f32_i8
+ *   formula    scales[r] = max |x[r, c]| / 127, out[r, c] = round_half_even(x[r, c] * (127 / max |x[r, c]|))
+ *   shapes     x, out: [rows, cols]; scales: [rows]
+ *   max error  0 steps
+ *   NaN, inf   a row that holds one has the scale NaN and zeros; a row of zeros has the scale 0
+ */
+void quantize_rows_f32_i8(const float *x, int8_t *out, float *scales, size_t rows, size_t cols) {
+    const int threads = threads_for(rows * cols / ALONE);
+    const size_t most = 8 * static_cast<size_t>(threads), groups = rows < most ? rows : most;
+    parallel_for(groups, threads, [=](size_t group) {
+        for (size_t r = rows * group / groups; r < rows * (group + 1) / groups; ++r) {
+            const float largest = largest_magnitude(x + r * cols, cols);
+            scales[r] = largest / 127.0f;
+            if (largest > 0.0f)
+                quantize_range(x + r * cols, out + r * cols, cols, splat(127.0f / largest));
+            else if (cols > 0)
+                memset(out + r * cols, 0, cols);
+        }
     });
 }

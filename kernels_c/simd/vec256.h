@@ -29,7 +29,11 @@ inline F32 fmsub(F32 a, F32 b, F32 c) { return _mm256_fmsub_ps(a, b, c); }
 /* The second operand when either is NaN, or both are zero. */
 inline F32 max(F32 a, F32 b) { return _mm256_max_ps(a, b); }
 inline F32 min(F32 a, F32 b) { return _mm256_min_ps(a, b); }
+inline F32 square_root(F32 v) { return _mm256_sqrt_ps(v); }
 inline F32 and_not(F32 mask, F32 v) { return _mm256_andnot_ps(mask, v); }
+/* a, but NaN in the lanes where v is. */
+inline F32 or_if_nan(F32 a, F32 v) { return _mm256_or_ps(a, _mm256_cmp_ps(v, v, _CMP_UNORD_Q)); }
+inline bool is_any_nan(F32 v) { return _mm256_movemask_ps(_mm256_cmp_ps(v, v, _CMP_UNORD_Q)) != 0; }
 
 /* The bits of each lane as an integer, times 2^23. */
 inline F32 shift_left_23(F32 v) {
