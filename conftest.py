@@ -94,6 +94,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "kernel(name): run the test for every variant and size of that registry row"
     )
+    config.addinivalue_line(
+        "markers", "program(name): run the test for every variant, precision and size of that model"
+    )
 
 
 @contextmanager
@@ -152,10 +155,13 @@ def _say(config: pytest.Config, line: str) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from bench.suite import registry
 
-    kernel = _kernel(metafunc.definition)
+    kernel, program = _kernel(metafunc.definition), _program(metafunc.definition)
+    wanted = {n: _option(metafunc.config, n) for n in ("quick", "peers", "explain")}
     if kernel is not None and "variant" in metafunc.fixturenames:
-        wanted = {n: _option(metafunc.config, n) for n in ("quick", "peers", "explain")}
         metafunc.parametrize(("variant", "size"), registry.cases(kernel, **wanted))
+    if program is not None and "variant" in metafunc.fixturenames:
+        cases = registry.program_cases(program, **wanted)
+        metafunc.parametrize(("variant", "precision", "size"), cases)
     if metafunc.definition.get_closest_marker("operation") is not None:
         from kernels_py.operations import OPERATIONS
 
@@ -163,8 +169,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _kernel(item: pytest.Item) -> str | None:
-    """The name that the test's marker gives."""
-    marker = item.get_closest_marker("kernel")
+    """The name that the test's marker gives; of a program with the test's precision."""
+    marker, program = item.get_closest_marker("kernel"), _program(item)
+    spec = getattr(item, "callspec", None)
+    if program and spec:
+        return f"{program}_{spec.params['precision']}"
+    return marker.args[0] if marker else None
+
+
+def _program(item: pytest.Item) -> str | None:
+    marker = item.get_closest_marker("program")
     return marker.args[0] if marker else None
 
 
@@ -174,7 +188,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     other plugins do: so do matrix and charts, and a size's variants share its data."""
     from bench.suite import registry
 
-    order = {name: number for number, name in enumerate(registry.KERNELS)}
+    order = {name: number for number, name in enumerate(registry.rows())}
 
     def place(item: pytest.Item) -> tuple[int, int]:
         kernel, spec = _kernel(item), getattr(item, "callspec", None)
@@ -182,6 +196,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             return order[kernel], spec.indices["variant"]
         return -1, 0
 
+    # What pytest makes of no cases: a program that only --explain measures.
+    items[:] = [item for item in items if not (_program(item) and "NOTSET" in item.name)]
     items.sort(key=place)
 
 
@@ -237,12 +253,15 @@ def call_overhead(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..
 def _or_skip(measure: Callable[..., None]) -> Callable[..., None]:
     """The same, but for a test that is skipped where a tier or a library is not here."""
     import kernels_c
+    from bench.measure.cases.engine import ModelUnavailable
     from bench.measure.peers.adapter import PeerUnavailable
+
+    missing = kernels_c.TierUnavailable, PeerUnavailable, ModelUnavailable
 
     def verify_then_time(*case: Any) -> None:
         try:
             measure(*case)
-        except (kernels_c.TierUnavailable, PeerUnavailable) as reason:
+        except missing as reason:
             pytest.skip(str(reason))
 
     return verify_then_time

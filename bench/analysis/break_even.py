@@ -67,7 +67,7 @@ def times_by_size(run: Run) -> list[TimesBySize]:
     found: dict[str, TimesBySize] = {}
     for result, metadata in run.ours:
         size = _size(metadata)
-        if size is None:
+        if size is None or metadata.program:
             continue
         counts, power = SIZES[len(metadata.shape)]
         of_kernel = found.setdefault(

@@ -112,12 +112,14 @@ def kernels(run: Run) -> list[str]:
 
 
 def sizes(run: Run, kernel: str) -> list[str]:
-    """Those at which the run has two rungs or more, the most work first."""
+    """Those at which the run has two rungs or more, the most work first; of a whole model the most
+    rungs, as not all of its sizes have every variant."""
     variants = {rung.variant for rung in run.ladders.get(kernel, ())}
     measured = [m for _, m in run.by_kernel.get(kernel, ()) if m.variant in variants]
     rungs = Counter(metadata.size for metadata in measured)
     work = {metadata.size: metadata.flops for metadata in measured if rungs[metadata.size] > 1}
-    return sorted(work, key=lambda size: work[size], reverse=True)
+    program = any(metadata.program for metadata in measured)
+    return sorted(work, key=lambda size: (program and rungs[size], work[size]), reverse=True)
 
 
 def ladder(run: Run, kernel: str, size: str | None = None) -> Ladder:

@@ -188,7 +188,7 @@ def work(metadata: Metadata) -> int:
 
 def has_work(metadata: Metadata) -> bool:
     """Whether there is something to place on an axis of sizes."""
-    return 1 <= work(metadata) <= _MOST_WORK
+    return not metadata.program and 1 <= work(metadata) <= _MOST_WORK
 
 
 def counted_in(metadata: Metadata) -> str:

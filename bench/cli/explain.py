@@ -13,7 +13,7 @@ from bench.saved import runs
 from bench.saved.checks import OK, Refusal, listed
 from bench.saved.comparable import merged
 from bench.saved.writing import write_atomic
-from bench.views.explain import cost, ladder, overhead, scaling
+from bench.views.explain import cost, ladder, overhead, scaling, split
 
 
 def add_commands(commands: Any) -> None:
@@ -24,7 +24,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--kernel", metavar="K", help="default: all")
     command.add_argument("--size", metavar="S", help="default: the largest that was measured")
 
-    about = "what an element costs in Python, part by part"
+    about = "what an element costs in Python, part by part; a token's time by layer and kernel"
     command = add(_cost, "cost", about, RUNS, FORMAT, BY)
     command.add_argument("--kernel", action="append", default=[], metavar="K", help="default: all")
 
@@ -57,6 +57,10 @@ def _cost(options: argparse.Namespace) -> int:
         show(cost.by_interpreter(saved), options.format, saved)
         return OK
     run = the_one("cost", options.runs)
+    measured = [m for kernel in options.kernel for _, m in run.by_kernel.get(kernel, ())]
+    if measured and all(metadata.program for metadata in measured):
+        show(split.view(run, *options.kernel), options.format, [run])
+        return OK
     show(cost.view(run, *options.kernel), options.format, [run])
     return OK
 

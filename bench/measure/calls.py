@@ -22,7 +22,7 @@ def call_of(case: Case, variant: str, peer_threads: int = 1) -> Call:
     peers.PeerUnavailable."""
     side, name = registry.side_and_name(variant)
     if side == "python":
-        return Call("python", getattr(case.module, name), case.python_args())
+        return Call("python", *case.python_call(name))
     if side == "peer":
         return peers.load_peer(name).call(case, peer_threads)
     native = case.kernel.native(variant)
@@ -33,7 +33,8 @@ def native_call_of(case: Case, tier: kernels_c.Tier, native: Native) -> Call:
     """The native variant, of this very tier."""
     if native.call_path is not None:
         return call_path(case, tier, native.call_path)
-    return Call(folder_of(tier), *case.native_call(tier, native.function), tier.threads)
+    function, args, *collect = case.native_call(tier, native.function)
+    return Call(folder_of(tier), function, args, tier.threads, *collect)
 
 
 # --- Call paths ----------------------------------------------------------------------------------

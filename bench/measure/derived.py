@@ -35,6 +35,9 @@ def add_derived_figures(
         info, seconds = benchmark["extra_info"], benchmark["stats"]["min"]
         info["gflops"] = info["flops"] / seconds / 1e9
         info["gbps"] = info["bytes"] / seconds / 1e9
+        if "tokens" in info:
+            info["tokens_per_second"] = info["tokens"] / seconds
+            info["weights_gbps"] = info["weight_bytes"] / seconds / 1e9
         python = fastest_python.get((info["kernel"], info["size"]))
         if python is not None:
             info["speedup"] = python / seconds

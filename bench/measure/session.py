@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from bench.measure import peers
+from bench.measure import peers, split
 from bench.measure.calls import call_of
 from bench.measure.cases.case import Call, Case
 from bench.measure.cases.errors_in_ulp import WrongResult
@@ -31,6 +31,8 @@ _SHARE_BETWEEN = 1 / 3
 # A Python call that lasts about a second is verified on its first round, and few follow.
 _SLOW_ROUNDS = 3
 SLOW_SECONDS = 4.0  # no further round when the case has taken this long
+# What goes through several kernels.
+_CHAINS = (Signature.QUANTIZED_PRODUCT, Signature.PROGRAM, Signature.PROGRAM_I8)
 # Two rungs of the ladder alternate for this share of the cap, or until there are so many pairs, the
 # cap at most; not at all if one call of each takes longer than this.
 _STEP_SHARE = 0.2
@@ -87,13 +89,15 @@ class Session:
                 raise WrongResult(f"{name} {variant} is already known to be wrong: {reason}")
             self._verify_edge_cases(kernel, variant, call.implementation)
             self._verify_and_time(benchmark, case, call, f"{name} {variant} {size}", limits)
-            if variant == "py-loop" and kernel.signature is not Signature.QUANTIZED_PRODUCT:
+            if variant == "py-loop" and kernel.signature not in _CHAINS:
                 # Of a chain of kernels each does its share of them, which depends on the shape.
                 if name not in self._bytecodes:
                     self._bytecodes[name] = bytecodes.of_loop(kernel)
                 benchmark.extra_info["bytecodes"] = self._bytecodes[name]
             if not benchmark.disabled:
                 self._paired_ratio(benchmark, kernel, variant, call)
+                if split.applies(case, variant):
+                    benchmark.extra_info["split"] = split.of_token(case, variant)
         except MemoryError:  # what is too large for this machine is not wrong
             raise
         except Exception as error:  # whatever it was: nothing of a kernel that fails is kept
@@ -259,7 +263,8 @@ def static_metadata(kernel: Kernel, variant: str, size: str) -> dict[str, Any]:
         "shape": list(shape),
         "flops": kernel.flops(shape),
         "bytes": kernel.bytes(shape),
-        "rate": kernel.signature.rate,
+        **kernel.figures(shape),
+        "rate": kernel.rate,
         "relaxed": variant in registry.RELAXED,
         "auxiliary": variant in registry.auxiliary(kernel),
         "error_unit": kernel.error_unit.value,

@@ -27,6 +27,8 @@ def is_ours(info: Any) -> TypeGuard[dict[str, Any]]:
     return MARK.items() <= info.items() or any(names <= info.keys() for names in _UNMARKED)
 
 
+IN_A_LOGIT = "in a logit"  # the unit of errors of whole models alone
+
 # What fields of extra_info were called in runs from before November 2026, and are called now.
 _RENAMED = {
     "stable": "confirmed",
@@ -114,6 +116,11 @@ class Metadata:
     percent_of_limit: float | None  # how much of that it reaches; both None without limits
     threads: int | None  # None: Python, or a run from before this was recorded
     evidence: Evidence | None  # None: nothing was counted or disassembled
+
+    @property
+    def program(self) -> bool:
+        """Whether it is a whole model: its sizes are no elements that time grows with."""
+        return self.error_unit == IN_A_LOGIT
 
 
 @dataclass(frozen=True)

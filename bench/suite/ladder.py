@@ -51,9 +51,84 @@ _OTHER_ORDER = (
     "b is read along its rows, not down its columns; no sum waits for the one before",
 )
 _BYTES = ("registers of 512 bits, VNNI", "bytes are multiplied as they are, in twice as many lanes")
+_Texts = dict[str, str | tuple[str, str] | None]
+
+_CHAINED_I8 = (
+    "hand-written AVX2, packed int8 weights, kernels called one by one",
+    "a quarter of the bytes; packed once for all calls; but every kernel is a call from Python",
+)
+_ONE_CALL = (
+    "one call a token",
+    "kernels follow each other inside native code, not by way of Python",
+)
+# Of a whole model. Down to fastmath a rung changes every kernel of it in the same way.
+_MODEL: _Texts = {
+    "py-idiomatic": "products are summed in C; a list for each row and column",
+    "c-debug": ("compiled, -O0; float32, one call for everything", _COMPILED[1]),
+    "c-scalar": "variables in registers; the loops run along the rows of the weights",
+    "c-autovec": "products, attention and sums eight at a time; exp and tanh stay scalar calls",
+    "c-fastmath": "sums may be reordered; exp and tanh eight at a time, where libm has them",
+    "c-avx2_unpacked": (
+        "hand-written AVX2 on plain weights, kernels called one by one",
+        "registers and polynomials; but each kernel is a call from Python, bias, GELU and residual "
+        "too, and weights are packed anew in each",
+    ),
+    "c-avx2_chained": (
+        "packed weights, fused epilogues",
+        "packed once for all calls, read in order; bias, GELU and residual while the sums are in "
+        "registers: half as many calls",
+    ),
+    "c-avx2": _ONE_CALL,
+    "c-avx512_unpacked": None,
+    "c-avx512_chained": None,
+}
+_MODEL_I8: _Texts = {
+    **_MODEL,
+    "c-debug": ("compiled, -O0; int8 products, one call for everything", _COMPILED[1]),
+    "c-autovec": (
+        "compiler's SIMD, -O3 (the trap)",
+        "each int8 is widened to 32 bits as it is read",
+    ),
+    "c-avx2_chained": _CHAINED_I8,
+    "c-avx512_omp": _BYTES,
+}
+_PROMPT: _Texts = {"c-avx2": ("one call a prompt", _ONE_CALL[1])}
+# What is algorithm, and the same in every rung: the embedding of a byte is looked up, where the
+# model as shipped multiplies one-hot rows with a matrix; GELU is taken of the maximum over the
+# positions (and the minimum: it falls before it rises), not of every position.
+_FILE: _Texts = {
+    "py-loop": (
+        "Python, index by index",
+        "algorithm, in every rung: a table for a product; the maximum first, then its GELU",
+    ),
+    "py-idiomatic": "windows are slices of one list; products are summed in C",
+    "c-debug": ("compiled, -O0; float32, a dozen calls from Python", _COMPILED[1]),
+    "c-scalar": _MODEL["c-scalar"],
+    "c-autovec": "the convolution, a product of overlapping rows, eight columns at a time",
+    "c-fastmath": "little: the product has no sum to reorder in this order of loops",
+    "c-avx2": (
+        "hand-written AVX2, packed weights",
+        "a tile of sums in registers; rows of the windows overlap and are never copied",
+    ),
+}
+_FILE_I8: _Texts = {
+    **_FILE,
+    "c-debug": ("compiled, -O0; int8 products", "where the ladder stands; Python has no int8 here"),
+    "c-autovec": _MODEL_I8["c-autovec"],
+    "c-avx512_omp": _BYTES,
+}
 
 # A reason alone: the idea is the general one. None: in this kernel's ladder the variant is no rung.
-_OWN: dict[str, dict[str, str | tuple[str, str] | None]] = {
+_MODELS: dict[str, _Texts] = {
+    "decode_f32": _MODEL,
+    "decode_i8": _MODEL_I8,
+    "prefill_f32": {**_MODEL, **_PROMPT},
+    "prefill_i8": {**_MODEL_I8, **_PROMPT},
+    "identify_f32": _FILE,
+    "identify_i8": _FILE_I8,
+}
+# The same of kernels.
+_OWN: dict[str, _Texts] = {
     "relu_f32": {
         "py-idiomatic": "no index object, no store for each element",
         "c-scalar": "registers, not the stack; a branch on the sign may be left",
@@ -132,7 +207,7 @@ _OWN: dict[str, dict[str, str | tuple[str, str] | None]] = {
 
 def ladder(kernel: Kernel) -> tuple[Rung, ...]:
     """The rungs of a kernel, from Python's loop to all cores and the widest registers."""
-    ideas = {**_GENERAL, **_OWN.get(kernel.name, {})}
+    ideas = {**_GENERAL, **(_OWN | _MODELS).get(kernel.name, {})}
     rungs = []
     for variant in kernel.variants:
         texts = ideas.get(variant)

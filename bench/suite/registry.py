@@ -1,7 +1,8 @@
 """What exists: kernel x variant x size, each kernel with its cost model and its error bounds.
 
 Benchmarks, tests, matrix and charts iterate KERNELS; a kernel is one row here. docs/add-a-kernel.md
-goes through it.
+goes through it. Whole models are rows of the same kind (programs.py); kernel() and cases() find
+both.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ class Signature(Enum):
     EMBEDDING = "tokens, rows of a table", 2, "iff", "f", "fma", "read", "GB/s"
     INDEX = "float32 [n] -> which", 1, "f", "i", "fma", "read", "GB/s"
     COLUMNS = "float32 [rows, cols] -> [cols]", 2, "f", "f", "fma", "read", "GB/s"
+    PROGRAM = "tokens -> what a model says of them", 1, "f", "f", "fma", "read", "GFLOP/s"
+    PROGRAM_I8 = "PROGRAM, its products of int8", 1, "f", "f", "int8", "read", "GOP/s"
 
     def __init__(
         self, _: str, rank: int, operands: str, result: str, peak: str, pattern: str, rate: str
@@ -128,6 +131,7 @@ class Unit(Enum):
     PRODUCTS = "ULP of |a| |b|"
     TERMS = "ULP of the terms"  # of their magnitudes, summed up
     STEP = "steps"
+    ABSOLUTE = "in a logit"
 
 
 @dataclass(frozen=True)
@@ -203,13 +207,32 @@ class Kernel:
             names.insert(names.index(f"c-{native.tier}"), name)
         return tuple(names)
 
+    def variants_at(
+        self, shape: Shape, quick: bool = False, explain: bool = False
+    ) -> tuple[str, ...]:
+        """Those that are measured at this size: here all."""
+        return self.variants
+
+    @property
+    def rate(self) -> str:
+        """The unit in which its speed is shown."""
+        return self.signature.rate
+
+    def parts(self, shape: Shape) -> tuple[Shape, ...]:
+        """The shapes of the operands and, last, of the result."""
+        return self.signature.parts(shape)
+
+    def figures(self, shape: Shape) -> dict[str, int]:
+        """What else extra_info says of the work of a call."""
+        return {}
+
     def flops(self, shape: Shape) -> int:
         return self.operations * self.signature.terms(shape)
 
     def bytes(self, shape: Shape) -> int:
         """What must cross the memory bus at least once: operands in, result out."""
         types = self.signature.operands + self.signature.result
-        parts = zip(types, self.signature.parts(shape), strict=True)
+        parts = zip(types, self.parts(shape), strict=True)
         return sum(array(code).itemsize * math.prod(part) for code, part in parts)
 
     def native(self, variant: str) -> Native:
@@ -452,10 +475,25 @@ KERNELS: dict[str, Kernel] = {
 }
 
 
+def rows() -> dict[str, Kernel]:
+    """Kernels, then whole models."""
+    from bench.suite.programs import PROGRAMS  # which are made of what is defined here
+
+    return {**KERNELS, **PROGRAMS}
+
+
 def kernel(name: str) -> Kernel:
-    if name not in KERNELS:
-        raise ValueError(f"there is no kernel {name!r}; the kernels are {', '.join(KERNELS)}")
-    return KERNELS[name]
+    known = rows()
+    if name not in known:
+        raise ValueError(f"there is no kernel {name!r}; the kernels are {', '.join(known)}")
+    return known[name]
+
+
+def libraries_of(name: str) -> tuple[str, ...]:
+    """The libraries that have a kernel or a program."""
+    from bench.suite.programs import PEERS as HAVE_PROGRAMS
+
+    return tuple(p for p, has in PEERS.items() if name in (*has, *HAVE_PROGRAMS.get(p, ())))
 
 
 def cases(
@@ -464,13 +502,25 @@ def cases(
     """(variant, size) of every benchmark of a kernel. A size's variants come together, Python
     first: they share data."""
     row = kernel(name)
-    libraries = tuple(f"peer-{p}" for p, has in PEERS.items() if peers and name in has)
+    libraries = tuple(f"peer-{p}" for p in libraries_of(name) if peers)
     found = []
     for shape in row.shapes(quick, explain):
         small = row.bytes(shape) <= 8 * MOST_ELEMENTS and not row.is_layer
         paths = CALL_PATH_VARIANTS if explain and small else ()
-        found += [(v, row.size_name(shape)) for v in (*row.variants, *paths, *libraries)]
+        own = row.variants_at(shape, quick, explain)
+        found += [(v, row.size_name(shape)) for v in (*own, *paths, *libraries)]
     return found
+
+
+def program_cases(task: str, **wanted: bool) -> list[tuple[str, str, str]]:
+    """(variant, precision, size) of every benchmark of a program in all its precisions."""
+    from bench.suite.programs import PRECISIONS
+
+    return [
+        (variant, precision, size)
+        for precision in PRECISIONS
+        for variant, size in cases(f"{task}_{precision}", **wanted)
+    ]
 
 
 def first_available(tiers: tuple[str, ...]) -> str:

@@ -38,6 +38,11 @@ def _notes(run: Run) -> list[str]:
             "Errors of layer normalisation, linear layers and attention are in ULP of the terms: "
             "of the magnitudes, summed up, of what each result is the sum of."
         )
+    if any(metadata.program for _, metadata in run.ours):
+        lines.append(
+            "Whole models (prefill, decode, identify): a size is the tokens read, those before the "
+            "one that is made, bytes of a file; errors are absolute, in a logit or a score."
+        )
     losses = [metadata.loss for _, metadata in run.ours if metadata.loss is not None]
     if losses:
         lines.append(

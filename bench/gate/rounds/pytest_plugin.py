@@ -39,8 +39,9 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-# Marks benchmarks of the interpreter alone: no change of the checkout can slow them down.
-INTERPRETER = "interpreter"
+# Marks benchmarks of the interpreter alone: no change of the checkout can slow them down. And whole
+# models: their kernels are judged one by one.
+LEFT_OUT = "interpreter", "program"
 _PLAIN = (str, int, float, bool, type(None))
 _LONGEST_REASON = 300
 # Of a round: calls before it that are not timed, as the other process has just used the caches.
@@ -173,7 +174,7 @@ class Lister(Plugin):
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if not item.get_closest_marker(INTERPRETER)]
+        items[:] = [item for item in items if not any(map(item.get_closest_marker, LEFT_OUT))]
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._running.write_text(nodeid, encoding="utf-8")

@@ -24,6 +24,7 @@ from bench.suite.registry import Kernel, Shape, Unit
 
 Numbers = Sequence[float]
 Called = tuple[Callable[..., Any], tuple[Any, ...]]  # a function and its arguments
+Collect = Callable[[Any], None]
 
 _C_TYPES = {"f": "float", "b": "int8_t", "i": "int32_t"}  # by array's names
 _STAGGERS = (0, 2, 7, 9, 11)  # of the operands' buffers; the output has another
@@ -45,7 +46,7 @@ class Call:
     function: Callable[..., Any]
     args: tuple[Any, ...]
     threads: int = 1
-    collect: Callable[[Any], None] | None = None
+    collect: Collect | None = None
 
 
 class Case(ABC):
@@ -57,13 +58,14 @@ class Case(ABC):
     low: float  # the least and the greatest of the operands' values
     high: float
     needs_ieee = False  # holds NaN or infinity
+    verifies_itself = False  # in plain Python wherever it runs; NumPy knows nothing of it
 
     def __init__(self, kernel: Kernel, shape: Shape, offsets: tuple[int, int] = (0, 0)) -> None:
         self.kernel = kernel
         self.shape = shape
         self.offsets = offsets
         self.out_typecode = kernel.signature.result
-        *self._in_lengths, self.out_length = map(math.prod, kernel.signature.parts(shape))
+        *self._in_lengths, self.out_length = map(math.prod, kernel.parts(shape))
         self._inverse_units: dict[Unit, Numbers] = {}
 
     @cached_property
@@ -78,6 +80,10 @@ class Case(ABC):
     @abstractmethod
     def python_args(self) -> tuple[Any, ...]:
         """The arguments of every function in the kernel's Python module."""
+
+    def python_call(self, variant: str) -> Called:
+        """The Python variant of that name, and its arguments."""
+        return getattr(self.module, variant), self.python_args()
 
     @property
     def native_numbers(self) -> tuple[float, ...]:
@@ -160,9 +166,11 @@ class Case(ABC):
     def _shift_result(self, out: Buffer, by: int) -> None:
         self.out = out.shifted(by)
 
-    def native_call(self, tier: kernels_c.Tier, function: str) -> Called:
+    def native_call(
+        self, tier: kernels_c.Tier, function: str
+    ) -> Called | tuple[Callable[..., Any], tuple[Any, ...], Collect]:
         """The native function of that name, and its arguments, buffers already converted to
-        pointers."""
+        pointers; and Call.collect where it is needed."""
         pointers = [pointer(tier, buffer) for buffer in (*self.buffers, self.out)]
         return getattr(tier.lib, function), (*pointers, *self.native_numbers)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.measure.cases.buffers import values
 from bench.measure.cases.case import Case
+from bench.measure.cases.engine import FileCase, ProgramCase, RandomCase, TokensCase
 from bench.measure.cases.layers import (
     ArgmaxCase,
     AttentionCase,
@@ -23,6 +24,7 @@ from bench.measure.cases.layers import (
 )
 from bench.measure.cases.products import IntegerProductCase, ProductCase, QuantizedProductCase
 from bench.measure.cases.unary import QuantizeCase, RowsCase, UnaryCase
+from bench.suite.programs import DecodeRandom, Identify, OfTokens, Prefill, Program
 from bench.suite.registry import Kernel, Shape, Signature
 
 CASES: dict[Signature, type[Case]] = {
@@ -43,8 +45,17 @@ CASES: dict[Signature, type[Case]] = {
 }
 
 
+# By the row's class, the special ones first.
+_PROGRAMS: dict[type[Program], type[ProgramCase]] = {
+    Identify: FileCase,
+    DecodeRandom: RandomCase,
+    OfTokens: TokensCase,
+}
+
+
 def make_case(kernel: Kernel, shape: Shape, offsets: tuple[int, int] = (0, 0)) -> Case:
-    return CASES[kernel.signature](kernel, shape, offsets)
+    program = next((case for kind, case in _PROGRAMS.items() if isinstance(kernel, kind)), None)
+    return (program or CASES[kernel.signature])(kernel, shape, offsets)
 
 
 class SweepCase(UnaryCase):
@@ -135,12 +146,16 @@ _EDGE_CASES: dict[Signature, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] =
 }
 
 
+# (tokens, the positions that the last attends to): short prompts, also after some tokens.
+_PROMPTS = ((1, 1), (3, 3), (5, 21))
 # Off a cache line, operands and result by different amounts, as a user's buffers are.
 _OFFSETS = (20, 36)
 
 
 def edge_cases(kernel: Kernel) -> Iterator[Case]:
     """Every edge case of the kernel; those with needs_ieee are not for relaxed tiers."""
-    for case_class, shapes in _EDGE_CASES[kernel.signature]:
+    if isinstance(kernel, Prefill):
+        yield from (make_case(kernel, shape) for shape in _PROMPTS)
+    for case_class, shapes in _EDGE_CASES.get(kernel.signature, ()):
         for shape in shapes:
             yield case_class(kernel, shape, _OFFSETS)

@@ -176,8 +176,8 @@ def _measured(plan: Plan, seconds: float, makes: Makes) -> dict[str, Any]:
         raise WrongResult(grade.inexact)
     libraries: dict[str, dict[str, Any]] = {}
     pairings: dict[str, Pairing] = {}
-    for name, has in registry.PEERS.items():
-        if plan.kernel not in has or peers.why_unavailable(name) is not None:
+    for name in registry.libraries_of(plan.kernel):
+        if peers.why_unavailable(name) is not None:
             continue
         try:
             theirs, call = makes.make(f"peer-{name}")

@@ -34,6 +34,8 @@ class Reference:
         """Call once and look at the whole result. Raises WrongResult where nothing is left of it,
         or memory changed that is not the output's; a result that is merely inexact is graded."""
         case = self.case
+        if case.verifies_itself:
+            return Grade(case.run_and_verify(what, call)["max_error_ulp"], None)
         case.prepare(call)
         returned = call.function(*call.args)
         if call.collect is not None:

@@ -102,7 +102,7 @@ class Server:
 
     def _graded(self, made: Made) -> Grade:
         """By NumPy; in plain Python where there is none, or no library has the kernel."""
-        unknown = all(made.case.kernel.name not in has for has in registry.PEERS.values())
+        unknown = not registry.libraries_of(made.case.kernel.name)
         if unknown or peers.why_not_installed() is not None:
             found = made.case.run_and_verify(self.what, made.call)
             return Grade(found["max_error_ulp"], None)

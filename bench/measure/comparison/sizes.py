@@ -59,11 +59,17 @@ _SIZES: dict[str, tuple[str, ...]] = {
     "matmul_f32": (*_SQUARES, *_THIN, *_TRANSFORMER, *_OFF_LINES),
     "quantize_f32_i8": _LENGTHS,
     "matmul_i8_i32": ("64", "128", "256", "333", "500", "512", "640", "1024"),
+    **dict.fromkeys(("prefill_f32", "prefill_i8"), ("128",)),
+    **dict.fromkeys(("decode_f32", "decode_i8"), ("0", "128", "255")),
+    **dict.fromkeys(("identify_f32", "identify_i8"), ("2048",)),
 }
 _QUICK_SIZES = {
     **dict.fromkeys(_SIZES, _QUICK_LENGTHS),
     "matmul_f32": ("16", "64", "256", "512", "1x1024x1024", "1024x16x1024", "16x256x256"),
     "matmul_i8_i32": ("64", "256"),
+    **dict.fromkeys(("prefill_f32", "prefill_i8"), ("128",)),
+    **dict.fromkeys(("decode_f32", "decode_i8"), ("128",)),
+    **dict.fromkeys(("identify_f32", "identify_i8"), ("2048",)),
 }
 
 

@@ -108,7 +108,11 @@ def collect(
     """Evidence of Python's and native cases; peers have none. With `counting` also instructions and
     bytes. What fails is said in Collected.unavailable and is None in the rows."""
     found = Collected()
-    ours = [case for case in cases if registry.side_and_name(case[1])[0] != "peer"]
+    ours = [
+        case
+        for case in cases
+        if case[0] in registry.KERNELS and registry.side_and_name(case[1])[0] != "peer"
+    ]
     counts = _count({case[:2] for case in ours}, found, say) if counting else {}
     for name, variant, size in ours:
         kernel, native = registry.kernel(name), not variant.startswith("py-")

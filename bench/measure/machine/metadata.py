@@ -38,7 +38,7 @@ def complete(machine_info: dict[str, Any]) -> None:
     machine_info["tiers"] = tiers()
     machine_info["ladders"] = {
         name: [asdict(rung) for rung in ladder.ladder(kernel)]
-        for name, kernel in registry.KERNELS.items()
+        for name, kernel in registry.rows().items()
     }
     # After the tiers: loading a module can bring the lock of a free-threaded interpreter back.
     machine_info["interpreter"] = interpreter.describe()

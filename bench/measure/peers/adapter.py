@@ -39,7 +39,7 @@ class Peer:
         if make is None:
             raise PeerUnavailable(f"{self.name} has no {case.kernel.name}")
         self.require_threads(threads)
-        parts = zip((*case.buffers, case.out), case.kernel.signature.parts(case.shape), strict=True)
+        parts = zip((*case.buffers, case.out), case.kernel.parts(case.shape), strict=True)
         views = [self.view(buffer, shape) for buffer, shape in parts]
         function, args, *collect = make(case, threads, *views)
         return Call("peer", function, args, threads, *collect)

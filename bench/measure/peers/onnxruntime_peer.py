@@ -16,13 +16,14 @@ from onnx import TensorProto, helper
 from bench.measure.cases.case import Called
 from bench.measure.peers.adapter import Peer
 from bench.measure.peers.numpy_peer import Array, as_array
+from bench.measure.peers.onnx_models import OnnxModels
 
 _OPSET = 20  # the first with Gelu
 _TYPES = {"f": TensorProto.FLOAT, "b": TensorProto.INT8, "B": TensorProto.UINT8}
 _TYPES["i"] = TensorProto.INT32
 
 
-class OnnxRuntime(Peer):
+class OnnxRuntime(OnnxModels, Peer):
     name = "onnxruntime"
     version = str(onnxruntime.__version__)
     view = staticmethod(as_array)

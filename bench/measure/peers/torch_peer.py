@@ -12,12 +12,13 @@ from torch import Tensor
 from bench.measure.cases.buffers import Buffer
 from bench.measure.cases.case import Called
 from bench.measure.peers.adapter import Peer
+from bench.measure.peers.torch_models import TorchModels
 from bench.suite.registry import Shape
 
 _DTYPES = {"f": torch.float32, "b": torch.int8, "i": torch.int32}
 
 
-class Torch(Peer):
+class Torch(TorchModels, Peer):
     name = "torch"
     version = str(torch.__version__)
 

@@ -40,7 +40,7 @@ from bench.views import (
     tables,
 )
 from bench.views.documents import claims, figures
-from bench.views.explain import cost, ladder, overhead, scaling
+from bench.views.explain import cost, ladder, overhead, scaling, split
 from bench.views.tables import View
 
 
@@ -72,6 +72,7 @@ RENDERERS: dict[str, tuple[Callable[[Path], Any], Callable[..., View]]] = {
     "ladder": (_run, _ladder),
     "cost": (_run, cost.view),
     "cost-by-interpreter": (_runs, cost.by_interpreter),
+    "split": (_run, split.view),
     "scaling": (_run, scaling.view),
     "machine": (_run, lambda run: View([], notes=[matrix.machine_line(run)])),
     "limits": (_run, lambda run: limits.view(run.limits)),

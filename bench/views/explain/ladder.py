@@ -14,7 +14,13 @@ from bench.views.explain.evidence import short
 from bench.views.tables import Table, View
 
 # What an int8 product replaces: the trap is that it may not be faster.
-INSTEAD_OF = {"matmul_i8_i32": "matmul_f32", "quantized_matmul_f32": "matmul_f32"}
+INSTEAD_OF = {
+    "matmul_i8_i32": "matmul_f32",
+    "quantized_matmul_f32": "matmul_f32",
+    "prefill_i8": "prefill_f32",
+    "decode_i8": "decode_f32",
+    "identify_i8": "identify_f32",
+}
 
 Found = Sequence[tuple[Run, Ladder]]
 
