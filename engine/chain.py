@@ -4,7 +4,7 @@ it was before matrices were packed and epilogues fused. Each is a list of functi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 Link = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -27,11 +27,29 @@ def run(links: list[Link]) -> None:
             raise MemoryError("no memory to pack a product")
 
 
+class Rows(NamedTuple):
+    """What a kernel works on: so many rows of the residual stream, and of what is made of them."""
+
+    count: int
+    x: Any
+    normal: Any
+
+
+def rows_of_layers(g: Any, call: Call) -> Iterator[tuple[Any, Rows, Rows]]:
+    """Each layer with the rows of its attention and those of what comes after: of the last layer
+    only what is asked for, as gpt.cpp has it."""
+    every = Rows(call.length, g.x, g.normal)
+    skipped = (call.length - call.rows) * g.width
+    last = Rows(call.rows, g.x + skipped, g.normal + skipped)
+    for i in range(g.layers):
+        yield g.layer[i], every, last if i + 1 == g.layers else every
+
+
 def packed(lib: Any, g: Any, call: Call) -> list[Link]:
     """The calls of gpt.cpp, bit for bit."""
-    m = call.length
+    width, hidden, none = g.width, g.hidden, lib.EPILOGUE_NONE
 
-    def linear(x: Any, matrix: Any, out: Any, n: int, k: int, epilogue: int, m: int) -> list[Link]:
+    def linear(m: int, x: Any, matrix: Any, out: Any, n: int, k: int, epilogue: int) -> list[Link]:
         if not g.quantized:
             return [(lib.linear_f32, (x, matrix, out, m, n, k, k, epilogue))]
         return [
@@ -39,64 +57,54 @@ def packed(lib: Any, g: Any, call: Call) -> list[Link]:
             (lib.linear_i8_f32, (g.bytes, g.scales, matrix, out, m, n, k, k, epilogue)),
         ]
 
-    def layer(own: Any) -> list[Link]:
-        width, hidden = g.width, g.hidden
-        return [
-            _norm(lib, g, g.x, own.gain_1, own.bias_1, m),
-            *linear(g.normal, own.qkv, g.wide, 3 * width, width, lib.EPILOGUE_NONE, m),
+    links = [_embedding(lib, g, call)]
+    for own, rows, after in rows_of_layers(g, call):
+        m = after.count
+        links += [
+            _norm(lib, g, rows, own.gain_1, own.bias_1),
+            *linear(rows.count, rows.normal, own.qkv, g.wide, 3 * width, width, none),
             _attention(lib, g, own, call),
-            *linear(g.normal, own.projection, g.x, width, width, lib.EPILOGUE_ADD, m),
-            _norm(lib, g, g.x, own.gain_2, own.bias_2, m),
-            *linear(g.normal, own.up, g.wide, hidden, width, lib.EPILOGUE_GELU, m),
-            *linear(g.wide, own.down, g.x, width, hidden, lib.EPILOGUE_ADD, m),
+            *linear(m, after.normal, own.projection, after.x, width, width, lib.EPILOGUE_ADD),
+            _norm(lib, g, after, own.gain_2, own.bias_2),
+            *linear(m, after.normal, own.up, g.wide, hidden, width, lib.EPILOGUE_GELU),
+            *linear(m, g.wide, own.down, after.x, width, hidden, lib.EPILOGUE_ADD),
         ]
-
-    none, rows = lib.EPILOGUE_NONE, call.rows
-    return [
-        _embedding(lib, g, call),
-        *(link for i in range(g.layers) for link in layer(g.layer[i])),
-        _norm(lib, g, g.x + (m - rows) * g.width, g.gain, g.bias, rows),
-        *linear(g.normal, g.head, call.logits, g.vocabulary, g.width, none, rows),
-    ]
+    head = linear(m, after.normal, g.head, call.logits, g.vocabulary, width, none)
+    return [*links, _norm(lib, g, after, g.gain, g.bias), *head]
 
 
 def plain(lib: Any, weights: Any, g: Any, call: Call, zeros: Any, numbers: Any) -> list[Link]:
     """Products of plain matrices with bias, GELU and sum as kernels of their own. The kernel that
     adds rows is embedding_f32: row zeros[i] of a bias, or row numbers[i] of another matrix."""
-    m, width, hidden = call.length, g.width, g.hidden
+    width, hidden = g.width, g.hidden
 
-    def linear(x: Any, name: str, out: Any, n: int, k: int) -> list[Link]:
+    def linear(m: int, x: Any, name: str, out: Any, n: int, k: int) -> list[Link]:
         bias = weights.floats(f"{name}.bias")
         return [
             (lib.matmul_f32, (x, weights.floats(name), out, m, n, k)),
             (lib.embedding_f32, (zeros, bias, out, out, m, 0, n)),
         ]
 
-    def add(other: Any) -> Link:
-        return lib.embedding_f32, (numbers, g.x, other, g.x, m, 0, width)
+    def add(rows: Rows, other: Any) -> Link:
+        return lib.embedding_f32, (numbers, rows.x, other, rows.x, rows.count, 0, width)
 
-    def layer(own: Any, name: str) -> list[Link]:
-        return [
-            _norm(lib, g, g.x, own.gain_1, own.bias_1, m),
-            *linear(g.normal, f"{name}.attn.c_attn", g.wide, 3 * width, width),
+    links = [_embedding(lib, g, call)]
+    for i, (own, rows, after) in enumerate(rows_of_layers(g, call)):
+        m, name = after.count, f"h.{i}"
+        links += [
+            _norm(lib, g, rows, own.gain_1, own.bias_1),
+            *linear(rows.count, rows.normal, f"{name}.attn.c_attn", g.wide, 3 * width, width),
             _attention(lib, g, own, call),
-            *linear(g.normal, f"{name}.attn.c_proj", g.wide, width, width),
-            add(g.wide),
-            _norm(lib, g, g.x, own.gain_2, own.bias_2, m),
-            *linear(g.normal, f"{name}.mlp.c_fc", g.wide, hidden, width),
+            *linear(m, after.normal, f"{name}.attn.c_proj", g.wide, width, width),
+            add(after, g.wide),
+            _norm(lib, g, after, own.gain_2, own.bias_2),
+            *linear(m, after.normal, f"{name}.mlp.c_fc", g.wide, hidden, width),
             (lib.gelu_tanh_f32, (g.wide, g.wide, m * hidden)),
-            *linear(g.wide, f"{name}.mlp.c_proj", g.normal, width, hidden),
-            add(g.normal),
+            *linear(m, g.wide, f"{name}.mlp.c_proj", after.normal, width, hidden),
+            add(after, after.normal),
         ]
-
-    rows = call.rows
-    head = (g.normal, weights.floats("head"), call.logits, rows, g.vocabulary, width)
-    return [
-        _embedding(lib, g, call),
-        *(link for i in range(g.layers) for link in layer(g.layer[i], f"h.{i}")),
-        _norm(lib, g, g.x + (m - rows) * width, g.gain, g.bias, rows),
-        (lib.matmul_f32, head),
-    ]
+    head = (after.normal, weights.floats("head"), call.logits, m, g.vocabulary, width)
+    return [*links, _norm(lib, g, after, g.gain, g.bias), (lib.matmul_f32, head)]
 
 
 def _embedding(lib: Any, g: Any, call: Call) -> Link:
@@ -104,8 +112,8 @@ def _embedding(lib: Any, g: Any, call: Call) -> Link:
     return lib.embedding_f32, given
 
 
-def _norm(lib: Any, g: Any, x: Any, gain: Any, bias: Any, rows: int) -> Link:
-    return lib.layernorm_f32, (x, gain, bias, g.normal, rows, g.width, g.epsilon)
+def _norm(lib: Any, g: Any, rows: Rows, gain: Any, bias: Any) -> Link:
+    return lib.layernorm_f32, (rows.x, gain, bias, rows.normal, rows.count, g.width, g.epsilon)
 
 
 def _attention(lib: Any, g: Any, own: Any, call: Call) -> Link:

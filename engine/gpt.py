@@ -86,9 +86,17 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
 
 
 def default_tier() -> str:
-    """The fastest tier on one thread that runs here; Python where none is built."""
-    usable = (name for name in _PREFERRED if kernels_c.why_unavailable(name) is None)
-    return next(usable, "idiomatic")
+    """The fastest tier on one thread that runs here; Python where none is built. Raises BadInput
+    where one has to be built again: Python would take a thousand times as long, and not say why."""
+    for name in _PREFERRED:
+        try:
+            kernels_c.load_tier(name)
+        except kernels_c.TierStale as reason:
+            raise BadInput(str(reason)) from None
+        except kernels_c.TierUnavailable:
+            continue
+        return name
+    return "idiomatic"
 
 
 class Gpt:

@@ -183,7 +183,8 @@ class NativeSession(Session):
         count = len(tokens)
         self._tokens[0:count] = tokens
         function, given = self._prepared(self._tokens, count, start, every)
-        function(*given)
+        if function(*given):
+            raise MemoryError("no memory to pack a product")
         self._rows = count if every else 1
 
     def _likeliest(self) -> int:

@@ -40,8 +40,16 @@ def texts() -> tuple[bytes, bytes]:
     return "".join(kept[False]).encode(), "".join(kept[True]).encode()
 
 
+def rounded(x: Tensor, dim: int) -> Tensor:
+    """x as int8 has it, with a scale for each row (dim 1) or column (dim 0); gradients pass as if
+    nothing was rounded (Bengio, Leonard and Courville, arXiv:1308.3432)."""
+    scale = x.detach().abs().amax(dim, keepdim=True).clamp(min=1e-30) / 127
+    return x + (torch.round(x.detach() / scale) * scale - x.detach())
+
+
 class Linear(nn.Module):
-    """x @ weight + bias, weight [in, out]: the layout of GPT-2's files, and of the engine's."""
+    """x @ weight + bias through int8, weight [in, out]: the layout of GPT-2's files, and of the
+    engine's."""
 
     def __init__(self, rows: int, cols: int, deviation: float) -> None:
         super().__init__()
@@ -49,9 +57,19 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(cols))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.addmm(self.bias, x.reshape(-1, x.shape[-1]), self.weight).view(
-            *x.shape[:-1], -1
-        )
+        flat = x.reshape(-1, x.shape[-1])
+        if self.training:
+            out = torch.addmm(self.bias, rounded(flat, 1), rounded(self.weight, 0))
+        else:
+            out = torch.addmm(self.bias, flat, self.weight)
+        return out.view(*x.shape[:-1], -1)
+
+
+# Attention so sharp that its scores reach 50 multiplies the rounding errors of float32, and of int8
+# even more: queries and keys are kept smaller. From Kimi Team, Kimi K2, arXiv:2507.20534 (QK-Clip).
+LARGEST_SCORE = 12.0
+# Of bytes that never come: their logits need not be far below zero, where they round most.
+LOGIT_PENALTY = 2e-4
 
 
 class Block(nn.Module):
@@ -70,10 +88,24 @@ class Block(nn.Module):
         batch, length, _ = x.shape
         heads = self.attn["c_attn"](self.ln_1(x)).view(batch, length, 3, HEADS, -1)
         query, key, value = heads.permute(2, 0, 3, 1, 4)
+        self.newest = query.detach(), key.detach()
         mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         x = x + self.attn["c_proj"](mixed.transpose(1, 2).reshape(batch, length, WIDTH))
         hidden = functional.gelu(self.mlp["c_fc"](self.ln_2(x)), approximate="tanh")
         return x + self.mlp["c_proj"](hidden)
+
+    @torch.no_grad()
+    def clip_scores(self) -> None:
+        """By what the newest batch had: heads with larger scores get smaller queries and keys."""
+        query, key = (x[::4] for x in self.newest)
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        largest = scores.tril().abs().amax(dim=(0, 2, 3))
+        factors = (LARGEST_SCORE / largest).clamp(max=1).sqrt()
+        layer = self.attn["c_attn"]
+        for part in (0, WIDTH):
+            of_columns = factors.repeat_interleave(WIDTH // HEADS)
+            layer.weight[:, part : part + WIDTH] *= of_columns
+            layer.bias[part : part + WIDTH] *= of_columns
 
 
 class Verse(nn.Module):
@@ -91,13 +123,18 @@ class Verse(nn.Module):
         x = self.wte(tokens) + self.wpe.weight[: tokens.shape[1]]
         for block in self.h:
             x = block(x)
+        if self.training:
+            normal = self.ln_f(x).reshape(-1, WIDTH)
+            logits = rounded(normal, 1) @ rounded(self.wte.weight, 1).T
+            return logits.view(*x.shape[:-1], VOCABULARY)
         return functional.linear(self.ln_f(x), self.wte.weight)
 
 
 def loss_of(model: Verse, tokens: Tensor) -> Tensor:
-    """Nats a byte, of every byte but the first of each row."""
+    """Nats a byte, of every byte but the first of each row, and a little for large logits."""
     logits = model(tokens[:, :-1])
-    return functional.cross_entropy(logits.reshape(-1, VOCABULARY), tokens[:, 1:].reshape(-1))
+    nats = functional.cross_entropy(logits.reshape(-1, VOCABULARY), tokens[:, 1:].reshape(-1))
+    return nats + LOGIT_PENALTY * logits.square().mean()
 
 
 @torch.no_grad()
@@ -110,6 +147,19 @@ def held_out_loss(model: Verse, text: Tensor) -> float:
         fresh = losses if start == 0 else losses[-half:]
         total, count = total + float(fresh.sum()), count + len(fresh)
     return total / count
+
+
+@torch.no_grad()
+def finish(model: Verse) -> None:
+    """Matrices on the steps of int8, so that int8 loses nothing by its weights, and all as float16
+    has it."""
+    for name, weight in model.named_parameters():
+        if name == "wte.weight":
+            weight.copy_(rounded(weight, 1))
+        elif weight.ndim == 2 and name != "wpe.weight":
+            weight.copy_(rounded(weight, 0))
+        weight.copy_(weight.half().float())
+    model.eval()
 
 
 class Muon(torch.optim.Optimizer):
@@ -149,10 +199,10 @@ def optimizers(model: Verse, rate: float) -> list[torch.optim.Optimizer]:
     ]
 
 
-def train(steps: int, batch: int, rate: float, seed: int) -> Verse:
+def train(start: Path | None, steps: int, batch: int, rate: float, seed: int) -> Verse:
     torch.manual_seed(seed)
     learned, held_out = (torch.tensor(list(text)) for text in texts())
-    model = Verse()
+    model = Verse() if start is None else load(start)
     chosen = optimizers(model, rate)
     warm_up, started = max(1, steps // 20), time.monotonic()
     for step in range(steps):
@@ -169,13 +219,26 @@ def train(steps: int, batch: int, rate: float, seed: int) -> Verse:
                 group["lr"] = now
             optimizer.step()
             optimizer.zero_grad()
+        for block in model.h:
+            block.clip_scores()
         if (step + 1) % 100 == 0 or step + 1 == steps:
             seconds = time.monotonic() - started
             print(f"step {step + 1} of {steps}: loss {loss:.3f}, {seconds:.0f} s", flush=True)
-    with torch.no_grad():
-        for weight in model.parameters():  # as they are saved
-            weight.copy_(weight.half().float())
+    finish(model)
     print(f"held out: {held_out_loss(model, held_out):.4f} nats a byte", flush=True)
+    return model
+
+
+def load(path: Path) -> Verse:
+    """What save() wrote."""
+    content = path.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    model = Verse()
+    state = model.state_dict()
+    for name, entry in json.loads(content[8 : 8 + length]).items():
+        begin, end = entry["data_offsets"]
+        raw = bytearray(content[8 + length + begin : 8 + length + end])
+        state[name].copy_(torch.frombuffer(raw, dtype=torch.float16).view(entry["shape"]))
     return model
 
 
@@ -200,12 +263,16 @@ def save(model: Verse, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m engine.train", description="Train verse.")
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="go on with these weights")
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--batch", type=int, default=16, help="rows of 256 bytes a step")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=1611)
     options = parser.parse_args()
-    save(train(options.steps, options.batch, options.rate, options.seed), options.output)
+    save(
+        train(options.start, options.steps, options.batch, options.rate, options.seed),
+        options.output,
+    )
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ void pack_linear_f32(const float *w, const float *bias, float *packed, size_t n,
 void linear_f32(const float *x, const float *packed, float *out, size_t m, size_t n, size_t k,
                 size_t x_row, int epilogue);
 
-/* scales[r] = max |x[r, c]| / 127, out[r, c] = x[r, c] / scales[r] rounded half to even */
+/* scales[r] = max |x[r, c]| / 127, out[r, c] = x[r, c] * (127 / max |x[r, c]|) rounded half to even */
 void quantize_rows_f32_i8(const float *x, int8_t *out, float *scales, size_t rows, size_t cols);
 
 /* bytes that pack_linear_i8 writes */

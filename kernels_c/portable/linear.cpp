@@ -95,7 +95,9 @@ void quantize_rows_f32_i8(const float *x, int8_t *out, float *scales, size_t row
             poison += row[c] - row[c];  // NaN where one is NaN or infinite
         }
         const bool finite = poison == 0.0f;
-        const float scale = finite && largest > 0.0f ? 127.0f / largest : 0.0f;
+        float scale = finite && largest > 0.0f ? 127.0f / largest : 0.0f;
+        scale =
+            scale < 3.4028235e38f ? scale : 3.4028235e38f;  // of subnormals it would be infinite
         scales[r] = finite ? largest / 127.0f : poison;
         for (size_t c = 0; c < cols; ++c) {
             float v = finite ? row[c] * scale : 0.0f;

@@ -1,7 +1,6 @@
 // Causal attention with a cache (Vaswani and others, arXiv:1706.03762). Keys and values lie one position after the
 // other, as they come. A block of queries is turned, so that their scores of one position are the lanes of a
 // register: softmax then goes down the columns and never across lanes.
-#include <string.h>
 
 #include "blocking.h"
 #include "exp.h"
@@ -42,16 +41,19 @@ struct Head {
 
     void remember() const {
         for (size_t i = 0; i < count; ++i) {
-            memcpy(keys + (start + i) * d, query(i) + width, d * sizeof(float));
-            memcpy(values + (start + i) * d, query(i) + 2 * width, d * sizeof(float));
+            const float *const key = query(i) + width, *const value = key + width;
+            float *const to = keys + (start + i) * d, *const value_to = values + (start + i) * d;
+            for (size_t c = 0; c < d; ++c) to[c] = key[c], value_to[c] = value[c];
         }
     }
 
     /* Queries [first, first + rows), at most QUERIES, d a multiple of LANES. `turned`: [d, QUERIES]. */
     void attend_block(size_t first, size_t rows, float *turned) const {
-        for (size_t i = 0; i < QUERIES; ++i)
-            for (size_t c = 0; c < d; ++c)
-                turned[c * QUERIES + i] = i < rows ? scale() * query(first + i)[c] : 0.0f;
+        const float factor = scale();
+        for (size_t i = 0; i < QUERIES; ++i) {
+            const float *const from = query(first + (i < rows ? i : 0));
+            for (size_t c = 0; c < d; ++c) turned[c * QUERIES + i] = factor * from[c];
+        }
         const size_t length =
             start + first + rows;  // of the longest; query i has start + first + i + 1
         for (size_t j = 0, some; j < length; j += some) {
@@ -80,29 +82,37 @@ struct Head {
         const F32 lowest = splat(-__builtin_inff());
         F32 high[VECS], sum[VECS];
         for (size_t v = 0; v < VECS; ++v) high[v] = lowest, sum[v] = zero();
-        const auto hidden = [=](size_t j, size_t v) {  // lanes that do not see position j
-            const size_t all = j > seen ? j - seen : 0;
-            return all > v * LANES ? all - v * LANES : 0;
-        };
-        for (size_t j = 0; j < length; ++j)
-#pragma GCC unroll 2
-            for (size_t v = 0; v < VECS; ++v)
-                high[v] = max(behind(hidden(j, v), lowest, load(scores + j * QUERIES + v * LANES)),
-                              high[v]);
-        for (size_t j = 0; j < length; ++j)
-#pragma GCC unroll 2
-            for (size_t v = 0; v < VECS; ++v) {
-                float *const at = scores + j * QUERIES + v * LANES;
-                const F32 e = behind(hidden(j, v), zero(), power(sub(load(at), high[v])));
-                store(at, e);
-                sum[v] = add(sum[v], e);
-            }
+        each_score(seen, length, lowest, [&](float *, size_t v, auto masked, F32 x) {
+            high[v] = max(masked(x), high[v]);
+        });
+        each_score(seen, length, zero(), [&](float *at, size_t v, auto masked, F32 x) {
+            const F32 e = masked(power(sub(x, high[v])));
+            store(at, e);
+            sum[v] = add(sum[v], e);
+        });
         for (size_t v = 0; v < VECS; ++v) store(inverse + v * LANES, div(splat(1.0f), sum[v]));
+    }
+
+    /* body(at, v, masked, score) for register v of every position: masked(x) is x, but `other` in lanes of queries
+       that do not see the position. */
+    template <class Body>
+    void each_score(size_t seen, size_t length, F32 other, const Body &body) const {
+        size_t j = 0;
+        for (float *at = scores; j <= seen; ++j)
+#pragma GCC unroll 2
+            for (size_t v = 0; v < VECS; ++v, at += LANES)
+                body(at, v, [](F32 x) { return x; }, load(at));
+        for (float *at = scores + j * QUERIES; j < length; ++j)
+            for (size_t v = 0; v < VECS; ++v, at += LANES) {
+                const size_t all = j - seen, hidden = all > v * LANES ? all - v * LANES : 0;
+                body(at, v, [=](F32 x) { return behind(hidden, other, x); }, load(at));
+            }
     }
 
     /* One query, d a multiple of LANES: scores of LANES positions at a time, each a sum over lanes. */
     void attend_alone(float *q) const {
-        for (size_t c = 0; c < d; ++c) q[c] = scale() * query(0)[c];
+        const float factor = scale();
+        for (size_t c = 0; c < d; ++c) q[c] = factor * query(0)[c];
         const size_t length = start + 1;
         F32 high = splat(-__builtin_inff());
         for (size_t j = 0; j < length; j += LANES) {

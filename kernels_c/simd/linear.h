@@ -13,7 +13,7 @@ using gemm::ceil_div, gemm::larger, gemm::MR, gemm::next_rows, gemm::NR, gemm::s
 
 /* out = GELU(out) */
 inline void gelu_row(float *out, size_t n) {
-    map_f32<false>(out, out, n, [](auto v) { return gelu_tanh(v); });
+    map_f32<false>(out, out, n, [](auto v) { return gelu_tanh_of_sum(v); });
 }
 
 /* The same for `cols` columns of `rows` rows; of a whole panel, two rows in one group. */
@@ -21,7 +21,7 @@ inline void gelu_rows(float *out, size_t out_row, size_t rows, size_t cols) {
     size_t i = 0;
     for (; cols == NR && i + 2 <= rows; i += 2) {
         float *const a = out + i * out_row, *const b = a + out_row;
-        const Quad v = gelu_tanh(Quad(load_group<Pair<F32>>(a), load_group<Pair<F32>>(b)));
+        const Quad v = gelu_tanh_of_sum(Quad(load_group<Pair<F32>>(a), load_group<Pair<F32>>(b)));
         store_group(a, v.a), store_group(b, v.b);
     }
     for (; i < rows; ++i) gelu_row(out + i * out_row, cols);

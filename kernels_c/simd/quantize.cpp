@@ -92,7 +92,9 @@ void quantize_rows_f32_i8(const float *x, int8_t *out, float *scales, size_t row
             const float largest = largest_magnitude(x + r * cols, cols);
             scales[r] = largest / 127.0f;
             if (largest > 0.0f)
-                quantize_range(x + r * cols, out + r * cols, cols, splat(127.0f / largest));
+                // Of subnormals the factor would be infinite.
+                quantize_range(x + r * cols, out + r * cols, cols,
+                               min(splat(127.0f / largest), splat(3.4028235e38f)));
             else if (cols > 0)
                 memset(out + r * cols, 0, cols);
         }
