@@ -154,9 +154,9 @@ class Layers:
         needs_aligned_floats(weights)
         needs_no_overlap(target, rows, factors, weights)
         _needs_symmetric(rows)
-        self.lib.linear_i8_f32(
-            rows.data, factors.data, weights.data, target.data, m, n, k, step, after
-        )
+        pointers = (rows.data, factors.data, weights.data, target.data)
+        if self.lib.linear_i8_f32(*pointers, m, n, k, step, after) != 0:
+            raise MemoryError(f"no memory to widen {m} rows of {k}")
 
     def quantize_rows(self, x: object, out: object, scales: object, rows: int = 1) -> None:
         """scales[r] = max |x[r, c]| / 127, out[r, c] = x[r, c] / scales[r] rounded half to even.
