@@ -186,8 +186,8 @@ class Layers:
         heads: int,
     ) -> None:
         """Causal attention of `count` positions from `start` on, float32: qkv [count, 3 width] ->
-        [count, width]. keys [heads, width / heads, context] and values [heads, context,
-        width / heads] are the caches of all positions; those of these go into them first."""
+        [count, width]. keys and values [heads, context, width / heads] are the caches of all
+        positions; those of these go into them first."""
         names = {"count": count, "start": start, "context": context, "width": width, "heads": heads}
         count, start, context, width, heads = (whole_number(n, v) for n, v in names.items())
         if heads == 0 or width % heads:

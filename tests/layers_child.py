@@ -16,7 +16,7 @@ from typing import Any
 
 import kernels_c
 from bench.measure.calls import call_of
-from bench.measure.cases import buffers, case, layers
+from bench.measure.cases import attention, buffers, case, layers
 from bench.measure.cases.make import edge_cases
 from bench.suite.registry import KERNELS, Shape
 from tests.fenced import Fence, Mark, wide_tiers
@@ -46,7 +46,7 @@ class Fenced(buffers.Buffer):
 
 
 def fences(mark: Mark) -> None:
-    case.Buffer = layers.Buffer = Fenced  # type: ignore[misc, attr-defined]
+    case.Buffer = layers.Buffer = attention.Buffer = Fenced  # type: ignore[misc, attr-defined]
     for tier, _ in wide_tiers():
         for at_end in (True, False):
             Fenced.at_end = at_end

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 import kernels_c
 from bench.measure.calls import call_of
+from bench.measure.cases.attention import AttentionCase
 from bench.measure.cases.errors_in_ulp import inverse_ulps, worst_error
-from bench.measure.cases.layers import AttentionCase, layernorm_terms, magnitudes
+from bench.measure.cases.layers import layernorm_terms, magnitudes
 from bench.measure.cases.make import make_case
 from bench.suite.registry import KERNELS, Shape
 from kernels_py import gelu_max, gelu_tanh, layernorm, linear, linear_i8, quantize_rows
@@ -341,8 +342,9 @@ def attended(
     keys, values = Memory("f", width * context), Memory("f", width * context)
     for place in range(start):
         for c in range(width):
-            keys.view[c * context + place] = rows[place * width + c]
-            values.view[(c // d * context + place) * d + c % d] = blocks[place * width + c]
+            there = (c // d * context + place) * d + c % d
+            keys.view[there] = rows[place * width + c]
+            values.view[there] = blocks[place * width + c]
     qkv, got = case.inputs[0], []
     for piece in pieces:
         part = filled("f", qkv[: piece * 3 * width])
@@ -367,12 +369,14 @@ def test_a_prompt_in_pieces_is_the_prompt_at_once(tier: kernels_c.Tier, shape: S
     unit = bound_of(case.kernel, tier).unit
     for pieces in ([count], [1] * count, [3, count - 3], [count - 1, 1]):
         for context in (length, length + 13):
-            got, keys, _ = attended(tier, case, pieces, context)
+            got, keys, values = attended(tier, case, pieces, context)
             worst = worst_error(got, case.reference, case.inverse_units(unit))
             assert worst.error <= bound_of(case.kernel, tier).at(shape)
-            for c in range(width):
-                tail = keys.view[c * context + length : (c + 1) * context]
-                assert tail.tobytes() == b"\xff" * 4 * (context - length)
+            d = width // case.heads
+            for h in range(case.heads):
+                tail = slice((h * context + length) * d, (h + 1) * context * d)
+                for cache in (keys, values):
+                    assert cache.view[tail].tobytes() == b"\xff" * 4 * (context - length) * d
 
 
 def test_attention_to_one_position_is_its_value(tier: kernels_c.Tier) -> None:

@@ -114,7 +114,7 @@ LAYER_PARTS: dict[Signature, Callable[..., tuple[Shape, ...]]] = {
     Signature.LINEAR_I8: lambda m, n, k: ((m, k), (m,), (k, n), (n,), (n,), (m, n)),
     Signature.QUANTIZE_ROWS: lambda rows, cols: ((rows, cols), (rows, cols)),
     Signature.ATTENTION: lambda count, length, width: (
-        *((count, 3 * width), (width, length), (length, width)),
+        *((count, 3 * width), (length, width), (length, width)),
         (count, width),
     ),
     Signature.EMBEDDING: lambda count, width: ((count,), *((count, width),) * 3),

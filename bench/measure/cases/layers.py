@@ -1,5 +1,5 @@
 """The cases that are parts of whole models: normalisation, linear layers on packed weights,
-attention with caches, embedding, and what picks a token or a feature."""
+embedding, and what picks a token or a feature. attention.py has the one with caches."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from bench.measure.cases.case import Call, Called, Case, Numbers, pointer
 from bench.measure.cases.errors_in_ulp import WrongResult, inverse_ulps, worst_error
 from bench.measure.cases.unary import RowsCase, UnaryCase
 from bench.suite.registry import Kernel, Shape, Unit
-from kernels_py import attention, layernorm, linear, linear_i8
+from kernels_py import layernorm, linear, linear_i8
 
-_PACKED, _SCORES = 13, 15  # the staggers of further buffers
-_COLUMNS_OF_A_HEAD = 32
+_PACKED, _SCALES = 13, 15  # the staggers of further buffers
 _SLOW_MULTIPLY_ADDS = 2_000_000  # of Python, some 0.2 s
 
 
@@ -166,7 +165,7 @@ class QuantizeRowsCase(RowsCase):
 
     @cached_property
     def _scales(self) -> Buffer:
-        return Buffer("f", self.shape[0], _SCORES)
+        return Buffer("f", self.shape[0], _SCALES)
 
     @cached_property
     def _both(self) -> tuple[list[int], list[float]]:
@@ -196,93 +195,6 @@ class QuantizeRowsCase(RowsCase):
         if not (worst.error <= 1.0 and self._scales.guards_intact()):
             raise WrongResult(f"{what}: scale {worst.index} is off by {worst.error:.4g} ULP")
         return part
-
-
-class AttentionCase(Case):
-    """qkv [count, 3 width] and the caches of the keys and values of `length` positions ->
-    [count, width], for the last `count` of them. Heads have 32 columns where that goes."""
-
-    low, high = -1.0, 1.0
-
-    def __init__(self, kernel: Kernel, shape: Shape, offsets: tuple[int, int] = (0, 0)) -> None:
-        super().__init__(kernel, shape, offsets)
-        count, length, width = shape
-        if count > length:
-            raise ValueError(f"{kernel.name}: {count} of {length} positions; needs at most those")
-        self.heads = width // _COLUMNS_OF_A_HEAD if width % _COLUMNS_OF_A_HEAD == 0 else 1
-
-    @cached_property
-    def inputs(self) -> tuple[array[Any], ...]:
-        """The caches as they are afterwards: with the positions that qkv brings."""
-        qkv, keys, cached = super().inputs
-        count, length, width = self.shape
-        d = width // self.heads
-        for i in range(count):
-            row, place = qkv[i * 3 * width : (i + 1) * 3 * width], length - count + i
-            keys[place::length] = row[width : 2 * width]
-            for h in range(self.heads):
-                at = (h * length + place) * d
-                cached[at : at + d] = row[2 * width + h * d : 2 * width + (h + 1) * d]
-        return qkv, keys, cached
-
-    @cached_property
-    def _python(self) -> tuple[list[float], list[float], list[float]]:
-        """Queries, keys and values, each a row a position."""
-        (qkv, keys, cached), (_, length, width) = self.lists, self.shape
-        d = width // self.heads
-        queries = [v for at in range(0, len(qkv), 3 * width) for v in qkv[at : at + width]]
-        rows = [v for place in range(length) for v in keys[place::length]]
-        blocks = [
-            v
-            for place in range(length)
-            for h in range(self.heads)
-            for v in cached[(h * length + place) * d : (h * length + place + 1) * d]
-        ]
-        return queries, rows, blocks
-
-    def python_args(self) -> tuple[Any, ...]:
-        count, _, width = self.shape
-        return (*self._python, count, width, self.heads)
-
-    @cached_property
-    def reference(self) -> Numbers:
-        return attention.reference(*self.python_args())
-
-    def _computed_inverse(self, unit: Unit) -> Numbers:
-        if unit is not Unit.TERMS:
-            return super()._computed_inverse(unit)
-        queries, keys, cached, *sizes = self.python_args()
-        return inverse_ulps(attention.reference(queries, keys, magnitudes(cached), *sizes))
-
-    @cached_property
-    def _scores(self) -> Buffer:
-        rows = kernels_c.load_tier("scalar").lib.ATTENTION_ROWS
-        return Buffer("f", self.heads * rows * self.shape[1], _SCORES)
-
-    def native_call(self, tier: kernels_c.Tier, function: str) -> Called:
-        count, length, width = self.shape
-        memory = (*self.buffers, self._scores, self.out)
-        pointers = [pointer(tier, buffer) for buffer in memory]
-        numbers = count, length - count, length, width, self.heads
-        return getattr(tier.lib, function), (*pointers, *numbers)
-
-    def prepare(self, call: Call) -> None:
-        """The call has to bring the positions of its own into the caches."""
-        super().prepare(call)
-        if call.implementation == "python":
-            return
-        count, length, width = self.shape
-        _, keys, cached = (buffer.view for buffer in self.buffers)
-        d = width // self.heads
-        for place in range(length - count, length):
-            for c in range(width):
-                keys[c * length + place] = float("nan")
-                cached[(c // d * length + place) * d + c % d] = float("nan")
-
-    def require_memory_intact(self, what: str) -> None:
-        super().require_memory_intact(what)
-        if not self._scores.guards_intact():
-            raise WrongResult(f"{what}: wrote outside its scores")
 
 
 class EmbeddingCase(UnaryCase):

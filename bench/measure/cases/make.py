@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+from bench.measure.cases.attention import AttentionCase
 from bench.measure.cases.buffers import values
 from bench.measure.cases.case import Case
 from bench.measure.cases.engine import FileCase, ProgramCase, RandomCase, TokensCase
 from bench.measure.cases.layers import (
     ArgmaxCase,
-    AttentionCase,
     EmbeddingCase,
     GeluMaxCase,
     LayernormCase,
