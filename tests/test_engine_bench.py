@@ -148,7 +148,7 @@ def test_random_models_agree_with_plain_loops(avx2: None) -> None:
 @pytest.mark.parametrize("name", TOKENS)
 def test_short_prompts_are_edge_cases(name: str) -> None:
     found = [case.shape for case in edge_cases(registry.kernel(name))]
-    assert bool(found) == name.startswith("prefill")
+    assert (1, 1) in found  # where int8 is held closest
 
 
 FAULTS = {

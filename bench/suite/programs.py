@@ -296,13 +296,19 @@ class Identify(Program):
 _SHARE = 1 / 3  # of the time that a kernel's benchmark may take: a model has many
 
 
+# Of int8 where no token stands before, and so nothing that has fallen to another side there.
+ALONE = 1e-3
+
+
 def _bounds(precision: str) -> dict[str, Bound]:
     """The largest error in a logit, against Python in double precision. int8 is held to Python's
-    own int8: activations that lie on the edge between two steps may fall to either side. A
-    library's int8 rounds otherwise, by a scale for a whole matrix."""
+    own int8: of one token it is float32's bound or little more, but an activation that lies on the
+    edge between two steps may fall to either side, and once one has, keys and values differ for all
+    that follow: 0.3 was the most that was seen. A library's int8 rounds otherwise, by a scale for a
+    whole matrix."""
     if precision == "f32":
         return dict.fromkeys(("python", "portable", "simd", "peer"), Bound(5e-5, Unit.ABSOLUTE))
-    own = Bound(0.1, Unit.ABSOLUTE)
+    own = Bound(0.5, Unit.ABSOLUTE)
     return {"python": own, "portable": own, "simd": own, "peer": Bound(2.0, Unit.ABSOLUTE)}
 
 

@@ -20,7 +20,7 @@ import kernels_c
 from bench.measure.cases.buffers import SEED, Buffer
 from bench.measure.cases.case import Call, Called, Case, Collect, Numbers
 from bench.measure.cases.errors_in_ulp import WrongResult
-from bench.suite.programs import Gpt, Identify, OfTokens
+from bench.suite.programs import ALONE, Gpt, Identify, OfTokens
 from bench.suite.registry import Shape, Unit
 from engine.errors import BadInput
 from engine.magika_labels import BLOCK, tokens_of
@@ -182,6 +182,13 @@ class TokensCase(ProgramCase):
     @cached_property
     def reference(self) -> Numbers:
         return self._truth.after(self.start + self.count)
+
+    def check(self, what: str, implementation: str, result: Numbers) -> float:
+        error = super().check(what, implementation, result)
+        alone = self.start + self.count == 1 and implementation != "peer"
+        if alone and error > ALONE:
+            raise WrongResult(f"{what}: {error:.4g} in a logit of a first token, at most {ALONE:g}")
+        return error
 
     @property
     def new_tokens(self) -> bytes:

@@ -24,7 +24,7 @@ from bench.measure.cases.layers import (
 )
 from bench.measure.cases.products import IntegerProductCase, ProductCase, QuantizedProductCase
 from bench.measure.cases.unary import QuantizeCase, RowsCase, UnaryCase
-from bench.suite.programs import DecodeRandom, Identify, OfTokens, Prefill, Program
+from bench.suite.programs import Decode, DecodeRandom, Identify, OfTokens, Prefill, Program
 from bench.suite.registry import Kernel, Shape, Signature
 
 CASES: dict[Signature, type[Case]] = {
@@ -147,15 +147,19 @@ _EDGE_CASES: dict[Signature, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] =
 
 
 # (tokens, the positions that the last attends to): short prompts, also after some tokens.
-_PROMPTS = ((1, 1), (3, 3), (5, 21))
+_SHORT: dict[type[Program], tuple[Shape, ...]] = {
+    Prefill: ((1, 1), (3, 3), (5, 21)),
+    Decode: ((1, 1), (1, 3)),
+}
 # Off a cache line, operands and result by different amounts, as a user's buffers are.
 _OFFSETS = (20, 36)
 
 
 def edge_cases(kernel: Kernel) -> Iterator[Case]:
     """Every edge case of the kernel; those with needs_ieee are not for relaxed tiers."""
-    if isinstance(kernel, Prefill):
-        yield from (make_case(kernel, shape) for shape in _PROMPTS)
+    for kind, shapes in _SHORT.items():
+        if isinstance(kernel, kind):
+            yield from (make_case(kernel, shape) for shape in shapes)
     for case_class, shapes in _EDGE_CASES.get(kernel.signature, ()):
         for shape in shapes:
             yield case_class(kernel, shape, _OFFSETS)
