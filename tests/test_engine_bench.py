@@ -3,7 +3,9 @@ times."""
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from array import array
 from collections.abc import Iterator
 from dataclasses import replace
@@ -271,3 +273,15 @@ def test_links_are_named_as_they_are_called(avx2: None, model: Any) -> None:
         for kernel, function_name in zip(names, called, strict=True):
             if kernel in ("embedding", "layernorm", "attention", "quantize"):
                 assert kernel in function_name
+
+
+def test_a_call_works_for_as_long_as_its_case(model: Any) -> None:
+    """Whoever times it keeps the function and its arguments, which are bare pointers."""
+    case = small_case("decode_f32", 1, 20)
+    call = call_of(case, "c-scalar")
+    held = weakref.ref(call.collect.session)  # type: ignore[union-attr]
+    function, args = call.function, call.args
+    del call
+    gc.collect()
+    assert held() is not None
+    function(*args)

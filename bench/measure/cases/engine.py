@@ -63,6 +63,11 @@ class ProgramCase(Case):
     def inputs(self) -> tuple[array[Any], ...]:
         return ()
 
+    @cached_property
+    def _kept(self) -> list[Any]:
+        """Sessions whose memory calls have bare pointers into: they live as long as the case."""
+        return []
+
     def python_args(self) -> tuple[Any, ...]:
         return ()
 
@@ -77,6 +82,7 @@ class ProgramCase(Case):
         self, tier: kernels_c.Tier, function: str
     ) -> tuple[Callable[..., Any], tuple[Any, ...], Collect]:
         session, (call, args) = self.native_session(tier.name, function)
+        self._kept.append(session)
         return call, args, FromSession(session, self.out)
 
     def native_session(self, tier: str, path: str) -> tuple[Any, Called]:
