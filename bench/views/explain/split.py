@@ -38,7 +38,8 @@ def _table(found: Split) -> Table:
     blank = [""] * (len(layers) + 1)
     lines.append(["residual", *blank, *_shares(found.residual, found.whole)])
     lines.append(["the token", *blank, *_shares(found.whole, found.whole)])
-    return Table(header, lines, title=f"{found.kernel}, {found.size}: {found.variant}")
+    title = f"{found.kernel}, {found.size}: {found.variant}"
+    return Table(header, lines, title=title, words=1)
 
 
 def _time(seconds: float | None) -> str:
