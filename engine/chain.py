@@ -30,7 +30,7 @@ def run(links: list[Link]) -> None:
 class Rows(NamedTuple):
     """What a kernel works on: so many rows of the residual stream, and of what is made of them."""
 
-    count: int
+    length: int
     x: Any
     normal: Any
 
@@ -59,10 +59,10 @@ def packed(lib: Any, g: Any, call: Call) -> list[Link]:
 
     links = [_embedding(lib, g, call)]
     for own, rows, after in rows_of_layers(g, call):
-        m = after.count
+        m = after.length
         links += [
             _norm(lib, g, rows, own.gain_1, own.bias_1),
-            *linear(rows.count, rows.normal, own.qkv, g.wide, 3 * width, width, none),
+            *linear(rows.length, rows.normal, own.qkv, g.wide, 3 * width, width, none),
             _attention(lib, g, own, call),
             *linear(m, after.normal, own.projection, after.x, width, width, lib.EPILOGUE_ADD),
             _norm(lib, g, after, own.gain_2, own.bias_2),
@@ -86,14 +86,14 @@ def plain(lib: Any, weights: Any, g: Any, call: Call, zeros: Any, numbers: Any) 
         ]
 
     def add(rows: Rows, other: Any) -> Link:
-        return lib.embedding_f32, (numbers, rows.x, other, rows.x, rows.count, 0, width)
+        return lib.embedding_f32, (numbers, rows.x, other, rows.x, rows.length, 0, width)
 
     links = [_embedding(lib, g, call)]
     for i, (own, rows, after) in enumerate(rows_of_layers(g, call)):
-        m, name = after.count, f"h.{i}"
+        m, name = after.length, f"h.{i}"
         links += [
             _norm(lib, g, rows, own.gain_1, own.bias_1),
-            *linear(rows.count, rows.normal, f"{name}.attn.c_attn", g.wide, 3 * width, width),
+            *linear(rows.length, rows.normal, f"{name}.attn.c_attn", g.wide, 3 * width, width),
             _attention(lib, g, own, call),
             *linear(m, after.normal, f"{name}.attn.c_proj", g.wide, width, width),
             add(after, g.wide),
@@ -113,7 +113,7 @@ def _embedding(lib: Any, g: Any, call: Call) -> Link:
 
 
 def _norm(lib: Any, g: Any, rows: Rows, gain: Any, bias: Any) -> Link:
-    return lib.layernorm_f32, (rows.x, gain, bias, rows.normal, rows.count, g.width, g.epsilon)
+    return lib.layernorm_f32, (rows.x, gain, bias, rows.normal, rows.length, g.width, g.epsilon)
 
 
 def _attention(lib: Any, g: Any, own: Any, call: Call) -> Link:

@@ -101,7 +101,7 @@ size_t argmax_f32(const float *x, size_t n);
 /* out[c] = max over r of GELU(x[r, c]), the tanh form; rows > 0 */
 void gelu_max_f32(const float *x, float *out, size_t rows, size_t cols);
 
-/* A decoder of GPT-2's kind. Matrices are packed by this tier: for linear_i8_f32 where `quantized`. */
+/* A decoder of GPT-2's kind, of one layer or more. Matrices are packed by this tier: for linear_i8_f32 where `quantized`. */
 typedef struct {
     const float *gain_1, *bias_1; /* the layernorm before attention, [width] */
     const void *qkv, *projection; /* [width, 3 width], [width, width] */

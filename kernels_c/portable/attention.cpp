@@ -8,7 +8,7 @@
  *   shapes     qkv: [count, 3 width]; keys, values: [heads, context, d];
  *              scores: [heads, context, ATTENTION_ROWS]; out: [count, width]; start + count <= context
  *   max error  16 ULP of the terms, for |q|, |k| <= 1 and d <= 32
- *   NaN, inf   a query or a key that holds one makes what attends to it NaN
+ *   NaN, inf   a query or key that holds NaN makes what attends to it NaN, an infinite one may
  */
 void attention_f32(const float *qkv, float *keys, float *values, float *scores, float *out,
                    size_t count, size_t start, size_t context, size_t width, size_t heads) {

@@ -66,8 +66,18 @@ struct Head {
         for (size_t i = 0, some; i < rows; i += some) {
             some = next_rows(rows - i);
             float *const to = out + (first + i) * width;
-            Strip<Float32Lane> s{length,   scores + i, 1,     QUERIES,      values, d,
-                                 gemm::NR, to,         width, d / gemm::NR, false,  nullptr};
+            Strip<Float32Lane> s{start + first + i + some,
+                                 scores + i,
+                                 1,
+                                 QUERIES,
+                                 values,
+                                 d,
+                                 gemm::NR,
+                                 to,
+                                 width,
+                                 d / gemm::NR,
+                                 false,
+                                 nullptr};
             run<Float32Lane, 2>(some, s);
             s.b += s.tiles * gemm::NR, s.out += s.tiles * gemm::NR, s.tiles = 1;
             if (d % gemm::NR != 0) run<Float32Lane, 1>(some, s);
@@ -203,7 +213,8 @@ constexpr size_t ALONE = size_t{52} * 52 * 52 * (LANES / 8);
  *   shapes     qkv: [count, 3 width]; keys, values: [heads, context, d];
  *              scores: [heads, context, ATTENTION_ROWS]; out: [count, width]; start + count <= context
  *   max error  16 ULP of the terms, for |q|, |k| <= 1 and d <= 32
- *   NaN, inf   a query or a key that holds one makes what attends to it NaN
+ *   NaN, inf   a query or key that holds NaN makes what attends to it NaN, an infinite one may; a value that holds one
+ *              may make the queries before it in its block of 16 NaN, too
  */
 void attention_f32(const float *qkv, float *keys, float *values, float *scores, float *out,
                    size_t count, size_t start, size_t context, size_t width, size_t heads) {

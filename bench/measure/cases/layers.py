@@ -51,12 +51,13 @@ def layernorm_terms(
     rows: int,
     epsilon: float = layernorm.EPSILON,
 ) -> list[float]:
-    """(|x| + |mean|) / deviation * |gain| + |bias|, of each element."""
+    """(|x| + mean of |x|) / deviation * |gain| + |bias|, of each element: the mean is a sum, too."""
     cols, terms = len(gain), []
     for first in range(0, rows * cols, cols or 1):
-        mean, deviation = layernorm.moments(x[first : first + cols], epsilon)
+        _, deviation = layernorm.moments(x[first : first + cols], epsilon)
         row = zip(x[first : first + cols], gain, bias, strict=True)
-        terms += [(abs(v) + abs(mean)) / deviation * abs(g) + abs(b) for v, g, b in row]
+        magnitude = sum(map(abs, x[first : first + cols])) / cols
+        terms += [(abs(v) + magnitude) / deviation * abs(g) + abs(b) for v, g, b in row]
     return terms
 
 
