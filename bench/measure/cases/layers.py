@@ -51,7 +51,7 @@ def layernorm_terms(
     rows: int,
     epsilon: float = layernorm.EPSILON,
 ) -> list[float]:
-    """(|x| + mean of |x|) / deviation * |gain| + |bias|, of each element: the mean is a sum, too."""
+    """(|x| + mean of |x|) / deviation * |gain| + |bias|: the mean is a sum, too."""
     cols, terms = len(gain), []
     for first in range(0, rows * cols, cols or 1):
         _, deviation = layernorm.moments(x[first : first + cols], epsilon)
