@@ -15,8 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from checkout import Checkout
-from regressions import CACHE_HOSTILE, LATENCY
+from tests.checkout import Checkout
+from tests.regressions import CACHE_HOSTILE, LATENCY
 
 CHOSEN = (
     "(relu and (c-scalar-10000] or c-avx2-1000000])) or (softmax and c-avx2-10000])"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from checkout import Checkout
+from tests.checkout import Checkout
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_runs import GOOD
 
 import kernels_c
 from bench.measure.evidence import callgrind, collect, counted_calls, objdump
@@ -21,6 +20,7 @@ from bench.saved.schema import MARK
 from bench.suite import registry
 from bench.views.explain.evidence import short
 from tests.altered import altered
+from tests.test_runs import GOOD
 
 needs_valgrind = pytest.mark.skipif(
     callgrind.why_unavailable() is not None, reason=str(callgrind.why_unavailable())

@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 import regressions
-from checkout import ROOT, Checkout
 
 import kernels_c
 from bench.gate.checkouts.sides import Side
@@ -52,6 +51,7 @@ from bench.saved.gates import (
     as_json,
 )  # fmt: skip
 from bench.suite import registry
+from tests.checkout import ROOT, Checkout
 
 needs_valgrind = pytest.mark.skipif(
     callgrind.why_unavailable() is not None, reason=str(callgrind.why_unavailable())

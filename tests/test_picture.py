@@ -20,7 +20,11 @@ from bench.views.report import picture
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "results/reference.json"
 SVG = "{http://www.w3.org/2000/svg}"
-FILES = {"ladders.svg": [], "ladders-dark.svg": ["--dark"]}
+FILES = [
+    (saved, f"{name}{suffix}.svg", options)
+    for saved, name in (("reference", "ladders"), ("engine", "engine"))
+    for suffix, options in (("", []), ("-dark", ["--dark"]))
+]
 
 
 def run() -> runs.Run:
@@ -31,15 +35,13 @@ def texts(svg: str) -> list[str]:
     return [node.text or "" for node in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
 
-@pytest.mark.parametrize(("name", "options"), FILES.items())
-def test_the_committed_picture_is_of_the_reference_run(
-    name: str, options: list[str], tmp_path: Path
+@pytest.mark.parametrize(("saved", "name", "options"), FILES)
+def test_the_committed_picture_is_of_the_committed_run(
+    saved: str, name: str, options: list[str], tmp_path: Path
 ) -> None:
-    out, saved = tmp_path / name, str(REFERENCE)
-    assert command_line.main(["picture", saved, "-o", str(out), *options]) == 0
-    again = " ".join(
-        ["python -m bench picture results/reference.json -o", f"docs/{name}", *options]
-    )
+    out, source = tmp_path / name, f"results/{saved}.json"
+    assert command_line.main(["picture", str(ROOT / source), "-o", str(out), *options]) == 0
+    again = " ".join([f"python -m bench picture {source} -o docs/{name}", *options])
     assert out.read_bytes() == (ROOT / "docs" / name).read_bytes(), f"run: {again}"
 
 

@@ -28,8 +28,6 @@ from bench.suite.registry import Kernel, Signature
 # Of a case's cap, at a size that the default run leaves out (--explain): there are twice as many of
 # those, and what is asked of them is a line through all.
 _SHARE_BETWEEN = 1 / 3
-# A Python call that lasts about a second is verified on its first round, and few follow.
-_SLOW_ROUNDS = 3
 SLOW_SECONDS = 4.0  # no further round when the case has taken this long
 # What goes through several kernels.
 _CHAINS = (Signature.QUANTIZED_PRODUCT, Signature.PROGRAM, Signature.PROGRAM_I8)
@@ -143,7 +141,7 @@ class Session:
             metadata = case.verify(what, call, returned)
             if not benchmark.disabled:
                 for seconds in rounds.few(
-                    _SLOW_ROUNDS, self.slow_seconds, benchmark.stats.stats.data
+                    case.slow_rounds, self.slow_seconds, benchmark.stats.stats.data
                 ):
                     benchmark.stats.update(seconds)
         else:

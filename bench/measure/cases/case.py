@@ -134,6 +134,9 @@ class Case(ABC):
         """Whether a Python call lasts about a second or more."""
         return False
 
+    # A Python call that lasts about a second is verified on its first round, and few follow.
+    slow_rounds = 3
+
     @cached_property
     def module(self) -> Any:
         return importlib.import_module(f"kernels_py.{self.kernel.module}")

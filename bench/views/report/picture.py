@@ -15,7 +15,7 @@ from bench.views.report.drawing import BACKGROUNDS, PALETTE, decades
 WIDTH = 700  # legible at this width: no text is smaller than 11 px
 _MARGIN, _TOP, _GAP = 16, 102, 24
 _PANEL = (WIDTH - 2 * _MARGIN - _GAP) // 2  # two side by side
-_LABEL, _VALUE = 84, 52  # to the left of the bars, and to the right of the longest
+_LABEL, _VALUE = 98, 52  # to the left of the bars, and to the right of the longest
 _ROW, _TITLE = 15, 22
 
 LIGHT = {"background": BACKGROUNDS[0], "text": "#1f2328", "faint": "#59636e", "guide": "#d1d9e0"}
@@ -47,13 +47,18 @@ def ladders_svg(run: Run, dark: bool = False) -> str:
         label_width=_LABEL,
         fonts=drawing.FONTS,
         colors=DARK if dark else LIGHT,
-        title="How many times as fast as Python's loop",
+        title=f"How many times as fast as {_first(found)}",
         subtitle=["Logarithmic: each line is ten times the one before.", matrix.machine_line(run)],
         description="; ".join(_in_words(one) for one in found),
         legend=_legend(),
         ticks=[round(_LABEL + per_decade * math.log10(tick), 1) for tick in ticks],
         panels=panels,
     )
+
+
+def _first(found: list[Ladder]) -> str:
+    loops = all(one.rungs[0].rung.variant == "py-loop" for one in found)
+    return "Python's loop" if loops else "the first of each"
 
 
 def _legend() -> list[dict[str, Any]]:
