@@ -210,7 +210,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         kernel, fixtures = _kernel(item), getattr(item, "fixturenames", ())
         spec = getattr(item, "callspec", None)
         variant = spec.params.get("variant", "") if kernel and spec else ""
-        if kernel and variant.startswith("c-"):
+        if kernel and isinstance(variant, str) and variant.startswith("c-"):  # of no cases: NOTSET
             tiers.add(registry.kernel(kernel).native(variant).tier)
         if "call_overhead" in fixtures:
             tiers.add("scalar")

@@ -18,7 +18,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import regressions
 
 import kernels_c
 from bench.gate.checkouts.sides import Side
@@ -51,6 +50,7 @@ from bench.saved.gates import (
     as_json,
 )  # fmt: skip
 from bench.suite import registry
+from tests import regressions
 from tests.checkout import ROOT, Checkout
 
 needs_valgrind = pytest.mark.skipif(
