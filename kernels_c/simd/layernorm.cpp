@@ -1,15 +1,16 @@
 // Layer normalisation (Ba, Kiros and Hinton, arXiv:1607.06450) in two passes: the mean, then the squares of
 // what differs from it.
 #include "kernels.h"
+#include "map.h"
 #include "parallel.h"
-#include "softmax.h"
+#include "sum.h"
 
 namespace {
 
 /* The sum of f(x[i]) for i in [0, n): registers four at a time, compensated. f(0) is not added. */
 template <class F>
 double sum_of(const float *x, size_t n, F f) {
-    softmax::CompensatedSum sum;
+    CompensatedSum sum;
     size_t i = 0;
     for (; i + 4 * LANES <= n; i += 4 * LANES) {
         const Quad v = f(load_group<Quad>(x + i));
@@ -51,7 +52,7 @@ void layernorm_some_columns(const float *x, const float *gain, const float *bias
     const auto at = [=](size_t r) {
         return count == LANES ? load(x + r * cols) : load_partial(x + r * cols, count);
     };
-    softmax::CompensatedSum sum, squares;
+    CompensatedSum sum, squares;
     for (size_t r = 0; r < rows; ++r) sum.include(at(r));
     const F32 inverse = splat(1.0f / static_cast<float>(rows));
     const F32 mean = mul(add(sum.sum, sum.lost), inverse);
