@@ -7,6 +7,7 @@ import random
 from array import array
 from collections.abc import Sequence
 from functools import cached_property
+from operator import add
 from typing import Any
 
 import kernels_c
@@ -15,7 +16,7 @@ from bench.measure.cases.case import Call, Called, Case, Numbers, pointer
 from bench.measure.cases.errors_in_ulp import WrongResult, inverse_ulps, worst_error
 from bench.measure.cases.unary import RowsCase, UnaryCase
 from bench.suite.registry import Kernel, Shape, Unit
-from kernels_py import layernorm, linear, linear_i8
+from kernels_py import gelu_tanh, layernorm, linear, linear_i8
 
 _PACKED, _SCALES = 13, 15  # the staggers of further buffers
 _SLOW_MULTIPLY_ADDS = 2_000_000  # of Python, some 0.2 s
@@ -67,6 +68,7 @@ class LinearCase(Case):
 
     low, high = -1.0, 1.0
     packed_typecode = "f"
+    epilogue = "NONE"
 
     def __init__(self, kernel: Kernel, shape: Shape, offsets: tuple[int, int] = (0, 0)) -> None:
         super().__init__(kernel, shape, offsets)
@@ -85,17 +87,19 @@ class LinearCase(Case):
         return found
 
     def _computed_inverse(self, unit: Unit) -> Numbers:
-        if unit is not Unit.TERMS:
-            return super()._computed_inverse(unit)
+        terms = unit is Unit.TERMS
+        return inverse_ulps(self._terms()) if terms else super()._computed_inverse(unit)
+
+    def _terms(self) -> list[float]:
         x, w, bias = map(magnitudes, self.lists)
-        return inverse_ulps(linear.reference(x, w, bias, *self.shape))
+        return linear.reference(x, w, bias, *self.shape)
 
     def native_call(self, tier: kernels_c.Tier, function: str) -> Called:
         m, n, k = self.shape
         packed = pointer(tier, self._packed(tier))
         *rows, out = (pointer(tier, b) for b in (*self._rows, self.out))
-        none = tier.lib.EPILOGUE_NONE
-        return getattr(tier.lib, function), (*rows, packed, out, m, n, k, k, none)
+        epilogue = getattr(tier.lib, f"EPILOGUE_{self.epilogue}")
+        return getattr(tier.lib, function), (*rows, packed, out, m, n, k, k, epilogue)
 
     @property
     def _rows(self) -> tuple[Buffer, ...]:
@@ -150,15 +154,51 @@ class LinearI8Case(LinearCase):
         w, scales, bias = (pointer(tier, buffer) for buffer in self.buffers[2:])
         tier.lib.pack_linear_i8(w, scales, bias, to, n, k)
 
-    def _computed_inverse(self, unit: Unit) -> Numbers:
+    def _terms(self) -> list[float]:
         """The product is exact, so |x w| is one term."""
-        if unit is not Unit.TERMS:
-            return super()._computed_inverse(unit)
         x, x_scales, w, scales, bias = self.lists
         zeros = [0.0] * len(bias)
         products = linear_i8.reference(x, x_scales, w, scales, zeros, *self.shape)
         all_biases = zip(products, magnitudes(bias) * self.shape[0], strict=True)
-        return inverse_ulps([abs(p) + b for p, b in all_biases])
+        return [abs(p) + b for p, b in all_biases]
+
+
+class GeluOfSum(LinearCase):
+    """With GELU. No benchmark of a kernel has it, but models have, so it is an edge case."""
+
+    epilogue = "GELU"
+
+    @cached_property
+    def reference(self) -> Numbers:
+        return gelu_tanh.reference(list(super().reference))
+
+
+class AddedSum(LinearCase):
+    """Added to what the output holds: the same."""
+
+    epilogue = "ADD"
+
+    @cached_property
+    def _before(self) -> array[Any]:
+        return values(self.out_length, -1.0, 1.0, 5)
+
+    def prepare(self, call: Call) -> None:
+        self.out.fill(self._before)
+
+    @cached_property
+    def reference(self) -> Numbers:
+        return list(map(add, super().reference, self._before))
+
+    def _terms(self) -> list[float]:
+        return list(map(add, super()._terms(), map(abs, self._before)))
+
+
+class GeluOfSumI8(GeluOfSum, LinearI8Case):
+    """The same through int8."""
+
+
+class AddedSumI8(AddedSum, LinearI8Case):
+    """The same through int8."""
 
 
 class QuantizeRowsCase(RowsCase):

@@ -14,9 +14,13 @@ from bench.measure.cases.buffers import values
 from bench.measure.cases.case import Case
 from bench.measure.cases.engine import FileCase, ProgramCase, RandomCase, TokensCase
 from bench.measure.cases.layers import (
+    AddedSum,
+    AddedSumI8,
     ArgmaxCase,
     EmbeddingCase,
     GeluMaxCase,
+    GeluOfSum,
+    GeluOfSumI8,
     LayernormCase,
     LinearCase,
     LinearI8Case,
@@ -136,8 +140,8 @@ _EDGE_CASES: dict[Signature, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] =
     Signature.PRODUCT_I8: ((IntegerProductCase, _PRODUCT_EDGES),),
     Signature.QUANTIZED_PRODUCT: ((QuantizedProductCase, _PRODUCT_EDGES),),
     Signature.LAYERNORM: ((LayernormCase, _LAYER_ROWS),),
-    Signature.LINEAR: ((LinearCase, _LINEAR_EDGES),),
-    Signature.LINEAR_I8: ((LinearI8Case, _LINEAR_EDGES),),
+    Signature.LINEAR: tuple((c, _LINEAR_EDGES) for c in (LinearCase, GeluOfSum, AddedSum)),
+    Signature.LINEAR_I8: tuple((c, _LINEAR_EDGES) for c in (LinearI8Case, GeluOfSumI8, AddedSumI8)),
     Signature.QUANTIZE_ROWS: ((QuantizeRowsCase, _LAYER_ROWS),),
     Signature.ATTENTION: ((AttentionCase, _ATTENTION_EDGES),),
     Signature.EMBEDDING: ((EmbeddingCase, _LAYER_ROWS),),
