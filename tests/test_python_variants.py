@@ -38,8 +38,8 @@ _LARGEST_CHECKED = 300_000  # multiply-adds or elements; the benchmarks verify t
 def cases_of(name: str) -> list[Case]:
     kernel = KERNELS[name]
     shapes = [shape for shape in kernel.shapes() if math.prod(shape) <= _LARGEST_CHECKED]
-    finite = [case for case in edge_cases(kernel) if not case.needs_ieee]  # as Python variants need
-    return [*[make_case(kernel, shape) for shape in shapes], *finite]
+    edges = [case for case in edge_cases(kernel) if not (case.needs_ieee or case.native_only)]
+    return [*[make_case(kernel, shape) for shape in shapes], *edges]
 
 
 @each_variant

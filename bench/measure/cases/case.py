@@ -58,6 +58,7 @@ class Case(ABC):
     low: float  # the least and the greatest of the operands' values
     high: float
     needs_ieee = False  # holds NaN or infinity
+    native_only = False  # no Python variant does this
     verifies_itself = False  # in plain Python wherever it runs; NumPy knows nothing of it
 
     def __init__(self, kernel: Kernel, shape: Shape, offsets: tuple[int, int] = (0, 0)) -> None:

@@ -167,6 +167,7 @@ class GeluOfSum(LinearCase):
     """With GELU. No benchmark of a kernel has it, but models have, so it is an edge case."""
 
     epilogue = "GELU"
+    native_only = True
 
     @cached_property
     def reference(self) -> Numbers:
@@ -177,6 +178,7 @@ class AddedSum(LinearCase):
     """Added to what the output holds: the same."""
 
     epilogue = "ADD"
+    native_only = True
 
     @cached_property
     def _before(self) -> array[Any]:
