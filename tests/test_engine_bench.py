@@ -133,6 +133,16 @@ def test_a_right_program_passes(model: Any, name: str, variant: str) -> None:
         assert found["max_error_ulp"] <= case.kernel.bound("simd").limit
 
 
+@pytest.mark.parametrize("variant", ["py-loop", "py-idiomatic", "c-scalar"])
+def test_a_call_stays_right_when_a_shorter_case_was_verified_since(
+    model: Any, variant: str
+) -> None:
+    case, short = small_case("decode_f32", 1, 20), small_case("decode_f32", 1, 3)
+    call = call_of(case, variant)
+    short.run_and_verify("the short one", call_of(short, "py-idiomatic"))
+    assert case.run_and_verify("it", call)["max_error_ulp"] < 5e-5
+
+
 @pytest.mark.parametrize("path", ["unpacked", "chained"])
 def test_the_steps_of_the_fastest_tier_pass(avx2: None, model: Any, path: str) -> None:
     case = small_case("decode_f32", 1, 20)

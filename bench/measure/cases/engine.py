@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -131,9 +132,9 @@ class Truth:
 
     def fill(self, session: Any, start: int) -> None:
         """Give another Python session the keys and values of so many tokens: its own loop would
-        take ten seconds to compute them. Both write the same lists from here on."""
+        take ten seconds to compute them."""
         self.ready(start)
-        session._caches, session.position = self._session._caches, start
+        session._caches, session.position = deepcopy(self._session._caches), start
 
     def after(self, positions: int) -> Numbers:
         if positions not in self._logits:
@@ -148,7 +149,9 @@ class Truth:
             self._session.prefill(self._tokens[have:start])
 
     def call(self, start: int, count: int) -> Numbers:
-        """What is timed: the tokens from `start` on, whatever the cache holds of them."""
+        """What is timed: the tokens from `start` on, whatever the cache holds of them. Before that
+        it is filled again where another case has emptied it."""
+        self.ready(start)
         self._session.rewind(start)
         logits: Numbers = self._session.prefill(self._tokens[start : start + count])
         self._logits.setdefault(start + count, logits)
