@@ -77,7 +77,7 @@ _AVX2 = "-mavx2 -mfma"
 _AVX512 = _AVX2 + " -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni"
 _AUTOVEC = f"-O3 {_AVX2}"
 _FAST = _AUTOVEC + " -ffast-math"
-_HAND = _AUTOVEC + " -ffp-contract=off"  # an FMA where it is written, nowhere else
+_HAND = _AUTOVEC + " -mf16c -ffp-contract=off"  # an FMA where it is written, nowhere else
 _WIDE = f"-O3 {_AVX512} -ffp-contract=off"  # the same text with wider registers
 
 TIERS: dict[str, Tier] = {

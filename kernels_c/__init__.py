@@ -152,7 +152,7 @@ def _missing_instructions(name: str) -> str | None:
     cpu = load_tier("scalar").lib
     if name.startswith("avx512"):
         return None if cpu.cpu_has_avx512_vnni() else "AVX-512 with VNNI"
-    return None if cpu.cpu_has_avx2_fma() else "AVX2 and FMA"
+    return None if cpu.cpu_has_avx2_fma() else "AVX2, FMA and F16C"
 
 
 def _changed_file(info: dict[str, Any]) -> str | None:

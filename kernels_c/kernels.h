@@ -133,7 +133,7 @@ int gpt_step(const gpt_model *model, const int32_t *tokens, size_t count, size_t
 /* nothing: what a call without arguments costs */
 void empty_call(void);
 
-/* 1 if this CPU (and its operating system) can run the AVX2 and FMA tiers, else 0 */
+/* 1 if this CPU (and its operating system) can run the tiers with AVX2, FMA and F16C, else 0 */
 int cpu_has_avx2_fma(void);
 
 /* 1 if it can run the AVX-512 tiers (F, BW, DQ, VL and VNNI: Ice Lake, Zen 4 and later), else 0 */

@@ -155,7 +155,7 @@ def test_a_tier_that_was_not_built_is_not_blamed_on_a_missing_script(
     reason = "install the package again, built from its sdist on this machine"
     assert answer.stdout in (
         f"tier avx2 is not built; {reason}\n",
-        "tier avx2 needs AVX2 and FMA, which this CPU does not have\n",
+        "tier avx2 needs AVX2, FMA and F16C, which this CPU does not have\n",
     )
 
 

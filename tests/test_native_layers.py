@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import random
+import struct
 from array import array
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ import kernels_c
 from bench.measure.calls import call_of
 from bench.measure.cases.attention import AttentionCase
 from bench.measure.cases.errors_in_ulp import inverse_ulps, worst_error
-from bench.measure.cases.layers import layernorm_terms, magnitudes
+from bench.measure.cases.layers import layernorm_terms, magnitudes, rounded_to_float16
 from bench.measure.cases.make import make_case
 from bench.suite.registry import KERNELS, Shape
 from kernels_py import gelu_max, gelu_tanh, layernorm, linear, linear_i8, quantize_rows
@@ -257,12 +258,27 @@ def test_int8_products_of_every_pair_of_values(tier: kernels_c.Tier) -> None:
     assert out.view.tolist() == [x * y for x in every for y in every]
 
 
+@pytest.mark.parametrize("odd", [None, 0, -1])
+def test_a_weight_comes_back_as_it_is(tier: kernels_c.Tier, odd: int | None) -> None:
+    """Every finite float16; and all of them, but for one that float16 does not hold."""
+    halves = struct.unpack("65536e", array("H", range(65536)).tobytes())
+    w = array("f", filter(math.isfinite, halves))
+    if odd is not None:
+        w[odd] = 1.0 + 2.0**-11
+    out = Memory("f", len(w))
+    tier.linear(array("f", [1.0]), tier.pack_linear(w, None, len(w), 1), out.view, 1, len(w), 1)
+    assert out.view.tolist() == w.tolist()
+
+
+@pytest.mark.parametrize("is_float16", [False, True])
 @pytest.mark.parametrize("shape", [(3, 9, 5), (7, 33, 16), (1, 20, 64)], ids=str)
 def test_nan_and_infinity_go_through_a_linear_layer(
-    ieee_tier: kernels_c.Tier, shape: Shape
+    ieee_tier: kernels_c.Tier, shape: Shape, is_float16: bool
 ) -> None:
     m, n, k = shape
     x, w, bias = noise(m * k, 0), noise(k * n, 1), noise(n, 2)
+    if is_float16:
+        w = rounded_to_float16(w)
     clean, out = Memory("f", m * n), Memory("f", m * n)
     ieee_tier.linear(x, ieee_tier.pack_linear(w, bias, n, k), clean.view, m, n, k)
     for spoiler in (NAN, INF):

@@ -45,6 +45,7 @@ class Gpt:
     hidden: int
     context: int = 256
     vocabulary: int = 256
+    stored: int = 4  # bytes of a weight of a matrix: 2 of a model whose weights float16 holds
 
     @property
     def products(self) -> tuple[tuple[int, int], ...]:
@@ -62,12 +63,12 @@ class Gpt:
         return (self.layers - 1) * layer + last + self.width * self.vocabulary
 
     def weight_bytes(self, precision: str) -> int:
-        """Of what every call reads, as stored: matrices and the head, their scales and biases,
-        layernorms; the embedding is read a row at a time."""
+        """Of what every call reads, at least: matrices and the head, as the model stores them or as
+        int8, their scales and biases, layernorms; the embedding is read a row at a time."""
         matrices = self.layers * self.products + ((self.width, self.vocabulary),)
         floats = sum(n for _, n in matrices) + (2 * self.layers + 1) * 2 * self.width
         if precision == "f32":
-            return 4 * (floats + sum(k * n for k, n in matrices))
+            return 4 * floats + self.stored * sum(k * n for k, n in matrices)
         return 4 * (floats + sum(n for _, n in matrices)) + sum(k * n for k, n in matrices)
 
     def cache_bytes(self, positions: int) -> int:
@@ -75,7 +76,7 @@ class Gpt:
         return 4 * self.layers * 2 * self.width * positions
 
 
-VERSE = Gpt(layers=4, width=128, heads=4, hidden=512)
+VERSE = Gpt(layers=4, width=128, heads=4, hidden=512, stored=2)
 # Of random weights, by millions of parameters: of float32 and int8 each about one in every level of
 # memory.
 RANDOM = {

@@ -1,4 +1,4 @@
-// The register of vec.h as AVX2 and FMA have it: 256 bits.
+// The register of vec.h as AVX2, FMA and F16C have it: 256 bits.
 #pragma once
 
 constexpr size_t LANES = 8;  // 32-bit lanes
@@ -15,6 +15,13 @@ inline I32 load(const int32_t *p) {
 }
 inline void store(float *p, F32 v) { _mm256_storeu_ps(p, v); }
 inline void store(int32_t *p, I32 v) { _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), v); }
+/* Of float16, exact; and to it, rounded half to even. */
+inline F32 load(const uint16_t *p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)));
+}
+inline void store(uint16_t *p, F32 v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i *>(p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
 /* Past the caches; p a multiple of the register's size. */
 inline void stream(float *p, F32 v) { _mm256_stream_ps(p, v); }
 

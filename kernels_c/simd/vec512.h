@@ -13,6 +13,14 @@ inline F32 load(const float *p) { return _mm512_loadu_ps(p); }
 inline I32 load(const int32_t *p) { return _mm512_loadu_si512(p); }
 inline void store(float *p, F32 v) { _mm512_storeu_ps(p, v); }
 inline void store(int32_t *p, I32 v) { _mm512_storeu_si512(p, v); }
+/* Of float16, exact; and to it, rounded half to even. */
+inline F32 load(const uint16_t *p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
+}
+inline void store(uint16_t *p, F32 v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(p),
+                        _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
 /* Past the caches; p a multiple of the register's size. */
 inline void stream(float *p, F32 v) { _mm512_stream_ps(p, v); }
 

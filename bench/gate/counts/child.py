@@ -46,7 +46,7 @@ class Checkout:
             if name.startswith("avx512") and not cpu.cpu_has_avx512_vnni():
                 raise Unsupported("valgrind's processor has no AVX-512")
             if name != "debug" and not cpu.cpu_has_avx2_fma():
-                raise Unsupported("this processor, or valgrind's, has no AVX2 and FMA")
+                raise Unsupported("this processor, or valgrind's, lacks AVX2, FMA or F16C")
         built = sorted((self.root / "kernels_c").glob(f"_{name}.*so"))
         if not built:
             raise Unsupported(f"tier {name} is not built")

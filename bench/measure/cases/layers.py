@@ -4,6 +4,7 @@ embedding, and what picks a token or a feature. attention.py has the one with ca
 from __future__ import annotations
 
 import random
+import struct
 from array import array
 from collections.abc import Sequence
 from functools import cached_property
@@ -24,6 +25,12 @@ _SLOW_MULTIPLY_ADDS = 2_000_000  # of Python, some 0.2 s
 
 def magnitudes(signs: Sequence[float]) -> list[float]:
     return [abs(v) for v in signs]
+
+
+def rounded_to_float16(floats: Sequence[float]) -> array[float]:
+    """float32 again."""
+    form = f"{len(floats)}e"
+    return array("f", struct.unpack(form, struct.pack(form, *floats)))
 
 
 class LayernormCase(UnaryCase):
@@ -125,6 +132,15 @@ class LinearCase(Case):
 
     def native_inputs(self) -> list[tuple[Buffer, array[Any]]]:
         return [*super().native_inputs(), *self._packs.values()]
+
+
+class OfFloat16(LinearCase):
+    """Weights that float16 holds exactly, as a file in float16 has: a tier may pack them so."""
+
+    @cached_property
+    def inputs(self) -> tuple[array[Any], ...]:
+        x, w, bias = super().inputs
+        return x, rounded_to_float16(w), bias
 
 
 class LinearI8Case(LinearCase):

@@ -24,6 +24,7 @@ from bench.measure.cases.layers import (
     LayernormCase,
     LinearCase,
     LinearI8Case,
+    OfFloat16,
     QuantizeRowsCase,
 )
 from bench.measure.cases.products import IntegerProductCase, ProductCase, QuantizedProductCase
@@ -140,7 +141,9 @@ _EDGE_CASES: dict[Signature, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] =
     Signature.PRODUCT_I8: ((IntegerProductCase, _PRODUCT_EDGES),),
     Signature.QUANTIZED_PRODUCT: ((QuantizedProductCase, _PRODUCT_EDGES),),
     Signature.LAYERNORM: ((LayernormCase, _LAYER_ROWS),),
-    Signature.LINEAR: tuple((c, _LINEAR_EDGES) for c in (LinearCase, GeluOfSum, AddedSum)),
+    Signature.LINEAR: tuple(
+        (c, _LINEAR_EDGES) for c in (LinearCase, OfFloat16, GeluOfSum, AddedSum)
+    ),
     Signature.LINEAR_I8: tuple((c, _LINEAR_EDGES) for c in (LinearI8Case, GeluOfSumI8, AddedSumI8)),
     Signature.QUANTIZE_ROWS: ((QuantizeRowsCase, _LAYER_ROWS),),
     Signature.ATTENTION: ((AttentionCase, _ATTENTION_EDGES),),
