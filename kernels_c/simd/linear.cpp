@@ -60,7 +60,11 @@ template <class Weight>
 void one_row(const float *x, const float *bias, const Weight *w, float *out, size_t cols, size_t k,
              bool add_to_out) {
     constexpr size_t STEPS = 4;
-    F32 sum[STEPS][2] = {{load(bias), load(bias + LANES)}};
+    // Cleared one by one: where this is not inlined, {} is a string instruction, slow for so few.
+    F32 sum[STEPS][2];
+    for (size_t v = 0; v < 2; ++v) sum[0][v] = load(bias + v * LANES);
+#pragma GCC unroll 4
+    for (size_t s = 1; s < STEPS; ++s) sum[s][0] = sum[s][1] = zero();
     size_t p = 0;
     for (; p + STEPS <= k; p += STEPS, w += STEPS * NR) {
         // Across the ends of pages, where the CPU's own prefetchers stop: 4 % of a token (Zen 3).
