@@ -122,38 +122,41 @@ def first_of_largest(values: Sequence[float]) -> int:
 
 
 class Truth:
-    """A Python session of the model in double precision, and the logits that it has found: those
-    after so many of the tokens are computed once, whoever asks."""
+    """What Python in double precision says of the tokens: logits, computed once, whoever asks, and
+    a session for each position that calls start at."""
 
     def __init__(self, model: Any, precision: str, tokens: bytes) -> None:
-        self._session = model.session(tier="idiomatic", precision=precision)
-        self._tokens = tokens
+        self._model, self._precision, self._tokens = model, precision, tokens
+        self._sessions: dict[int, Any] = {}
         self._logits: dict[int, Numbers] = {}
 
     def fill(self, session: Any, start: int) -> None:
-        """Give another Python session the keys and values of so many tokens: its own loop would
-        take ten seconds to compute them."""
-        self.ready(start)
-        session._caches, session.position = deepcopy(self._session._caches), start
+        """Give a Python session the keys and values of so many tokens, as far as another one has
+        them: its own loop would take ten seconds to compute them."""
+        known = max(self._sessions.values(), key=lambda one: int(one.position), default=session)
+        have = min(known.position, start)
+        session._caches, session.position = deepcopy(known._caches), have
+        if have < start:
+            session.prefill(self._tokens[have:start])
+
+    def at(self, start: int) -> Any:
+        """The session that has so many tokens; later ones may have followed."""
+        if start not in self._sessions:
+            made = self._model.session(tier="idiomatic", precision=self._precision)
+            self.fill(made, start)
+            self._sessions[start] = made
+        return self._sessions[start]
 
     def after(self, positions: int) -> Numbers:
         if positions not in self._logits:
-            self.ready(positions - 1)
             self.call(positions - 1, 1)
         return self._logits[positions]
 
-    def ready(self, start: int) -> None:
-        """The keys and values of so many tokens are in the cache."""
-        have = self._session.position
-        if have < start:
-            self._session.prefill(self._tokens[have:start])
-
     def call(self, start: int, count: int) -> Numbers:
-        """What is timed: the tokens from `start` on, whatever the cache holds of them. Before that
-        it is filled again where another case has emptied it."""
-        self.ready(start)
-        self._session.rewind(start)
-        logits: Numbers = self._session.prefill(self._tokens[start : start + count])
+        """What is timed: the tokens from `start` on."""
+        session = self.at(start)
+        session.rewind(start)
+        logits: Numbers = session.prefill(self._tokens[start : start + count])
         self._logits.setdefault(start + count, logits)
         return logits
 
@@ -206,8 +209,8 @@ class TokensCase(ProgramCase):
         return self.tokens[self.start : self.start + self.count]
 
     def python_call(self, variant: str) -> Called:
+        self._truth.at(self.start)
         if variant == "idiomatic":
-            self._truth.ready(self.start)
             return self._truth.call, (self.start, self.count)
         session = self.model.session(tier=variant, precision=self.kernel.precision)
         self._truth.fill(session, self.start)
