@@ -65,6 +65,8 @@ void layers(size_t m, size_t n, size_t k, size_t x_row) {
     Floats x_scales(m), scales(n);
     for (int epilogue = EPILOGUE_NONE; epilogue <= EPILOGUE_ADD; ++epilogue) {
         const float *const offset = epilogue == EPILOGUE_ADD ? nullptr : bias.data;
+        // All weights are float16 first; then the last is not, and one row goes another way.
+        if (epilogue != EPILOGUE_NONE && k * n > 0) w[k * n - 1] = 1.0f / 3.0f;
         pack_linear_f32(w, offset, packed, n, k);
         linear_f32(x, packed, out, m, n, k, x_row, epilogue);
         pack_linear_i8(w8, scales, offset, packed8, n, k);

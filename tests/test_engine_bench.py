@@ -82,7 +82,7 @@ def test_ids_say_tier_precision_and_size() -> None:
         *found
     }
     quick = registry.program_cases("decode", quick=True)
-    assert {size for _, _, size in quick} == {"128"}
+    assert {size for _, _, size in quick} == {"0"}
     assert {v for v, _, _ in quick if v.startswith("py-")} == {"py-idiomatic"}
     assert not registry.program_cases("prefill", quick=True)
     assert not registry.program_cases("decode_random")

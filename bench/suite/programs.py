@@ -126,12 +126,12 @@ class Program(Kernel):
     def variants_at(
         self, shape: Shape, quick: bool = False, explain: bool = False
     ) -> tuple[str, ...]:
-        """All at the first of the sizes that stands for the program; elsewhere, and of a quick run,
-        what is fast. What takes seconds a call, and explains least, with `explain` alone."""
+        """All at the first of the sizes, which stands for the program and is in no quick run;
+        elsewhere what is fast. What takes seconds a call, and explains least, with `explain`
+        alone."""
         if shape != self.sizes[0][1]:
-            return _FAST if self.precision == "i8" or quick else ("py-idiomatic", *_FAST)
-        left_out = ("py-loop", *self.ablations) if quick else () if explain else self.slow
-        return tuple(v for v in self.variants if v not in left_out)
+            return _FAST if self.precision == "i8" else ("py-idiomatic", *_FAST)
+        return self.variants if explain else tuple(v for v in self.variants if v not in self.slow)
 
     @property
     def slow(self) -> tuple[str, ...]:
@@ -333,7 +333,7 @@ PROGRAMS: dict[str, Kernel] = {
     program.name: program
     for program in (
         *_rows(Prefill, "prefill", [(False, (128, 128))]),
-        *_rows(Decode, "decode", [(True, (1, 129)), (False, (1, 1)), (False, (1, 256))]),
+        *_rows(Decode, "decode", [(False, (1, 129)), (True, (1, 1)), (False, (1, 256))]),
         *_rows(Identify, "identify", [(False, (FILE_BYTES,))]),
         *_rows(DecodeRandom, "decode_random", [(False, (1, 1, m.width)) for m in RANDOM.values()]),
     )

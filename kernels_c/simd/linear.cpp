@@ -16,8 +16,9 @@ struct BiasedLane : Float32Lane {
 };
 
 constexpr size_t panel_size(size_t k) { return (k + 1) * NR; }
-/* What is packed: whether float16 holds the weights (a header of NR floats), panels, panels of float16. */
-constexpr size_t HEADER = NR;
+/* What is packed: a flag, whether float16 holds the weights, in as many floats as keep panels on cache lines; panels;
+   panels of float16. */
+constexpr size_t FLAG = NR;
 
 /* Steps of k whose weights stay in the first level while rows pass: blocking() has the reason. */
 constexpr size_t MOST_STEPS = 320;
@@ -107,18 +108,18 @@ bool pack_halves(const float *panels, uint16_t *halves, size_t count, size_t k) 
 }  // namespace
 
 size_t packed_linear_f32(size_t n, size_t k) {
-    return HEADER + ceil_div(n, NR) * (panel_size(k) + k * NR / 2);
+    return FLAG + ceil_div(n, NR) * (panel_size(k) + k * NR / 2);
 }
 
 void pack_linear_f32(const float *w, const float *bias, float *packed, size_t n, size_t k) {
-    float *to = packed + HEADER;
+    float *to = packed + FLAG;
     for (size_t j = 0; j < n; j += NR)
         for (size_t p = 0; p <= k; ++p, to += NR) {
             const float *const row = p > 0 ? w + (p - 1) * n : bias;
             for (size_t v = 0; v < NR; ++v) to[v] = row != nullptr && j + v < n ? row[j + v] : 0.0f;
         }
     auto *const halves = reinterpret_cast<uint16_t *>(to);
-    packed[0] = pack_halves(packed + HEADER, halves, ceil_div(n, NR), k) ? 1.0f : 0.0f;
+    packed[0] = pack_halves(packed + FLAG, halves, ceil_div(n, NR), k) ? 1.0f : 0.0f;
 }
 
 /* linear_f32
@@ -131,11 +132,11 @@ void linear_f32(const float *x, const float *packed, float *out, size_t m, size_
                 size_t x_row, int epilogue) {
     if (m == 0 || n == 0) return;
     const auto *const halves =
-        reinterpret_cast<const uint16_t *>(packed + HEADER + ceil_div(n, NR) * panel_size(k));
+        reinterpret_cast<const uint16_t *>(packed + FLAG + ceil_div(n, NR) * panel_size(k));
     each_strip(m, n, k, ALONE, [=](size_t begin, size_t end) {
         for (size_t panel = begin; panel < end; ++panel) {
             const size_t j = panel * NR, cols = smaller(NR, n - j);
-            const float *const w = packed + HEADER + panel * panel_size(k);
+            const float *const w = packed + FLAG + panel * panel_size(k);
             const bool add_to_out = epilogue == EPILOGUE_ADD;
             if (m > 1)
                 tiles(x, x_row, w, out + j, n, m, cols, k, epilogue);
