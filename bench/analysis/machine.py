@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.saved.runs import Run
+from bench.saved.runs import Run, one_line
 
 
 def section(run: Run, name: str) -> dict[str, Any]:
@@ -32,4 +32,6 @@ def compilers(run: Run) -> list[str]:
 
 
 def cpu(run: Run) -> str:
-    return str(section(run, "cpu").get("brand_raw") or "unknown CPU")
+    said = section(run, "cpu")
+    # py-cpuinfo called it "brand" before its version 6.
+    return one_line(said.get("brand_raw") or said.get("brand") or "unknown CPU")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -98,6 +99,9 @@ def read_json(path: Path, needs: str) -> Any:
 def parse_json(text: str, name: str, needs: str) -> Any:
     """JSON in which no object has a name twice. Raises BadRun, which begins with `name`."""
     try:
+        if hasattr(sys, "get_int_max_str_digits"):  # Python refuses such integers itself, faster
+            with suppress(ValueError):  # said below, if it is no such integer
+                return json.loads(text, object_pairs_hook=_object)
         return json.loads(text, object_pairs_hook=_object, parse_int=_whole)
     except json.JSONDecodeError as error:
         what = "is empty" if not text.strip() else f"is not JSON (line {error.lineno}: {error.msg})"
@@ -201,12 +205,14 @@ class Fields:
         value = self.content.get(name)
         if not isinstance(value, str) or not value:
             raise self.bad(name, "text")
-        return one_line(value)
+        return value if value.isprintable() else one_line(value)
 
     def number(self, name: str, least: float = 0.0, most: float = _LARGEST) -> float:
         value: Any = self.content.get(name)
+        if type(value) is float and least <= value <= most:  # NaN is not in between
+            return value
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not least <= value <= most:  # NaN is not in between either
+        if not is_number or not least <= value <= most:
             raise self.bad(name, f"a number from {least:g} to {most:g}")
         return float(value)
 
@@ -219,6 +225,8 @@ class Fields:
 
     def integer(self, name: str, least: int = 0, most: float = _LARGEST) -> int:
         value = self.content.get(name)
+        if type(value) is int and least <= value <= most:
+            return value
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise self.bad(name, f"a whole number from {least} to {most:g}")
         return value
@@ -229,9 +237,10 @@ class Fields:
     def one_of(self, name: str, known: Sequence[Any], needs: str | None = None) -> Any:
         """True is not 1 here, nor 256.0 256."""
         value = self.content.get(name)
-        if not any(type(value) is type(one) and value == one for one in known):
-            raise self.bad(name, needs or " or ".join(known))
-        return value
+        for one in known:
+            if type(value) is type(one) and value == one:
+                return value
+        raise self.bad(name, needs or " or ".join(known))
 
     def moment(self, name: str) -> datetime | None:
         """None where there is none."""

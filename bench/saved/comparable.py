@@ -105,6 +105,36 @@ def other_machine(run: Run, base: Run, same_sources: bool = False) -> str | None
     return f"{run.source}: is not comparable with {base.source}: {'; '.join(differences)}"
 
 
+def machine_key(run: Run) -> tuple[str, str]:
+    """All that other_machine() looks at, but for the sources: of the machine, and of the tiers.
+    Runs that have the same cannot be told apart; runs of other machines cannot be compared.
+
+    Of a run that does not say what it was measured on, all that it does say: what py-cpuinfo called
+    the CPU before its version 6, or the host's name.
+    """
+    facts = [_lookup(run.machine, path) for path in COMPARED if path != "tiers"]
+    if unknown_machine(run) is not None:
+        facts.append(["unknown", _lookup(run.machine, "cpu.brand") or run.machine.get("node")])
+    tiers = run.machine.get("tiers")
+    if tiers is not None:
+        tiers = {
+            name: "unavailable" not in tier and [tier["compiler"], tier["flags"]]
+            for name, tier in tiers.items()
+        }
+    return _canonical(facts), _canonical(tiers)
+
+
+def benchmark_key(result: Result) -> str | None:
+    """The same for results of one name exactly if other_benchmark() finds no difference; None where
+    it can be compared with no other."""
+    return None if result.options is None else _canonical(compared_fields(result))
+
+
+def compared_fields(result: Result) -> tuple[Any, ...]:
+    """All that other_benchmark() looks at."""
+    return result.options, result.params, _case(result)
+
+
 def make_fit(
     compared: Any, machine_info: dict[str, Any], fields: Iterable[str], source: str
 ) -> tuple[list[str], str | None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from bench.saved.checks import (
     read_json,
     read_text,
 )
+from bench.saved.doctor import Checkup, read
 from bench.saved.schema import (
     Evidence,
     Limit,
@@ -53,7 +55,7 @@ _ROUNDING = 1e-9  # by how much a mean of equal times may miss them
 # What this suite adds to machine_info; in other people's the names may stand for anything.
 OURS_OF_MACHINE = (
     "tiers", "limits", "ladders", "caches", "interpreter", "usable_cores", "omp_num_threads",
-    "libc", "peers", "refused_peers", "evidence_unavailable",
+    "libc", "peers", "refused_peers", "evidence_unavailable", "doctor", "steal", "other_programs",
 )  # fmt: skip
 
 
@@ -111,6 +113,9 @@ def from_json(content: Any, source: str = "this run") -> Run:
         limits=if_there(_limits, info, "limits", ()),
         ladders=if_there(_ladders, info, "ladders", {}),
         caches=if_there(_caches, info, "caches", {}),
+        doctor=if_there(_doctor, info, "doctor", None),
+        steal=if_there(_share, info, "steal", None),
+        other_programs=if_there(_share, info, "other_programs", None),
         left_out=tuple(left_out),
     )
 
@@ -159,6 +164,14 @@ def _caches(machine: Fields, name: str) -> dict[str, int]:
     return {level: caches.integer(level, least=1) for level in ("L1", "L2", "L3")}
 
 
+def _doctor(machine: Fields, name: str) -> Checkup | None:
+    return read(machine.inner(name))
+
+
+def _share(machine: Fields, name: str) -> float | None:
+    return machine.number(name, most=1.0)
+
+
 def limits_from_json(content: Any, source: str = "this machine") -> tuple[Limit, ...]:
     """The limits of a machine_info, already parsed. Raises BadRun."""
     return _limits(Fields({"limits": content}, source, "machine_info."), "limits")
@@ -191,10 +204,12 @@ def _result(rows: Fields, item: str) -> Result:
     return Result(
         fullname=fullname,
         group=str(row.content.get("group") or ""),
-        **_times(row.inner("stats").at(row.path)),
+        **_times(Fields(row.mapping("stats"), row.source, row.path)),
         metadata=_metadata(Fields(extra, row.source, f"{row.path}extra_info.")) if ours else None,
         params=row.optional(row.mapping, "params"),
-        options=row.optional(lambda name: _finite(row.inner(name).at(row.path)), "options"),
+        options=row.optional(
+            lambda name: _finite(Fields(row.mapping(name), row.source, row.path)), "options"
+        ),
         extra=extra,
     )
 
@@ -205,28 +220,36 @@ def extra_info(run: Run, result: Result) -> Fields:
 
 
 def _times(stats: Fields) -> dict[str, Any]:
-    """The figures of a benchmark that we use. Those that only pytest-benchmark's own tables use
-    must be there too, and all of them must agree: else something wrote over the file."""
+    """The figures of a benchmark. All of them must agree: else something wrote over the file."""
     minimum, longest, median = map(stats.seconds, ("min", "max", "median"))
-    for name, value in (("median", median), ("mean", stats.seconds("mean"))):
+    mean = stats.seconds("mean")
+    for name, value in (("median", median), ("mean", mean)):
         if not minimum * (1 - _ROUNDING) <= value <= longest * (1 + _ROUNDING):
             raise stats.bad(name, f"a time from min, {minimum:.6g}, to max, {longest:.6g}")
-    stats.number("stddev")
     _finite(stats)
     rounds = stats.integer("rounds", least=1)
-    if "iterations" in stats.content:
-        stats.integer("iterations", least=1)
     if "data" in stats.content:  # every round; saved on request only
         data = stats.each("data", Fields.seconds)
         if len(data) != rounds or min(data) != minimum:
             what = [len(data), min(data, default=None)]
             raise stats.bad("data's length and minimum", f"{[rounds, minimum]}", what)
-    return {"minimum": minimum, "median": median, "iqr": stats.number("iqr"), "rounds": rounds}
+    return {
+        "minimum": minimum,
+        "median": median,
+        "maximum": longest,
+        "mean": mean,
+        "stddev": stats.number("stddev"),
+        "iqr": stats.number("iqr"),
+        "q1": stats.optional(stats.seconds, "q1"),
+        "q3": stats.optional(stats.seconds, "q3"),
+        "rounds": rounds,
+        "iterations": stats.integer("iterations", least=1) if "iterations" in stats.content else 1,
+    }
 
 
 def _finite(row: Fields) -> dict[str, Any]:
     for name, value in row.content.items():
-        if isinstance(value, float) and not math.isfinite(value):
+        if type(value) is float and not isfinite(value):
             raise row.bad(one_line(name), "a finite number", value)
     return row.content
 

@@ -1,12 +1,19 @@
-"""What a saved run holds, once it has been read and checked (bench/saved/runs.py)."""
+"""What a saved run holds, once it has been read and checked (bench/saved/runs.py).
+
+What a run has many of is not frozen: such objects take several times as long to make. Nobody
+changes them all the same.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeGuard
+
+from bench.saved.doctor import Checkup
 
 # What marks a run's machine_info and a benchmark's extra_info as this suite's own: in other
 # people's any field may stand for anything.
@@ -40,10 +47,12 @@ _RENAMED = {
 
 def in_todays_names(extra: dict[str, Any]) -> dict[str, Any]:
     """The same extra_info, of this suite, its fields called as they are today."""
+    if _RENAMED.keys().isdisjoint(extra):
+        return dict(extra)
     return {_RENAMED.get(name, name): value for name, value in extra.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Evidence:
     """What tools have seen of a benchmark's code; None where they could not look.
 
@@ -66,7 +75,7 @@ class Evidence:
     math_calls: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class PairedRatio:
     """How many times as fast a benchmark is as the variant `over`, on the same data: the ratio of
     their minima over `pairs` of alternating rounds, and the least and the largest such ratio of a
@@ -89,7 +98,7 @@ class Rung:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Metadata:
     """What extra_info says of a benchmark of this suite; see the registry for kernel and units."""
 
@@ -123,13 +132,15 @@ class Metadata:
         return self.error_unit == IN_A_LOGIT
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Result:
     """One benchmark of a run. Times in seconds a call.
 
-    params    what it was parametrised with; None: with nothing
-    options   pytest-benchmark's, as they governed its rounds; None: not recorded
-    extra     extra_info, as it stands in the file; empty for a third-party benchmark
+    params      what it was parametrised with; None: with nothing
+    options     pytest-benchmark's, as they governed its rounds; None: not recorded
+    extra       extra_info, as it stands in the file; empty for a third-party benchmark
+    q1, q3      quartiles of its rounds; None where the file has none
+    iterations  calls of a round; a round's time is divided by them
     """
 
     fullname: str
@@ -142,6 +153,12 @@ class Result:
     params: dict[str, Any] | None = None
     options: dict[str, Any] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    maximum: float = math.nan
+    mean: float = math.nan
+    stddev: float = math.nan
+    q1: float | None = None
+    q3: float | None = None
+    iterations: int = 1
 
     @property
     def spread(self) -> float:
@@ -149,7 +166,7 @@ class Result:
         return self.iqr / self.median
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Limit:
     """One of the machine's ceilings, as measured in the run."""
 
@@ -169,6 +186,9 @@ class Run:
 
     machine     machine_info; what this suite adds to it is not there in a run that is not ours
     left_out    what the file holds and cannot be used: a line each, which says why
+    doctor      what was found before it was measured; none in runs from before there was one
+    steal, other_programs  shares of the usable cores' time, from the first case to the last, that
+                the hypervisor gave to other guests, and that other programs had; None: not known
     """
 
     source: str
@@ -182,6 +202,9 @@ class Run:
     # Bytes of L1 and L2 (of one core) and L3, in this order; empty in runs that do not say.
     caches: Mapping[str, int] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    doctor: Checkup | None = None
+    steal: float | None = None
+    other_programs: float | None = None
 
     @property
     def label(self) -> str:

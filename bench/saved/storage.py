@@ -26,15 +26,21 @@ def newest(storage: Path = STORAGE) -> Path:
     return saved(storage)[-1]
 
 
+def files(storage: Path = STORAGE) -> list[Path]:
+    """Every saved run below `storage`, by name. Raises BadRun."""
+    found = sorted(path for path in storage.glob("**/*.json") if not path.is_dir())
+    if not found:
+        raise BadRun(
+            f"{storage}: no saved run; make one with: pytest --benchmark-only --benchmark-autosave"
+        )
+    return found
+
+
 def saved(storage: Path = STORAGE, say: Callable[[str], None] = lambda line: None) -> list[Path]:
     """Every saved run below `storage`, the one that was measured last at the end. One whose moment
     is still to come would be the last for ever: it stands before the others, and is told to `say`.
     Raises BadRun."""
-    moments = {path: _moment(path) for path in storage.glob("**/*.json") if not path.is_dir()}
-    if not moments:
-        raise BadRun(
-            f"{storage}: no saved run; make one with: pytest --benchmark-only --benchmark-autosave"
-        )
+    moments = {path: _moment(path) for path in files(storage)}
     now = time.time() + _A_DAY
     late = sorted(path for path, moment in moments.items() if moment > now)
     for path in late if len(late) < len(moments) else ():
