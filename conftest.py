@@ -55,6 +55,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="benchmarks: NumPy, PyTorch, ONNX Runtime, BLIS and OpenBLAS beside our own",
     )
+    add(
+        "report",
+        metavar="DIR",
+        help="benchmarks: at the end draw the run, beside those saved before, as a page in DIR",
+    )
     add("peer-threads", type=int, default=1, metavar="N", help="threads for peers (default: 1)")
 
 
@@ -131,6 +136,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     compared.load(benchmarks, config.getoption("benchmark_compare"))
     if not (benchmarks.disabled or config.option.collectonly):
         with _refusals():
+            if _option(config, "report"):
+                _saving(config).keep_for_report(Path(_option(config, "report")))
             _saving(config).begin()
 
 
@@ -221,6 +228,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             preflight.require_unwatched()
         if not session.config.option.collectonly:
             preflight.require_built(tiers)
+    if timed and _is_saved(session.config):
+        session.config.stash[_SESSION].look_at_machine(partial(_say, session.config))
+
+
+def _is_saved(config: pytest.Config) -> bool:
+    """Whether a run will be written. The gate's sides, which come by here as well, write none."""
+    benchmarks = _benchmarks(config)
+    wanted = benchmarks.json or benchmarks.save or benchmarks.autosave
+    return bool(wanted) and not (
+        benchmarks.disabled or benchmarks.skip or config.option.collectonly
+    )
 
 
 @pytest.fixture
@@ -283,6 +301,7 @@ def pytest_benchmark_update_machine_info(
 
     metadata.complete(machine_info)
     machine_info.update(_peer_metadata(config))
+    machine_info.update(config.stash[_SESSION].machine_info())
 
 
 def pytest_benchmark_compare_machine_info(
@@ -338,6 +357,22 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         late = partial(complete, counting=counting, say=partial(_say, config))
     if saving.add(late) or saving.failed:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
+    elif late and saving.written and _option(config, "report"):
+        _draw(session, saving.written)
+
+
+def _draw(session: pytest.Session, run: Path) -> None:
+    from bench.saved.checks import Refusal
+    from bench.views.report import write_report_of
+
+    config = session.config
+    storage = getattr(_benchmarks(config).storage, "path", None)
+    try:
+        page, *_ = write_report_of(run, storage, Path(_option(config, "report")))
+        _say(config, f"{page}: the report, open it in a browser")
+    except (Refusal, OSError) as error:
+        _say(config, f"--report: not written: {error}")
+        session.exitstatus = Refusal.exit_code
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

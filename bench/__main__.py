@@ -22,11 +22,13 @@ try:
     from bench.cli import (
         alignment,
         contention,
+        doctor,
         explain,
         gate,
         gate_arguments,
         interpreters,
         peers,
+        report,
         show,
     )
     from bench.cli.arguments import add_command
@@ -59,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 fine, 1 regression found, 2 bad input, 3 not comparable.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for room in (show, explain, peers, alignment, contention, interpreters):
+    for room in (show, report, explain, peers, alignment, contention, interpreters, doctor):
         room.add_commands(commands)
     about = "has anything become slower? base against head"
     gate_arguments.add_arguments(add_command(commands, gate.run, "gate", about))

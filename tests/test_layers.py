@@ -24,6 +24,7 @@ FLOORS: tuple[dict[str, tuple[str, ...]], ...] = (
         "views": ("documents", "explain report", "."),
         "measure": (
             ". comparison",
+            "doctor",
             "evidence",
             "calls.py",
             "peers machine",

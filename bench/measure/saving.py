@@ -19,6 +19,7 @@ from bench.saved import runs
 from bench.saved.writing import is_special, require_writable, write_or_keep
 
 Run = dict[str, Any]  # as pytest-benchmark's JSON
+_RUN_OF_REPORT = "run.json"
 # What a kernel's, an operation's and a call overhead's extra_info tell them apart by.
 _CASE = ("kernel", "variant", "size", "operation", "overhead", "binding", "elements", "element")
 # Besides Ctrl-C; batch systems send the last three before they end a job.
@@ -68,11 +69,23 @@ class Saving:
         self._say = say
         self._said: set[str] = set()
         self._files: list[tuple[Path, Run]] = []
+        self._report: Path | None = None
         self._as_ctrl_c, self._undisturbed = ExitStack(), ExitStack()
         self._save_times, session.handle_saving = session.handle_saving, self._save
         session.save_json = lambda run: self._add(self._json(), run)
         if hasattr(session.storage, "path"):
             session.storage.save = lambda run, name: self._add(self._numbered(name), run)
+
+    @property
+    def written(self) -> Path | None:
+        """A file that holds the run, for who draws it; None where none was asked for."""
+        return next((path for path, _ in self._files if not is_special(path)), None)
+
+    def keep_for_report(self, folder: Path) -> None:
+        """A report is drawn from a file: where none was asked for, one in its folder."""
+        self._report = folder
+        if not (self._session.json or self._session.save or self._session.autosave):
+            self._session.json = folder / _RUN_OF_REPORT
 
     def begin(self) -> None:
         """Try where the run goes, before anything is measured, and from now on take a request to
@@ -85,6 +98,8 @@ class Saving:
             targets.append(self._numbered(name))
         if session.histogram:  # and a group's name
             targets.append(Path(f"{session.histogram}-group.svg"))
+        if self._report:
+            targets.append(self._report / "index.html")
         if session.cprofile_dump:
             targets.append(Path(f"{session.cprofile_dump}-test.prof"))
         for path in targets:
@@ -136,6 +151,9 @@ class Saving:
         self._save_times()
 
     def _add(self, path: Path, run: Run) -> None:
+        if self._report and path.name == _RUN_OF_REPORT:
+            for benchmark in run["benchmarks"]:  # nobody has asked for every single round
+                benchmark["stats"].pop("data", None)
         run["benchmarks"], lines = readable(run["benchmarks"])
         for line in lines:
             if line not in self._said:

@@ -12,15 +12,17 @@ from bench.measure.cases.case import Call, Case
 from bench.measure.cases.errors_in_ulp import WrongResult
 from bench.measure.cases.make import edge_cases, make_case
 from bench.measure.derived import add_derived_figures, correct_options
+from bench.measure.doctor import checkup
 from bench.measure.evidence import bytecodes
 from bench.measure.evidence.collect import add_evidence
 from bench.measure.machine.limits import Limits, Machine
+from bench.measure.machine.others import CoreTime, core_time, share_of_programs, share_stolen
 from bench.measure.machine.roofline import ceilings
 from bench.measure.peers.adapter import PeerUnavailable
 from bench.measure.saving import readable, withdraw
 from bench.measure.timing.minimum import Rounds, record
 from bench.measure.timing.paired import Pairing, Timed
-from bench.saved import runs
+from bench.saved import doctor, runs
 from bench.saved.schema import MARK, Run
 from bench.suite import ladder, registry
 from bench.suite.registry import Kernel, Signature
@@ -58,6 +60,28 @@ class Session:
         self._bytecodes: dict[str, dict[str, float]] = {}  # by kernel: its loop's
         # Of the newest case: each variant's call and its shortest time.
         self._verified: dict[str, tuple[Call, float]] = {}
+        self._checkup: doctor.Checkup | None = None
+        self._began: CoreTime | None = None
+
+    def look_at_machine(self, say: Callable[[str], None]) -> None:
+        """Before the first case, in less than a second: what will spoil its times."""
+        self._began = core_time([])
+        try:
+            self._checkup = checkup.take(checkup.BEFORE_A_RUN)
+        except Exception as error:  # whatever it was, the times can be taken
+            say(f"what may spoil the times was not looked at: {error!r}")
+
+    def machine_info(self) -> dict[str, Any]:
+        """What was found then, and who else has had the cores since, as shares of their time from
+        0 to 1 (None: not known); nothing where nobody looked."""
+        found: dict[str, Any] = {}
+        if self._checkup is not None:
+            found["doctor"] = doctor.as_json(self._checkup)
+        if self._began is not None:
+            now = core_time([])
+            found["steal"] = share_stolen(self._began, now)
+            found["other_programs"] = share_of_programs(self._began, now)
+        return found
 
     def measure(self, benchmark: Any, name: str, variant: str, size: str) -> None:
         """Verify, then time, one case into pytest-benchmark's fixture. Whatever this raises, the
