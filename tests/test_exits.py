@@ -90,8 +90,8 @@ def test_a_fault_of_ours_ends_no_command_with_1(
     command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for module in ("saved.runs", "gate.saved_runs"):
-        monkeypatch.setattr(f"bench.{module}.load", lambda *_: 1 / 0)
+    for read in ("saved.runs.load", "gate.saved_runs.load", "saved.archive.read"):
+        monkeypatch.setattr(f"bench.{read}", lambda *_: 1 / 0)
     given = ["compare", REFERENCE, str(tmp_path)] if command == "gate" else [REFERENCE]
     assert command_line.main([command, *given]) == 2
 

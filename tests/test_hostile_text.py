@@ -22,6 +22,7 @@ import pytest
 from markdown_it import MarkdownIt  # which rich needs, too
 
 from bench import __main__ as command_line
+from bench.analysis.history import archive_of
 from bench.saved import gates, ledger, runs
 from bench.saved import peers as peer_runs
 from bench.views import documents, interpreters, limits, matrix, peers, selfcheck, tables
@@ -258,12 +259,15 @@ def test_the_report_has_nothing_of_a_file_but_text(hostile: str, tmp_path: Path)
     def tags(content: dict[str, Any], folder: str) -> set[str]:
         run = runs.from_json(content, "a run")
         found: set[str] = set()
-        for path in write_report([run, replace(run, when=None)], tmp_path / folder):
+        for path in write_report(archive_of(run, replace(run, when=None)), tmp_path / folder):
             text = path.read_text(encoding="utf-8")
             assert_plain(text)
-            found |= Tags(text).found
+            if path.suffix in (".html", ".svg"):
+                found |= Tags(text).found
             if path.suffix == ".svg":
                 ET.fromstring(text)
+            if path.suffix == ".md" and hostile is MARKUP:
+                assert_inactive(text)
         return found
 
     assert tags(hostile_everywhere(hostile), "hostile") <= tags(small_run(), "plain")

@@ -133,7 +133,7 @@ def test_a_moment_to_come_is_said_and_not_the_newest(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"benchmarks": []}', "[]", "\x00" * 500])
-@pytest.mark.parametrize("command", [*VIEWS, "report"])
+@pytest.mark.parametrize("command", VIEWS)
 def test_a_damaged_newest_run_is_named(
     command: str, content: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,22 +142,26 @@ def test_a_damaged_newest_run_is_named(
     assert command_line.main([command]) == 2
     out, error = capsys.readouterr()
     assert not out and error.startswith(f"bench: {damaged}: ") and error.count("\n") == 1
-    assert not Path("report").exists()
 
 
-def test_a_report_is_of_the_last_ten_and_leaves_out_damaged_old_ones(
+def test_a_report_is_of_all_that_can_be_read_and_names_the_rest(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for day in range(1, 13):
         name = f"{day:04}_a name with spaces\n-- '$(x)'.json"
         save(name, f"2024-01-{day:02}T00:00:00+00:00")
     damaged = save("0005_abc_20240105_120000.json", None, content="{")
-    assert command_line.main(["report"]) == 0
-    error = capsys.readouterr().err
-    assert f"{damaged}: is not JSON" in error and "left out" in error and error.count("\n") == 1
+    assert command_line.main(["report"]) == 2
+    out, error = capsys.readouterr()
+    assert out.startswith("report/index.html: open it")
+    assert f"{damaged}: is not JSON" in error and error.count("\n") == 1
     trend = Path("report/trend-relu_f32.svg").read_text(encoding="utf-8")
     shown = {day for day in range(1, 13) if f"2024-01-{day:02} 00:00" in trend}
-    assert shown == set(range(4, 13))  # the tenth was the damaged one
+    assert shown == set(range(1, 13))
+    assert str(damaged) in Path("report/index.html").read_text(encoding="utf-8")
+    assert command_line.main(["report", "--last", "3", f"{FOLDER}/000[1-4]*"]) == 0
+    trend = Path("report/trend-relu_f32.svg").read_text(encoding="utf-8")
+    assert {day for day in range(1, 13) if f"2024-01-{day:02} 00:00" in trend} == {2, 3, 4}
 
 
 def test_make_bench_draws_the_report_whatever_runs_are_called() -> None:
@@ -184,9 +188,10 @@ def test_every_view_names_the_run_it_shows(capsys: pytest.CaptureFixture[str]) -
             command = [view, str(path), str(path), "--by", "interpreter", "--format", form]
             assert command_line.main(command) == 0
             assert capsys.readouterr().out.count(named) == 2
-    assert command_line.main(["report", str(path), str(path)]) == 0
+    assert command_line.main(["report", str(path), "--compare", str(path), str(path)]) == 0
     page = Path("report/index.html").read_text(encoding="utf-8")
-    assert f"<dd>{path}</dd>" in page and f"Before: 2024-01-02 03:04 0123456+ ({path})" in page
+    assert f">{path}</td>" in page
+    assert page.count(f"2024-01-02 03:04 0123456+ ({path})") == 2
 
 
 def test_a_run_without_a_date_is_not_of_now() -> None:

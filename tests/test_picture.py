@@ -24,6 +24,10 @@ FILES = [
     (saved, f"{name}{suffix}.svg", options)
     for saved, name in (("reference", "ladders"), ("engine", "engine"))
     for suffix, options in (("", []), ("-dark", ["--dark"]))
+] + [
+    ("reference", f"{name}{suffix}.svg", ["--chart", chart, *options])
+    for name, chart in (("factors", "factors"), ("roofline", "roofline-FLOP"))
+    for suffix, options in (("", []), ("-dark", ["--dark"]))
 ]
 
 
@@ -100,6 +104,16 @@ def test_hostile_names_are_text() -> None:
     svg = picture.ladders_svg(hostile)
     ElementTree.fromstring(svg)
     assert "<script" not in svg and "\x1b" not in svg
+
+
+def test_a_chart_that_is_not_there_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "chart.svg"
+    assert command_line.main(["picture", str(REFERENCE), "--chart", "none", "-o", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "has no chart 'none', has factors, ladder-relu_f32" in error
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("content", ['{"benchmarks": [], "machine_info": {}}', "", "[]"])

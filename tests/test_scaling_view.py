@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench import __main__ as command_line
+from bench.analysis.history import archive_of
 from bench.saved.runs import Run, from_json
 from bench.views.explain import scaling as view
-from bench.views.report import charts, scaling_chart
+from bench.views.report import scaling_chart
+from bench.views.report.parts import Figure
+from bench.views.report.sections import sizes
 from bench.views.tables import render
 from tests.altered import altered
 from tests.growing import CACHES, LENGTHS, REFERENCE, case, case_without_metadata, content, run_of
-
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_the_formats_agree_on_the_reference_run() -> None:
@@ -104,18 +105,29 @@ def test_runs_of_two_machines_are_not_mixed(
 # --- The chart -----------------------------------------------------------------------------------
 
 
-def chart_of(run: Run) -> Any:
-    return charts.time_against_size(run, "k")
+def figure_of(run: Run) -> Figure:
+    section = sizes.section(archive_of(run), run)
+    assert section
+    (figure,) = section.figures
+    return figure
 
 
-def svg_of(run: Run) -> ET.Element:
-    drawn = scaling_chart(run, "k")
-    assert drawn
-    return ET.fromstring(drawn)
-
-
-def labels(svg: ET.Element) -> list[str | None]:
-    return [text.text for text in svg.iter(f"{SVG}text") if text.get("class") == "label"]
+def marks_of(figure: Figure) -> dict[str, float]:
+    """By their names, where they stand on the axis of sizes."""
+    texts = [text for text in figure.drawn.iter("text") if text.get("class") == "label"]
+    ticks = {}
+    for group in figure.drawn.iter("g"):
+        if group.get("class", "").startswith("axis x"):
+            ticks = {t.text or "": float(t.get("x", 0)) for t in group.iter("text")}
+    (first, second) = sorted(ticks.values())[:2]
+    powers = {v: "10⁰¹²³⁴⁵⁶⁷⁸⁹"[2:].index(k[2:]) for k, v in ticks.items()}
+    step = (second - first) / (powers[second] - powers[first])
+    found = {}
+    for text in texts:
+        beside = -7 if text.get("text-anchor") == "end" else 7
+        place = float(text.get("x", 0)) - beside
+        found[text.text or ""] = 10 ** (powers[first] + (place - first) / step)
+    return found
 
 
 def both_sides(caches: dict[str, int] | None = CACHES) -> Run:
@@ -128,61 +140,58 @@ def both_sides(caches: dict[str, int] | None = CACHES) -> Run:
     )
 
 
-def test_the_legend_has_exponents() -> None:
-    names = [options["title"] for _, options in chart_of(both_sides()).raw_series]
-    assert names[-2:] == ["py-loop, size^1.00", "c-avx2, size^1.10"]
-    few = run_of({n: 1e-9 * n for n in (8, 64)})
-    assert [options["title"] for _, options in chart_of(few).raw_series] == ["c-avx2"]
+def test_the_table_has_exponents() -> None:
+    figure = figure_of(both_sides())
+    assert figure.table.header == ["size", "py-loop", "c-avx2"]
+    assert figure.table.rows[-1] == ["grows as size^", "1.00", "1.10"]
+    assert "to the power of 1.00 to 1.10" in figure.words
 
 
 def test_marks_stand_where_the_buffers_fill_a_cache() -> None:
-    chart = chart_of(both_sides())
-    marks = [values for values, options in chart.raw_series if options["title"] is None]
-    places = [values[0][0] for values in marks]
-    assert places == pytest.approx([CACHES["L1"] / 8, CACHES["L2"] / 8])  # L3 holds all of it
-    svg = svg_of(both_sides())
-    assert labels(svg) == ["L1 32 KiB", "L2 1 MiB"]
-    entries = next(g for g in svg.iter(f"{SVG}g") if g.get("class") == "legends")
-    assert len(list(entries.iter(f"{SVG}text"))) == 2  # marks are not in it
-    assert {"L1 32 KiB", "L2 1 MiB"} <= {title.text for title in svg.iter(f"{SVG}title")}
+    marks = marks_of(figure_of(both_sides()))
+    assert marks == pytest.approx({"L1": CACHES["L1"] / 8, "L2": CACHES["L2"] / 8}, rel=0.05)
 
 
 def test_marks_of_products_go_by_their_bytes() -> None:
     sides = (8, 16, 64, 256)  # 12 bytes n^2: L1 is full at 52.3
     run = from_json(content(*(case("c-avx2", (n, n, n), 1e-9 * n**3) for n in sides)))
-    chart = chart_of(run)
-    place = chart.raw_series[0][0][0][0]
-    assert place == pytest.approx((CACHES["L1"] / 12) ** 1.5)
-    assert chart.config.x_title == "multiply-adds"
+    figure = figure_of(run)
+    assert marks_of(figure)["L1"] == pytest.approx((CACHES["L1"] / 12) ** 1.5, rel=0.05)
+    assert any(text.text == "multiply-adds (log)" for text in figure.drawn.iter("text"))
 
 
 def test_without_cache_sizes_there_are_no_marks() -> None:
-    assert labels(svg_of(both_sides(caches=None))) == []
+    assert marks_of(figure_of(both_sides(caches=None))) == {}
+
+
+def test_the_size_from_which_native_code_is_ahead_is_marked() -> None:
+    slow_calls = [case("c-avx2", (n,), 1e-5 + 1e-10 * n) for n in LENGTHS]
+    run = from_json(content(*(case("py-loop", (n,), 1e-8 * n) for n in LENGTHS), *slow_calls))
+    marks = {n: at for n, at in marks_of(figure_of(run)).items() if n.startswith("=")}
+    ((name, place),) = marks.items()
+    assert (
+        int(name[2:].replace(",", "")) == pytest.approx(place, rel=0.05) == pytest.approx(1010, 0.1)
+    )
 
 
 @pytest.mark.parametrize("largest", [4097, 50_000, 2_000_000, 5_000_000])
-def test_labels_of_marks_stay_inside(largest: int) -> None:
-    svg = svg_of(run_of({1: 1e-7, largest: 1e-3}))
-    width = int(svg.get("viewBox", "").split()[2])
-    plot = next(g for g in svg.iter(f"{SVG}g") if g.get("class") == "plot")
-    left = float(plot.get("transform", "").partition("(")[2].partition(",")[0])
-    for text in svg.iter(f"{SVG}text"):
-        if text.get("class") == "label":
-            end = left + float(text.get("x", 0))
-            wide = 7 * len(text.text or "")
-            inside = end - wide > left if text.get("text-anchor") == "end" else end + wide < width
-            assert inside, text.text
-
-
-@pytest.mark.parametrize("count", range(1, 12))
-def test_the_legend_of_a_marked_chart_ends_where_the_chart_does(count: int) -> None:
-    benchmarks = [case(f"c-t{i}", (n,), 1e-9 * n) for i in range(count) for n in LENGTHS]
-    svg = svg_of(from_json(content(*benchmarks)))
-    legends = next(g for g in svg.iter(f"{SVG}g") if g.get("class") == "legends")
-    top = float(legends.get("transform", "").partition(",")[2].rstrip(")"))
-    bottom = top + max(float(text.get("y", 0)) for text in legends.iter(f"{SVG}text"))
-    height = int(svg.get("viewBox", "").split()[3])
-    assert 10 < height - bottom < 20
+@pytest.mark.parametrize("count", [1, 3, 11])
+def test_everything_stays_inside(largest: int, count: int) -> None:
+    benchmarks = [
+        case(f"c-t{i}", (n,), seconds)
+        for i in range(count)
+        for n, seconds in ((1, 1e-7), (largest, 1e-3))
+    ]
+    drawn = figure_of(from_json(content(*benchmarks))).drawn
+    _, _, width, height = map(int, drawn.get("viewBox", "").split())
+    for group in [drawn, *drawn.iter("g")]:
+        moved = re.match(r"translate\((\S+), (\S+)\)", group.get("transform", ""))
+        left, top = map(float, moved.groups()) if moved else (0.0, 0.0)
+        for text in group.findall("text") if moved else ():
+            wide = 7.2 * len(text.text or "")
+            start = left + float(text.get("x", 0)) - wide * (text.get("text-anchor") == "end")
+            assert start >= 0 and start + wide <= width + 1, text.text
+            assert 0 < top + float(text.get("y", 0)) < height
 
 
 def test_variants_beside_the_ladder_are_not_drawn() -> None:
@@ -190,10 +199,9 @@ def test_variants_beside_the_ladder_are_not_drawn() -> None:
     for benchmark in beside:
         benchmark["extra_info"]["auxiliary"] = True
     run = from_json(content(*beside, *(case("c-avx2", (n,), 1e-9 * n) for n in LENGTHS)))
-    names = [options["title"] for _, options in chart_of(run).raw_series]
-    assert [name for name in names if name] == ["c-avx2, size^1.00"]
+    assert figure_of(run).table.header == ["size", "c-avx2"]
     assert "c-scalar_lists" in render(view.view(run), "text")  # the table has room
-    assert chart_of(from_json(content(*beside))) is None
+    assert scaling_chart(from_json(content(*beside)), "k") is None
 
 
 def test_the_chart_is_a_file_and_the_same_each_time(

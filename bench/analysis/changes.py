@@ -3,7 +3,10 @@ runs can be compared with the newest at all."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 from bench.saved.comparable import other_benchmark, other_machine
 from bench.saved.runs import Result, Run
@@ -11,12 +14,16 @@ from bench.saved.runs import Result, Run
 
 @dataclass(frozen=True)
 class Change:
-    """One benchmark in two runs; at least one of the two has it. incomparable: why their times say
-    nothing about the code, if so."""
+    """One benchmark in two runs; at least one of the two has it.
+
+    uncertainty   by what share of itself the ratio may be wrong; None where nothing says
+    incomparable  why their times say nothing about the code, if so
+    """
 
     fullname: str
     before: Result | None
     now: Result | None
+    uncertainty: float | None = None
     incomparable: str | None = None
 
     @property
@@ -27,26 +34,34 @@ class Change:
         return self.now.minimum / self.before.minimum
 
     @property
-    def verdict(self) -> str:
-        """new, gone, faster, slower, "within spread", "not judged" or "not comparable".
+    def interval(self) -> tuple[float, float] | None:
+        if self.ratio is None or self.uncertainty is None:
+            return None
+        return self.ratio / (1 + self.uncertainty), self.ratio * (1 + self.uncertainty)
 
-        A difference counts when it is larger than the two spreads together. One round has no
-        spread, so nothing can be said about it.
-        """
+    @property
+    def verdict(self) -> str:
+        """new, gone, faster, slower, "within noise", "not judged" or "not comparable"."""
         if self.before is None or self.now is None:
             return "new" if self.before is None else "gone"
         if self.ratio is None:
             return "not comparable"
-        spreads = spread(self.before), spread(self.now)
-        if spreads[0] is None or spreads[1] is None:
+        if self.interval is None:
             return "not judged"
-        if abs(self.ratio - 1) <= spreads[0] + spreads[1]:
-            return "within spread"
+        low, high = self.interval
+        if low <= 1 <= high:
+            return "within noise"
         return "faster" if self.ratio < 1 else "slower"
 
 
-def changes(before: Run, now: Run) -> list[Change]:
-    """Every benchmark of either run: in the order of the newer one, then those that are gone."""
+def changes(before: Run, now: Run, scatter: Mapping[str, float] | None = None) -> list[Change]:
+    """Every benchmark of either run: in the order of the newer one, then those that are gone.
+
+    scatter  by how much a benchmark's minimum differs from run to run (one standard deviation, as
+             a share), where enough runs say so: the ratio's interval is then made of it, as wide as
+             it takes for all benchmarks together to be right in 95 % of cases (Bonferroni). Else of
+             the two spreads together; one round has none, so nothing can be said about it.
+    """
     old, new = before.by_fullname(), now.by_fullname()
     machine = other_machine(now, before)
     both = {
@@ -54,8 +69,17 @@ def changes(before: Run, now: Run) -> list[Change]:
         for name in new
         if name in old
     }
-    names = dict.fromkeys([*new, *old])
-    return [Change(name, old.get(name), new.get(name), both.get(name)) for name in names]
+    far = NormalDist().inv_cdf(1 - 0.025 / max(1, len(both))) * math.sqrt(2)
+    found = []
+    for name in dict.fromkeys([*new, *old]):
+        pair = old.get(name), new.get(name)
+        if scatter and name in scatter and name in both:
+            uncertainty: float | None = far * scatter[name]
+        else:
+            spreads = [spread(side) if side else None for side in pair]
+            uncertainty = None if None in spreads else sum(s or 0.0 for s in spreads)
+        found.append(Change(name, *pair, uncertainty, both.get(name)))
+    return found
 
 
 def alike(run: Run, newest: Run) -> Run:

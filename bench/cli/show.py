@@ -1,4 +1,4 @@
-"""The commands that show what there is: matrix, limits, report, picture, render."""
+"""The commands that show what there is: matrix, limits, picture, render."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from bench.saved.checks import BAD_INPUT, OK, Refusal
 from bench.saved.writing import write_atomic
 from bench.views import documents, interpreters, limits, matrix, tables
 
-REPORTED = 10  # saved runs
-
 
 def add_commands(commands: Any) -> None:
     add = partial(add_command, commands)
@@ -25,38 +23,20 @@ def add_commands(commands: Any) -> None:
 
     add(_limits, "limits", "what this machine can do at most, measured now", FORMAT)
 
-    command = add(_report, "report", "an offline HTML page and its SVG charts")
-    command.add_argument(
-        "runs",
-        nargs="*",
-        type=Path,
-        metavar="RUN",
-        help=f"default: the last {REPORTED} in .benchmarks",
+    command = add(
+        _picture, "picture", "all ladders, or a chart of the report, as an SVG"
     )
-    command.add_argument(
-        "-o",
-        "--output",
-        type=_folder,
-        default=Path("report"),
-        metavar="DIR",
-        help="default: report",
-    )
-
-    command = add(_picture, "picture", "every kernel's ladder in one SVG")
     command.add_argument("run", nargs="?", type=Path, metavar="RUN")
     command.add_argument("-o", "--output", type=Path, default=Path("ladders.svg"), metavar="FILE")
+    command.add_argument(
+        "--chart", metavar="NAME", help="of the report: factors, roofline-FLOP"
+    )
     command.add_argument("--dark", action="store_true", help="for a dark background")
 
     about = "write the tables that a document takes from results/ into it"
     command = add(_render, "render", about)
     command.add_argument("documents", nargs="+", type=Path, metavar="FILE")
     command.add_argument("--check", action="store_true", help="change nothing; 2 if one is stale")
-
-
-def _folder(name: str) -> Path:
-    if not name:
-        raise argparse.ArgumentTypeError("needs the name of a folder")
-    return Path(name)
 
 
 def _matrix(options: argparse.Namespace) -> int:
@@ -83,19 +63,16 @@ def _limits(options: argparse.Namespace) -> int:
     return OK
 
 
-def _report(options: argparse.Namespace) -> int:
-    from bench.views.report import write_report
-
-    written = write_report(chosen(options.runs, most=REPORTED), options.output)
-    print(f"{runs.one_line(written[0])}: open it in a browser ({len(written)} files)")
-    return OK
-
-
 def _picture(options: argparse.Namespace) -> int:
+    from bench.views.report import chart
     from bench.views.report.picture import ladders_svg
 
     (run,) = chosen([options.run] if options.run else [])
-    write_atomic(options.output, ladders_svg(run, options.dark))
+    if options.chart is None:
+        drawn = ladders_svg(run, options.dark)
+    else:
+        drawn = chart(run, options.chart, "dark" if options.dark else "light")
+    write_atomic(options.output, drawn)
     print(runs.one_line(options.output))
     return OK
 

@@ -42,6 +42,14 @@ def three_digits(value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
+def si(value: float) -> str:
+    """ "20k", "1.5M", "100G": of anything but seconds and bytes."""
+    for size, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{name}"
+    return f"{value:g}"
+
+
 def factor(value: float) -> str:
     """ "1,234x", "12.3x", "0.87x"."""
     return f"{value:,.0f}x" if value >= 100 else f"{three_digits(value)}x"

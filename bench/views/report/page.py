@@ -1,139 +1,129 @@
-"""The page: gathers what index.html shows and lets the template write it."""
+"""The page: its sections, in order, written by a template; and the same as Markdown and JSON."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from itertools import groupby
-from operator import attrgetter
-from typing import Any, NamedTuple
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from bench.analysis.changes import Change, alike, changes, spread
-from bench.analysis.machine import compilers, section
-from bench.saved.comparable import other_machine
-from bench.saved.runs import Result, Run, interpreter_label, one_line
-from bench.views import matrix, units
-from bench.views.report import charts, drawing
-from bench.views.report.drawing import Chart
+from bench.analysis.history import Archive
+from bench.saved.runs import Run
+from bench.views import matrix, summary
+from bench.views.report import svg
+from bench.views.report.axes import clipped
+from bench.views.report.parts import Figure, Section, unique_names
+from bench.views.report.sections import (
+    cost,
+    doctor,
+    engine,
+    factors,
+    finding,
+    gates,
+    history,
+    ladders,
+    machines,
+    noise,
+    peers,
+    provenance,
+    roofline,
+    sizes,
+)
+from bench.views.report.sections import matrix as matrix_section
+from bench.views.tables import Table, View, render
+from bench.views.units import escaped
+
+# A kernel, a tier or an interpreter that is new in a run is new in all of these: none knows a name.
+SECTIONS = (
+    finding, factors, matrix_section, ladders, roofline, cost, sizes, peers, engine, noise, history,
+    machines, gates, doctor, provenance,
+)  # fmt: skip
+Progress = Callable[[int, int], None]
+FORMAT, VERSION = "baremetal-ml report", 1
+_MOST_LINES, _MOST_ROWS = 100, 1000  # of what could not be used, of a table
+_SCRIPT = Markup((svg.TEMPLATES / "tables.js").read_text(encoding="utf-8"))
 
 
-class Figure(NamedTuple):
-    """A chart, drawn. The page embeds it (it follows the page's colours, can be searched and
-    zoomed, and its marks can be pointed at); it is a file of its own as well."""
-
-    section: str
-    name: str
-    svg: Markup  # made by drawing.as_svg, which escapes; not a string from a run
+def silent(done: int, total: int) -> None:
+    """Nobody waits."""
 
 
-def figures(runs: Sequence[Run]) -> list[Figure]:
-    """Every chart that has something to show, in page order."""
-    newest = runs[-1]
-    runs = [alike(run, newest) for run in runs]
-    kernels = charts.kernels(newest)
-    wanted: list[tuple[str, str, Chart | None]] = [
-        ("Speedup", "speedups", charts.speedups(newest)),
-        *(("Time and size", f"time-{k}", charts.time_against_size(newest, k)) for k in kernels),
-        *(("Across runs", f"trend-{k}", charts.trend(runs, k)) for k in kernels),
-        *(("Across runs", "trend-other", chart) for chart in charts.other_trends(runs)),
-    ]
-    drawn = [(section, name, chart) for section, name, chart in wanted if chart is not None]
-    names = unique_names(name for _, name, _ in drawn)
+def sections(archive: Archive, run: Run, progress: Progress = silent) -> list[Section]:
+    """Those that have something to show; the names of their figures are those of files."""
+    found = []
+    for number, module in enumerate(SECTIONS):
+        one = module.section(archive, run)
+        progress(number + 1, len(SECTIONS))
+        if one is not None:
+            found.append(one)
+    names = iter(unique_names(f.name for one in found for f in one.every_figure))
+
+    def renamed(figures: Sequence[Figure]) -> list[Figure]:
+        return [replace(figure, name=next(names)) for figure in figures]
+
     return [
-        Figure(section, name, Markup(drawing.as_svg(chart, name)))
-        for name, (section, _, chart) in zip(names, drawn, strict=True)
+        replace(
+            one,
+            figures=renamed(one.figures),
+            tables=[_short(table) for table in one.tables],
+            folded=[
+                replace(fold, figures=renamed(fold.figures), tables=list(map(_short, fold.tables)))
+                for fold in one.folded
+            ],
+        )
+        for one in found
     ]
 
 
-def unique_names(wanted: Iterable[str]) -> list[str]:
-    """Names fit for a file and for an id in CSS, whatever a kernel is called."""
-    names: list[str] = []
-    taken: set[str] = set()  # some file systems know no case
-    for text in wanted:
-        base = re.sub("[^A-Za-z0-9_]+", "-", text)[:60].strip("-")
-        name, number = base, 1
-        while name.lower() in taken:
-            number += 1
-            name = f"{base}-{number}"
-        taken.add(name.lower())
-        names.append(name)
-    return names
+def _short(table: Table) -> Table:
+    more = len(table.rows) - _MOST_ROWS
+    if more <= 0:
+        return table
+    notes = [*table.notes, f"{more:,} more rows are not shown; report.json has all of them."]
+    return replace(table, rows=table.rows[:_MOST_ROWS], notes=notes)
 
 
-def template(name: str) -> Template:
-    """One of templates/. What it is given is text: on one line, and no markup."""
-    environment = Environment(
-        loader=FileSystemLoader(drawing.TEMPLATES),
-        autoescape=True,
-        finalize=lambda value: value if isinstance(value, Markup) else one_line(value),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(name)
-
-
-def html(runs: Sequence[Run], drawn: Sequence[Figure]) -> str:
-    newest = runs[-1]
-    before = runs[-2] if len(runs) > 1 else None
-    return template("report.html.j2").render(
-        label=newest.label,
-        metadata=measured_on(newest),
-        matrix=matrix.table(newest),
-        sections={name: list(those) for name, those in groupby(drawn, attrgetter("section"))},
-        left_out=charts.left_out(runs),
-        other=[_other_cells(result) for result in newest.results if result.metadata is None],
-        before=f"{before.label} ({before.source})" if before else None,
-        difference=other_machine(newest, before) if before else None,
-        unused=unused(runs),
-        changes=[_change_cells(c) for c in changes(before, newest)] if before else [],
+def html(archive: Archive, run: Run, found: list[Section]) -> str:
+    return svg.template("report.html.j2").render(
+        run=run,
+        runs=archive.runs,
+        sections=found,
+        unused=_limited(archive.problems),
+        remarks=_limited(archive.remarks),
+        inline=svg.inline,
+        stylesheet=svg.stylesheet(":root"),
+        script=_SCRIPT,
     )
 
 
-def unused(runs: Sequence[Run]) -> list[str]:
-    """What is not on the page, and why, in lines."""
-    strange = (other_machine(run, runs[-1]) for run in runs[:-1])
-    return [line for run in runs for line in run.left_out] + [line for line in strange if line]
-
-
-def measured_on(run: Run) -> list[tuple[str, str]]:
-    """(what, value) of the machine and the moment; what a run does not say is left out."""
-    cpu = section(run, "cpu")
-    metadata = [
-        ("Run", run.source),
-        ("CPU", cpu.get("brand_raw")),
-        ("Cores used", run.machine.get("usable_cores") or cpu.get("count")),
-        ("Python", interpreter_label(run)),
-        ("Compiler", ", ".join(compilers(run))),
-        ("Date", run.when.strftime("%Y-%m-%d %H:%M") if run.when else None),
-        ("Commit", run.commit + (" with uncommitted changes" if run.dirty else "")),
-        ("Benchmarks", len(run.results)),
+def _limited(lines: tuple[str, ...]) -> list[str]:
+    return [
+        *lines[:_MOST_LINES],
+        *([f"{len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []),
     ]
-    return [(what, str(value)) for what, value in metadata if value]
 
 
-def _other_cells(result: Result) -> list[str]:
-    times = [units.seconds(result.minimum), units.seconds(result.median)]
-    return [result.fullname, *times, _percent(spread(result)), str(result.rounds)]
+def markdown(run: Run) -> str:
+    """The matrix, for the summary of a job."""
+    title = clipped(f"BareMetal-ML: {matrix.machine_line(run)}")
+    if not run.ours:
+        return f"### {escaped(title)}\n\nNo kernel of this suite was measured.\n"
+    full = matrix.table(run)
+    shown = [*summary.view(run).tables, replace(full, folded="The whole matrix", notes=())]
+    tables = [replace(t, rows=[list(map(clipped, row)) for row in t.rows]) for t in shown]
+    notes = list(map(clipped, full.notes))
+    return render(View(tables, title=title, notes=notes), "md") + "\n"
 
 
-def _change_cells(change: Change) -> dict[str, Any]:
-    """The cells of one line, and the verdict, which also decides its colour."""
-    sides = (change.before, change.now)
-    times = [units.seconds(side.minimum) if side else "" for side in sides]
-    spreads = [_percent(spread(side)) if side else "" for side in sides]
-    ratio = "" if change.ratio is None else units.factor(change.ratio)
-    return {
-        "name": change.fullname,
-        "cells": [*times, ratio, *spreads],
-        "verdict": change.verdict,
-        "style": change.verdict if change.verdict in ("faster", "slower", "new", "gone") else "",
+def as_json(archive: Archive, run: Run, found: list[Section]) -> str:
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "run": {"source": run.source, "label": run.label, "commit": run.commit},
+        "runs": archive.runs,
+        "sections": {one.name: {"words": list(one.words), "content": one.content} for one in found},
+        "problems": list(archive.problems),
+        "remarks": list(archive.remarks),
     }
-
-
-def _percent(value: float | None) -> str:
-    return "one round" if value is None else f"{value:.1%}"
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"

@@ -9,8 +9,8 @@ from bench.analysis.ladder import Ladder, MeasuredRung, ladders
 from bench.analysis.rows import by_hand
 from bench.saved.runs import Run
 from bench.views import matrix, units
-from bench.views.report import drawing, page
-from bench.views.report.drawing import BACKGROUNDS, PALETTE, decades
+from bench.views.report import svg
+from bench.views.report.palette import TIERS
 
 WIDTH = 700  # legible at this width: no text is smaller than 11 px
 _MARGIN, _TOP, _GAP = 16, 102, 24
@@ -18,40 +18,39 @@ _PANEL = (WIDTH - 2 * _MARGIN - _GAP) // 2  # two side by side
 _LABEL, _VALUE = 98, 52  # to the left of the bars, and to the right of the longest
 _ROW, _TITLE = 15, 22
 
-LIGHT = {"background": BACKGROUNDS[0], "text": "#1f2328", "faint": "#59636e", "guide": "#d1d9e0"}
-DARK = {"background": BACKGROUNDS[1], "text": "#e6e9ed", "faint": "#9aa4af", "guide": "#30363d"}
-_KINDS = {
-    "Python": PALETTE[1],
-    "C++, compiled": PALETTE[5],
-    "C++ by hand, one core": PALETTE[7],
-    "C++ by hand, all cores": PALETTE[3],
+_KINDS = {  # and the tone of each
+    "Python": "py-loop",
+    "C++, compiled": "c-autovec",
+    "C++ by hand, one core": "c-avx2",
+    "C++ by hand, all cores": "c-avx512_omp",
 }
 
 
 def ladders_svg(run: Run, dark: bool = False) -> str:
     """Of each kernel at its largest size. Raises BadRun."""
-    found = ladders(run)
-    ticks = decades(1.0, max(one.total for one in found))
-    per_decade = (_PANEL - _LABEL - _VALUE) / math.log10(ticks[-1])
-    panels = [_panel(one, per_decade) for one in found]
+    found, theme = ladders(run), int(dark)
+    decades = math.ceil(math.log10(max(one.total for one in found))) or 1
+    per_decade = (_PANEL - _LABEL - _VALUE) / decades
+    colors = {kind: TIERS[tone][theme] for kind, tone in _KINDS.items()}
+    panels = [_panel(one, per_decade, colors) for one in found]
     y = _TOP
     for row in (panels[i : i + 2] for i in range(0, len(panels), 2)):
         for column, panel in enumerate(row):
             panel.update(x=_MARGIN + column * (_PANEL + _GAP), y=y)
         y += max(panel["bottom"] for panel in row) + _MARGIN
-    return page.template("ladders.svg.j2").render(
+    return svg.template("ladders.svg.j2").render(
         width=WIDTH,
         height=y,
         margin=_MARGIN,
         panel_width=_PANEL,
         label_width=_LABEL,
-        fonts=drawing.FONTS,
-        colors=DARK if dark else LIGHT,
+        fonts=svg.FONTS,
+        colors={name: pair[theme] for name, pair in svg.PAGE.items()},
         title=f"How many times as fast as {_first(found)}",
         subtitle=["Logarithmic: each line is ten times the one before.", matrix.machine_line(run)],
         description="; ".join(_in_words(one) for one in found),
-        legend=_legend(),
-        ticks=[round(_LABEL + per_decade * math.log10(tick), 1) for tick in ticks],
+        legend=_legend(colors),
+        ticks=[round(_LABEL + per_decade * decade, 1) for decade in range(decades + 1)],
         panels=panels,
     )
 
@@ -61,20 +60,20 @@ def _first(found: list[Ladder]) -> str:
     return "Python's loop" if loops else "the first of each"
 
 
-def _legend() -> list[dict[str, Any]]:
-    letters = [len(kind) for kind in _KINDS]
+def _legend(colors: dict[str, str]) -> list[dict[str, Any]]:
+    letters = [len(kind) for kind in colors]
     return [
         {"name": kind, "color": color, "x": _MARGIN + sum(letters[:i]) * 6.5 + i * 30}
-        for i, (kind, color) in enumerate(_KINDS.items())
+        for i, (kind, color) in enumerate(colors.items())
     ]
 
 
-def _panel(found: Ladder, per_decade: float) -> dict[str, Any]:
+def _panel(found: Ladder, per_decade: float, colors: dict[str, str]) -> dict[str, Any]:
     bars = [
         {
             "name": measured.rung.variant.removeprefix("c-"),
             "value": units.factor(measured.cumulative),
-            "color": _KINDS[_kind(measured)],
+            "color": colors[_kind(measured)],
             "width": round(max(per_decade * math.log10(measured.cumulative), 1.0), 1),
             "y": _TITLE + i * _ROW,
         }
