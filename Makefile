@@ -15,7 +15,7 @@
 # make package: what users install, built and tried in empty environments, also with the lowest
 #   versions that pyproject.toml allows
 #
-# From the second run on, make bench compares with the one before and draws the last ten.
+# From the second run on, make bench compares with the one before, and the report shows how they moved.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
