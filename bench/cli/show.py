@@ -23,14 +23,10 @@ def add_commands(commands: Any) -> None:
 
     add(_limits, "limits", "what this machine can do at most, measured now", FORMAT)
 
-    command = add(
-        _picture, "picture", "all ladders, or a chart of the report, as an SVG"
-    )
+    command = add(_picture, "picture", "all ladders, or a chart of the report, as an SVG")
     command.add_argument("run", nargs="?", type=Path, metavar="RUN")
     command.add_argument("-o", "--output", type=Path, default=Path("ladders.svg"), metavar="FILE")
-    command.add_argument(
-        "--chart", metavar="NAME", help="of the report: factors, roofline-FLOP"
-    )
+    command.add_argument("--chart", metavar="NAME", help="of the report: factors, roofline-FLOP")
     command.add_argument("--dark", action="store_true", help="for a dark background")
 
     about = "write the tables that a document takes from results/ into it"
