@@ -28,7 +28,7 @@ from bench.saved import peers as peer_runs
 from bench.views import documents, interpreters, limits, matrix, peers, selfcheck, tables
 from bench.views import gate as gate_view
 from bench.views.explain import cost, ladder, overhead, scaling
-from bench.views.report import write_report
+from bench.views.report import page, write_report
 from bench.views.units import escaped
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -271,6 +271,51 @@ def test_the_report_has_nothing_of_a_file_but_text(hostile: str, tmp_path: Path)
         return found
 
     assert tags(hostile_everywhere(hostile), "hostile") <= tags(small_run(), "plain")
+
+
+def figures(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where numbers stand. The items of a list are one place."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from figures(item, (*path, name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from figures(item, (*path, "*"))
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield path
+
+
+def with_number(value: Any, path: tuple[str, ...], number: Any) -> Any:
+    if not path:
+        return number
+    if isinstance(value, dict):
+        first, *rest = path
+        return {
+            n: with_number(item, tuple(rest), number) if n == first else item
+            for n, item in value.items()
+        }
+    return (
+        [with_number(item, path[1:], number) for item in value]
+        if isinstance(value, list)
+        else value
+    )
+
+
+@pytest.mark.parametrize("number", [0, 1e29])
+def test_whatever_numbers_a_file_holds_the_page_is_drawn_or_the_run_refused(number: Any) -> None:
+    engine = json.loads((ROOT / "results/engine.json").read_text(encoding="utf-8"))
+    benchmarks = [b for b in engine["benchmarks"] if b["extra_info"]["kernel"] == "decode_f32"]
+    drawn = 0
+    for content in (small_run(), {**engine, "benchmarks": benchmarks[:10]}):
+        for place in dict.fromkeys(figures(content)):
+            try:
+                run = runs.from_json(with_number(content, place, number), "a run")
+            except runs.BadRun:
+                continue
+            archive = archive_of(run)
+            page.as_json(archive, run, page.sections(archive, run))
+            drawn += 1
+    assert drawn > 50
 
 
 @pytest.mark.parametrize("hostile", [CONTROL, MARKUP], ids=["control", "markup"])

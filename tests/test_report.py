@@ -420,6 +420,20 @@ def test_gates_are_shown_with_their_verdicts() -> None:
     assert "t.py::t" in section.folded[0].tables[0].rows[0]
 
 
+@pytest.mark.parametrize("rate", [0, -1, float("inf"), "x", None, {}])
+def test_a_damaged_rate_of_a_model_spoils_no_page(rate: Any) -> None:
+    content = json.loads((ROOT / "results/engine.json").read_text(encoding="utf-8"))
+    rows = [b for b in content["benchmarks"] if b["extra_info"]["kernel"] == "decode_f32"]
+    (damaged,) = [b for b in rows if b["name"] == "test_decode[c-avx2-f32-128]"]
+    damaged["extra_info"]["tokens_per_second"] = rate
+    section = sections(from_json({**content, "benchmarks": rows}))["engine"]
+    header = section.figures[0].table.header
+    assert "c-scalar" in header and "c-avx2" not in header
+    damaged["extra_info"]["split"] = [{"layer": 0, "kernel": "k", "seconds": 0.0}]
+    drawn = sections(from_json({**content, "benchmarks": rows}))["engine"].figures
+    assert [figure.name for figure in drawn] == ["engine-tokens", "layers-decode_f32"]
+
+
 # --- Across runs ---------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ LABEL = 12  # the size of text in it
 TITLE = 13  # and of titles
 LETTER = 0.6  # of these: the width of a letter, as pygal reckons
 _NARROWEST_PLOT = 220
+_SHORTEST = 1e-9  # from end to end of an axis
 _LONGEST_NAME, _LONGEST_ROW, _LONGEST_TEXT = 46, 23, 500  # letters
 
 
@@ -81,6 +82,7 @@ def _decimals(step: float) -> int:
 
 def axis(title: str, low: float, high: float, room: float = 0.0) -> Axis:
     """Linear. room: for labels on the right, as a share of the axis."""
+    high = max(high, low + _SHORTEST)
     decimals = _decimals(_round_step(low, high))
     ticks = [(tick, f"{tick:,.{decimals}f}") for tick in round_ticks(low, high)]
     return Axis(title, low, high + room * (high - low), ticks)

@@ -16,7 +16,7 @@ _REST = "not explained"
 
 def section(archive: Archive, run: Run) -> Section | None:
     found: dict[tuple[str, str], CostBreakdown] = {}
-    for one in archive.latest:
+    for one in (run, *archive.latest):
         try:
             of_run = cost_breakdowns(one)
         except BadRun:  # it has not measured the operations of Python

@@ -15,6 +15,8 @@ from bench.views.report.drawing import Point, Series
 from bench.views.report.parts import MOST_CHARTS, MOST_ROWS, MOST_VARIANTS, Figure, Section
 from bench.views.tables import Table
 
+_SLOWEST = 1e-9  # tokens a second that can be believed
+
 
 def section(archive: Archive, run: Run) -> Section | None:
     having = [one for one in (run, *archive.latest) if any(m.program for _, m in one.ours)]
@@ -22,7 +24,7 @@ def section(archive: Archive, run: Run) -> Section | None:
         return None
     # Of several machines the one that tells most of its models.
     of = max(having, key=lambda one: (one is run, sum(m.program for _, m in one.ours)))
-    found = [row for kernel in of.by_kernel if (row := _row(of, kernel))]
+    found = [row for k in of.by_kernel if (row := _row(of, k)) and _tokens(of, row)]
     words = [
         "Tokens a second: read at once (prefill), made one by one (decode); of a file its bytes "
         "(identify)."
@@ -32,6 +34,8 @@ def section(archive: Archive, run: Run) -> Section | None:
     figures = [_rates(of, found)] if found else []
     with suppress(BadRun):  # no time by layer in it
         figures += [_layers(one) for one in splits(of)[:MOST_CHARTS]]
+    if not figures:
+        return None
     rates = [
         {"program": r.kernel, "size": r.size, "tokens_per_second": _tokens(of, r)} for r in found
     ]
@@ -48,11 +52,11 @@ def _name(row: Row) -> str:
 
 
 def _tokens(run: Run, row: Row) -> dict[str, float]:
+    """A second, by variant; of those that say so."""
     found = {}
     for variant, (result, _) in row.results.items():
-        fields = extra_info(run, result)
-        if fields.content.get("tokens_per_second") is not None:
-            found[variant] = fields.number("tokens_per_second")
+        with suppress(BadRun):
+            found[variant] = extra_info(run, result).number("tokens_per_second", _SLOWEST)
     return found
 
 
@@ -79,7 +83,7 @@ def _rates(run: Run, found: list[Row]) -> Figure:
     every = [value for r in rates for value in r.values()]
     drawn = drawing.chart(
         "Tokens a second",
-        axes.log_axis("tokens a second", every or [1.0], units.si, 0.22),
+        axes.log_axis("tokens a second", every, units.si, 0.22),
         axes.row_axis(list(map(_name, found))),
         series,
         26 * len(found),
@@ -88,9 +92,7 @@ def _rates(run: Run, found: list[Row]) -> Figure:
         [row.kernel, row.size, *(f"{r[v]:,.0f}" if v in r else "" for v in variants)]
         for row, r in zip(found, rates, strict=True)
     ]
-    best = [
-        f"{row.kernel} {max(r.values()):,.0f}" for row, r in zip(found, rates, strict=True) if r
-    ]
+    best = [f"{row.kernel} {max(r.values()):,.0f}" for row, r in zip(found, rates, strict=True)]
     return Figure(
         "engine-tokens",
         drawn,

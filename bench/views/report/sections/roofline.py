@@ -53,6 +53,8 @@ def _figure(name: str, title: str, found: Roofline, cases: Sequence[Case]) -> Fi
         kernel, size = case.row.kernel, case.row.size
         for variant in (v for v in variants if v in case.row.results):
             result, metadata = case.row.results[variant]
+            if not metadata.flops:  # damaged
+                continue
             rate = operations_a_second(result, metadata)
             giga = units.three_digits(rate / 1e9)
             said = f"{kernel} {size}, {variant}: {giga} G{unit}/s"
