@@ -542,7 +542,7 @@ def test_what_is_damaged_is_named(path: str, value: Any, said: str) -> None:
     assert str(raised.value).startswith("x.json: ") and said in str(raised.value)
     # In a run it is left out, and named; the run stands.
     run = runs.from_json(altered(GOOD, "machine_info.doctor", broken), "run.json")
-    assert doctor.checkup_of(run) is None and run.results
+    assert run.doctor is None and run.results
     assert len(run.left_out) == 1 and run.left_out[0].startswith("run.json: machine_info.doctor.")
 
 
@@ -560,7 +560,7 @@ def test_a_run_says_what_was_found_and_what_others_had() -> None:
         altered(content, "machine_info.steal", 0.25), "machine_info.other_programs", None
     )
     run = runs.from_json(content)
-    assert doctor.checkup_of(run) == SAMPLE and not run.left_out
+    assert run.doctor == SAMPLE and not run.left_out
     assert (run.steal, run.other_programs) == (0.25, None)
     for damaged in (1.5, "much", -0.1):
         run = runs.from_json(altered(content, "machine_info.steal", damaged))
@@ -747,13 +747,13 @@ def test_a_saved_run_holds_what_was_found_before_it(project: Checkout) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("LOOKED FOR 0.3\n") == 1
     run = runs.load(project.folder / "x.json")
-    taken = doctor.checkup_of(run)
+    taken = run.doctor
     assert taken is not None and not run.left_out
     assert {finding.name for finding in taken.findings} >= {"spread", "steal", "tiers"}
     machine = project.json("x.json")["machine_info"]
     assert machine.keys() >= {"doctor", "steal", "other_programs"}
     (numbered,) = (project.folder / ".benchmarks").glob("*/*_x.json")
-    assert doctor.checkup_of(runs.load(numbered)) == taken
+    assert runs.load(numbered).doctor == taken
 
 
 @pytest.mark.parametrize(

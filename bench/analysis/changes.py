@@ -1,11 +1,10 @@
-"""The newest run against the one before: what got faster, slower, came, went; and what of earlier
-runs can be compared with the newest at all."""
+"""Two runs side by side: what got faster, slower, came and went."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
 
 from bench.saved.comparable import other_benchmark, other_machine
@@ -80,23 +79,6 @@ def changes(before: Run, now: Run, scatter: Mapping[str, float] | None = None) -
             uncertainty = None if None in spreads else sum(s or 0.0 for s in spreads)
         found.append(Change(name, *pair, uncertainty, both.get(name)))
     return found
-
-
-def alike(run: Run, newest: Run) -> Run:
-    """The run with only those of its benchmarks whose times can be compared with the newest's."""
-    if run is newest:
-        return run
-    new = newest.by_fullname()
-    strange = other_machine(run, newest)
-    return replace(
-        run,
-        results=tuple(
-            result
-            for result in (() if strange else run.results)
-            if result.fullname not in new
-            or other_benchmark(run, result, newest, new[result.fullname]) is None
-        ),
-    )
 
 
 def spread(result: Result) -> float | None:

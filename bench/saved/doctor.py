@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.saved.checks import NOT_COMPARABLE, OK, BadRun, Fields, fields_of, one_line, read_json
 from bench.saved.writing import write_atomic
 
 if TYPE_CHECKING:
-    from bench.saved.schema import Run
+    pass
 
 FORMAT, VERSION = "baremetal-ml doctor", 1
 
@@ -67,12 +67,6 @@ class Checkup:
     def exit_code(self) -> int:
         """3 where times that are measured here are inconclusive without care."""
         return NOT_COMPARABLE if self.costly else OK
-
-
-def checkup_of(run: Run) -> Checkup | None:
-    """What was found before a saved run was measured. None where it does not say, or is damaged,
-    which is named among what is left out of the run."""
-    return run.doctor
 
 
 def as_json(checkup: Checkup) -> dict[str, Any]:
