@@ -13,8 +13,6 @@ from typing import Any
 from bench.saved.checks import NOT_COMPARABLE, OK, BadRun, Fields, fields_of, one_line, read_json
 from bench.saved.writing import write_atomic
 
-if TYPE_CHECKING:
-    pass
 
 FORMAT, VERSION = "baremetal-ml doctor", 1
 
