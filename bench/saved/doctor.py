@@ -13,7 +13,6 @@ from typing import Any
 from bench.saved.checks import NOT_COMPARABLE, OK, BadRun, Fields, fields_of, one_line, read_json
 from bench.saved.writing import write_atomic
 
-
 FORMAT, VERSION = "baremetal-ml doctor", 1
 
 # It makes times longer, or differ; it costs no time, but something else, such as evidence; it could
