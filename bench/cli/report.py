@@ -123,7 +123,10 @@ def _report(options: argparse.Namespace) -> int:
 def _bar() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
     """A bar on a terminal, once it takes longer than a moment."""
     console, begun = Console(stderr=True), time.monotonic()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    if not console.is_terminal:  # where rich would still end a line
+        yield lambda what: lambda done, total: None
+        return
+    with Progress(console=console, transient=True) as bar:
 
         def of(what: str) -> Callable[[int, int], None]:
             task = bar.add_task(what, visible=False)
