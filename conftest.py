@@ -359,6 +359,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
     elif late and saving.written and _option(config, "report"):
         _draw(session, saving.written)
+        return
+    if _option(config, "report") and saving.written:
+        _say(config, f"no page was drawn; to draw it: python -m bench report {saving.written}")
 
 
 def _draw(session: pytest.Session, run: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from bench.analysis.changes import changes
 from bench.analysis.history import Archive, archive_of
+from bench.analysis.trends import fewest
 from bench.measure.derived import add_derived_figures
 from bench.saved import gates, peers
 from bench.saved.runs import Run, from_json, one_line
@@ -252,7 +253,8 @@ def test_the_finding_has_the_largest_and_the_smallest_factor() -> None:
     assert "between 2.00x (relu_f32 at 10) and 100x" in first and "(gelu_f32 at 10)" in first
     assert "has not measured the limits" in second
     assert (
-        third == "How sure: 2 of 2 factors repeat within 1.4% (median; relu_f32, the worst, 1.4%)."
+        third == "How sure: 2 of 2 factors rest on times that repeat: within 1.4% in the middle, "
+        "1.4% at worst (relu_f32)."
     )
 
 
@@ -267,7 +269,9 @@ def test_the_finding_says_which_factors_rest_on_one_call() -> None:
     slow = case("k", "py-loop", 10, 1.0, rounds=1, iqr=0.0)
     slow["extra_info"] |= {"confirmed": False, "uncertainty": None}
     (*_, third) = sections(make_run(slow, case("k", "c-avx2", 10, 0.5)))["finding"].words
-    assert third.startswith("How sure: 1 rest on a time that was not confirmed")
+    assert third.startswith(
+        "How sure: none of 1 factor: they rest on a time that was not confirmed"
+    )
 
 
 def test_a_run_of_others_has_a_finding_too() -> None:
@@ -341,6 +345,15 @@ def test_ceilings_that_are_near_are_named_together() -> None:
     assert texts(figure.drawn, "label") == ["L1, L2", "DRAM", "1 core"]
 
 
+def test_each_width_of_registers_has_its_peak() -> None:
+    """What is written for AVX2 is judged by AVX2's."""
+    peaks = [
+        limit("fma", None, rate) | {"tier": t} for t, rate in (("avx2", 1e11), ("avx512", 8e11))
+    ]
+    (figure,) = sections(typical(limits=[*peaks, limit("read", "L1", 1e10)]))["roofline"].figures
+    assert texts(figure.drawn, "label") == ["L1", "avx512, 1 core", "avx2, 1 core"]
+
+
 def test_a_single_size_has_no_line_over_size() -> None:
     run = make_run(case("relu_f32", "py-loop", 10, 1.0), case("relu_f32", "c-avx2", 10, 0.01))
     assert scaling_chart(run, "relu_f32") is None
@@ -375,7 +388,7 @@ def test_boxes_are_drawn_from_quartiles_and_marked() -> None:
     assert section.words[0].startswith("1 benchmark of 2 would make pyperf warn: 1 by a standard")
     (figure,) = section.figures
     names = [row[0] for row in figure.table.rows]
-    assert names == ["! wild", "calm"]  # the widest first
+    assert names == ["wild !", "calm"]  # the widest first
     assert "1 longest round beyond 3x" in figure.words
     (folded,) = section.folded
     assert folded.tables[0].rows[0][0] == "t.py::wild"
@@ -493,6 +506,27 @@ def test_a_planted_step_is_marked_and_noise_is_not() -> None:
     assert float(row[2].rstrip("x")) == pytest.approx(1.2, abs=0.02) and row[4] == "slower"
     (label,) = texts(section.figures[0].drawn, "label")
     assert label.startswith(("+19", "+20", "+2"))
+
+
+def test_too_few_runs_are_not_called_unchanged() -> None:
+    def words(days: int) -> list[str]:
+        section = sections(*(typical(day) for day in range(1, days + 1)))["history"]
+        return [section.words[0], section.figures[0].words]
+
+    least = fewest(0.001)
+    assert least == 14
+    few, enough = words(least - 1), words(least)
+    assert "too few to tell" in few[0] and few[1] == "Too few runs to tell a change of level."
+    assert "the level of 0 of 17 benchmarks changed" in enough[0]
+    assert enough[1] == "No change of level."
+
+
+def test_a_verdict_by_rounds_alone_says_what_it_is_worth() -> None:
+    caveat = "identical code can get them, too"
+    assert any(caveat in line for line in sections(typical(1), typical(2, 1.5))["history"].words)
+    runs = [typical(day, 1 + 0.001 * (day % 3)) for day in range(1, 9)]
+    sure = sections(*runs, typical(9, 1.5))["history"].words
+    assert "slower" in sure[1] and not any(caveat in line for line in sure)
 
 
 def test_two_runs_that_were_named_are_compared() -> None:

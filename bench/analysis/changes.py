@@ -16,6 +16,7 @@ class Change:
     """One benchmark in two runs; at least one of the two has it.
 
     uncertainty   by what share of itself the ratio may be wrong; None where nothing says
+    repeated      whether it is known from runs, and not from the rounds of these two alone
     incomparable  why their times say nothing about the code, if so
     """
 
@@ -23,6 +24,7 @@ class Change:
     before: Result | None
     now: Result | None
     uncertainty: float | None = None
+    repeated: bool = False
     incomparable: str | None = None
 
     @property
@@ -72,12 +74,13 @@ def changes(before: Run, now: Run, scatter: Mapping[str, float] | None = None) -
     found = []
     for name in dict.fromkeys([*new, *old]):
         pair = old.get(name), new.get(name)
-        if scatter and name in scatter and name in both:
+        repeated = bool(scatter) and name in (scatter or {}) and name in both
+        if scatter and repeated:
             uncertainty: float | None = far * scatter[name]
         else:
             spreads = [spread(side) if side else None for side in pair]
             uncertainty = None if None in spreads else sum(s or 0.0 for s in spreads)
-        found.append(Change(name, *pair, uncertainty, both.get(name)))
+        found.append(Change(name, *pair, uncertainty, repeated, both.get(name)))
     return found
 
 

@@ -27,7 +27,7 @@ class Case:
 @dataclass(frozen=True)
 class Roofline:
     """unit: FLOP, or OP of integers. slopes: bytes a second of one core, by level of memory. flats:
-    operations a second, by the cores that they take; at least one."""
+    operations a second, by whose registers and how many cores; at least one."""
 
     unit: str
     slopes: dict[str, float]
@@ -47,10 +47,12 @@ def rooflines(run: Run) -> list[Roofline]:
     largest_of = [largest(of_kernel) for _, of_kernel in cases if of_kernel]
     found = []
     for unit in COUNTED:
-        flats = _best((_cores(limit), limit) for limit in run.limits if limit.unit == unit)
-        of_unit = [case for row in largest_of if (case := _case(row, unit))]
-        if of_unit and flats:
-            found.append(Roofline(unit, slopes, flats, tuple(of_unit)))
+        of_unit = [limit for limit in run.limits if limit.unit == unit]
+        several = len({limit.tier for limit in of_unit}) > 1
+        flats = _best((_cores(limit, several), limit) for limit in of_unit)
+        measured = [case for row in largest_of if (case := _case(row, unit))]
+        if measured and flats:
+            found.append(Roofline(unit, slopes, flats, tuple(measured)))
     return found
 
 
@@ -71,5 +73,7 @@ def _best(named: Iterable[tuple[str | None, Limit]]) -> dict[str, float]:
     return best
 
 
-def _cores(limit: Limit) -> str:
-    return f"{limit.cores} core{'s' * (limit.cores > 1)}"
+def _cores(limit: Limit, several: bool) -> str:
+    """several: whether there are registers of more than one width."""
+    cores = f"{limit.cores} core{'s' * (limit.cores > 1)}"
+    return f"{limit.tier}, {cores}" if several else cores

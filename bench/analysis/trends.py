@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import count
 
 from bench.analysis.history import History, Track
 from bench.stats.change_points import ChangePoint, change_points, scatter
@@ -18,11 +19,13 @@ class Trend:
     """One benchmark that two runs have or more.
 
     changes  of its level, as run numbers of the history
+    enough   whether there are runs enough to see one at all
     scatter  by how much its minima differ otherwise, as a share; None where too few runs say so
     """
 
     track: Track
     changes: tuple[ChangePoint, ...]
+    enough: bool
     scatter: float | None
 
     @cached_property
@@ -49,5 +52,18 @@ def trends(history: History) -> dict[str, Trend]:
     for name in several:
         track = history.tracks[name]
         changes = tuple(change_points(track.seconds, level))
-        found[name] = Trend(track, changes, scatter(track.seconds, changes))
+        enough = counts[name] >= fewest(level)
+        found[name] = Trend(track, changes, enough, scatter(track.seconds, changes))
     return found
+
+
+@lru_cache
+def fewest(level: float) -> int:
+    """Of so many runs on the cleanest of steps is found, in their middle; of fewer none, however
+    large it is."""
+
+    def step(runs: int) -> list[float]:
+        """No two values alike, since ties tell less."""
+        return [1 + i / 1e3 + 9 * (2 * i >= runs) for i in range(runs)]
+
+    return next(runs for runs in count(2) if change_points(step(runs), level))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from string import hexdigits
 from typing import Any, TypeGuard
 
 from bench.saved.doctor import Checkup
@@ -210,7 +211,8 @@ class Run:
     def label(self) -> str:
         """Short name: when, and at which commit."""
         when = self.when.strftime("%Y-%m-%d %H:%M") if self.when else "no date"
-        commit = self.commit[:7] + ("+" if self.dirty else "")
+        known = not set(self.commit) - set(hexdigits)  # else it says "unversioned"
+        commit = self.commit[:7] + ("+" if self.dirty else "") if known else ""
         return f"{when} {commit}".strip()
 
     @cached_property

@@ -95,7 +95,7 @@ def machine_line(run: Run) -> str:
     """What the figures were measured on: CPU, interpreter, compiler."""
     parts = [
         cpu(run),
-        f"{run.machine.get('usable_cores') or '?'} cores",
+        f"{run.machine.get('usable_cores') or section(run, 'cpu').get('count') or '?'} cores",
         interpreter_label(run),
         *sorted(compilers(run)),
     ]

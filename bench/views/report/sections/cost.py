@@ -107,5 +107,5 @@ def _figure(
     table = Table(["kernel", "interpreter", "size", "ns in all", *names], cells, words=2)
     shares = {name: sum(max(0.0, p.get(name, 0.0)) for p in costs) / sum(totals) for name in names}
     most = max((n for n in names if n != _REST), key=lambda n: shares[n])
-    words = f"The largest part over all: {most}, {shares[most]:.0%} of the time."
+    words = f"Over all of these bars the largest part: {most}, {shares[most]:.0%} of the time."
     return Figure(f"cost-{number + 1}" if number else "cost", drawn, words, table, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from bench.analysis.history import Archive
@@ -33,7 +34,9 @@ def section(archive: Archive, run: Run) -> Section | None:
         words.append(f"Measured on {cpu(of)} ({of.source}).")
     figures = [_rates(of, found)] if found else []
     with suppress(BadRun):  # no time by layer in it
-        figures += [_layers(one) for one in splits(of)[:MOST_CHARTS]]
+        found_splits = splits(of)[:MOST_CHARTS]
+        tones = palette.tones(kernel for one in found_splits for kernel in one.kernels)
+        figures += [_layers(one, tones) for one in found_splits]
     if not figures:
         return None
     rates = [
@@ -102,9 +105,9 @@ def _rates(run: Run, found: list[Row]) -> Figure:
     )
 
 
-def _layers(found: Split) -> Figure:
+def _layers(found: Split, tones: Mapping[str, str]) -> Figure:
+    """tones: of each kernel, the same in all charts."""
     kernels, layers = list(found.kernels), [*found.layers, None]
-    tones = palette.tones(kernels)
     names = ["outside" if layer is None else f"layer {layer}" for layer in layers]
     scale, unit = (1e6, "us") if found.whole < 1e-2 else (1e3, "ms")
 

@@ -72,14 +72,14 @@ def _how_sure(found: Sequence[Factor]) -> str:
         worst = max(sure, key=lambda f: f.uncertainty or 0.0)
         middle = median(f.uncertainty or 0.0 for f in sure)
         parts.append(
-            f"{len(sure)} of {plural(len(found), 'factor')} repeat within {middle:.1%} (median; "
-            f"{worst.kernel}, the worst, {worst.uncertainty:.1%})"
+            f"{len(sure)} of {plural(len(found), 'factor')} rest on times that repeat: within "
+            f"{middle:.1%} in the middle, {worst.uncertainty:.1%} at worst ({worst.kernel})"
         )
     rest = len(found) - len(sure)
     if rest:
+        which = f"the other {rest}" if sure else f"none of {plural(rest, 'factor')}: they rest"
         parts.append(
-            f"{'the other ' * bool(sure)}{rest} rest on a time that was not confirmed, mostly of "
-            "a Python call too long to repeat"
+            f"{which} on a time that was not confirmed, mostly of a Python call too long to repeat"
         )
     return f"How sure: {'; '.join(parts)}."
 
@@ -94,5 +94,5 @@ def _of_times(run: Run) -> list[str]:
         f"{plural(len(run.results), 'benchmark')}, from {units.seconds(fastest.minimum)} "
         f"({fastest.fullname}) to {units.seconds(slowest.minimum)} ({slowest.fullname}).",
         "The run has no kernel in Python and native code, so there is no factor to show.",
-        f"How sure: {len(noisy)} of them are noisy by pyperf's criteria.",
+        f"How sure: {len(noisy)} of these benchmarks are noisy by pyperf's criteria.",
     ]

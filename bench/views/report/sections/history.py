@@ -29,10 +29,14 @@ def section(archive: Archive, run: Run) -> Section | None:
     content: dict[str, object] = {"runs": len(history.moments)}
     if lines:
         changed = [line for line in lines.values() if line.changes]
-        first, last = _day(history.moments[0]), _day(history.moments[-1])
+        enough = sum(line.enough for line in lines.values())
         words.append(
-            f"{plural(len(history.moments), 'run')} from {first} to {last} on this machine: the "
-            f"level of {len(changed)} of {plural(len(lines), 'benchmark')} changed."
+            f"{plural(len(history.moments), 'run')} {_days(history.moments)} on this machine: "
+            + (
+                f"the level of {len(changed)} of {plural(enough, 'benchmark')} changed."
+                if enough
+                else "too few to tell whether the level of a benchmark changed."
+            )
         )
         content["changes_of_level"] = _as_objects(changed, history)
         if changed:
@@ -45,6 +49,11 @@ def section(archive: Archive, run: Run) -> Section | None:
         content["compared"] = _compared(compared, before, now)
     drawn = figures(run, history, list(lines.values())) if lines else []
     return Section("history", "Across runs", words, drawn, tables, content=content)
+
+
+def _days(moments: Sequence[Moment]) -> str:
+    first, last = _day(moments[0]), _day(moments[-1])
+    return f"from {first} to {last}" if first != last else f"of {first}"
 
 
 def _day(moment: Moment) -> str:
@@ -93,6 +102,11 @@ def _about(before: Run, now: Run, compared: Sequence[Change]) -> list[str]:
     counts = {verdict: verdicts.count(verdict) for verdict in ("slower", "faster", "new", "gone")}
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     words = [f"{now.label} against {before.label}: {said or 'nothing beyond the noise'}."]
+    if any(c.verdict in ("slower", "faster") and not c.repeated for c in compared):
+        words.append(
+            "Too few runs tell how minima differ from run to run, so these verdicts rest on the "
+            "spread within each run: identical code can get them, too."
+        )
     difference = other_machine(now, before)
     return [*words, f"These times do not compare. {difference}."] if difference else words
 

@@ -20,7 +20,7 @@ _MOST = 12  # machines in a chart
 
 
 def section(archive: Archive, run: Run) -> Section | None:
-    having = [one for one in archive.latest if one.ours][:_MOST]
+    having = [one for one in archive.latest if any(not m.program for _, m in one.ours)][:_MOST]
     if len(having) < 2:
         return None
     names = _names(having)

@@ -25,7 +25,7 @@ from bench.views.tables import Table
 _MOST_BOXES = 20
 _WIDEST = 3.0  # times the minimum; what is beyond stands at the edge
 _LONGEST = 29  # letters of a row's name
-_WARNED = "! "
+_WARNED = " !"
 
 
 def section(archive: Archive, run: Run) -> Section | None:
@@ -90,7 +90,7 @@ def _boxes(name: str, title: str, names: Sequence[str], results: Sequence[Result
     end = min(_WIDEST, max([1.1, *(r.maximum / r.minimum for r in results)]))
     edge = 0.02 * (end - 1)
     x = axes.axis("times the minimum", 1 - edge, end + edge)
-    shown = [_WARNED * bool(noise.signs(r)) + n for n, r in zip(names, results, strict=True)]
+    shown = [n + _WARNED * bool(noise.signs(r)) for n, r in zip(names, results, strict=True)]
     y = axes.row_axis(shown, _LONGEST)
     drawn = drawing.chart(title, x, y, series, 20 * len(names))
     cells = [

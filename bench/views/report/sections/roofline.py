@@ -15,7 +15,7 @@ from bench.views.report.drawing import Point, Series
 from bench.views.report.parts import MOST_CHARTS, MOST_VARIANTS, Figure, Folded, Section
 from bench.views.tables import Table
 
-_HEIGHT, _LINE = 260, 13  # of a plot, and of a line of text, in its pixels
+_HEIGHT, _LINE = 260, 12  # of a plot, and of a line of text, in its pixels
 _ABOVE = 8  # a line's name stands so much higher
 _TITLES = {"FLOP": "Kernels in floating point", "OP": "Kernels in int8"}
 
@@ -26,9 +26,10 @@ def section(archive: Archive, run: Run) -> Section | None:
         return None
     words = [
         "The lines are ceilings that this run measured: a slope is the bandwidth of a level of "
-        "memory on one core, a flat line the peak of arithmetic. Each dot is a variant of a kernel "
-        "at its largest size; kernels with the same operations for a byte stand above each other. "
-        "Data that stay in a nearer cache from call to call can lift a dot above its level's line.",
+        "memory on one core, a flat line the peak of arithmetic, of each width of registers. Each "
+        "dot is a variant of a kernel at its largest size; kernels with the same operations for a "
+        "byte stand above each other. What lifts a dot above its slope: several cores (_omp), or "
+        "data that stay in a nearer cache from call to call.",
     ]
     overview = [
         _figure(f"roofline-{one.unit}", _TITLES[one.unit], one, one.cases[:MOST_CHARTS])
@@ -91,7 +92,7 @@ def _nearest(cases: Sequence[Case]) -> str:
     if best is None:
         return ""
     share = units.percent(best.percent_of_limit or 0.0)
-    return f"Nearest to its limit: {best.kernel}, {best.variant}, {share}."
+    return f"Of each kernel's fastest tier the nearest: {best.kernel}, {best.variant}, {share}."
 
 
 def _roofs(found: Roofline, x: Axis, y: Axis) -> list[Series]:

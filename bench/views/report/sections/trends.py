@@ -88,7 +88,11 @@ def _figure(name: str, title: str, history: History, lines: Mapping[str, Trend])
     ]
     notes = [f"The last {_MOST_COLUMNS} runs."] if len(moments) > _MOST_COLUMNS else []
     table = Table(["benchmark", *(one.label for one in newest)], cells, notes, words=1)
-    words = f"Changes of level: {', '.join(changed[:8])}." if changed else "No change of level."
+    words = "No change of level."
+    if changed:
+        words = f"Changes of level: {', '.join(changed[:8])}."
+    elif not any(line.enough for line in shown.values()):
+        words = "Too few runs to tell a change of level."
     return Figure(name, drawn, words, table)
 
 
