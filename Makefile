@@ -19,8 +19,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Every test, and every benchmark case once: verified, untimed, and so two at a time.
-TEST = pytest --benchmark-disable --baremetal-quick -n 2 --dist worksteal
+# Every test, and every benchmark case once: verified, untimed, and so JOBS at a time.
+JOBS ?= 2
+TEST = pytest --benchmark-disable --baremetal-quick -n $(JOBS) --dist worksteal
 RUN_FLAGS = $(if $(QUICK),--baremetal-quick) $(if $(wildcard .benchmarks/*/*.json),--benchmark-compare)
 
 .PHONY: bench test check coverage gate interpreters package lint build clean

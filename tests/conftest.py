@@ -43,4 +43,5 @@ def team_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dict[st
     source.write_text('extern "C" int omp_get_num_procs(void) { return 256; }\n')
     command = [*build_ffi.compiler(), "-shared", "-fPIC", str(source), "-o", str(library)]
     build_ffi.run(command)
-    return lambda threads: {"LD_PRELOAD": str(library), "OMP_NUM_THREADS": str(threads)}
+    preloaded = " ".join([*os.environ.get("LD_PRELOAD", "").split(), str(library)])
+    return lambda threads: {"LD_PRELOAD": preloaded, "OMP_NUM_THREADS": str(threads)}

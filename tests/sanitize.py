@@ -1,86 +1,198 @@
-"""The parts of models with GCC's or Clang's address and undefined-behaviour sanitizers:
+"""Every native entry under what finds mistakes of memory, of arithmetic and between threads:
 
-    python -m tests.sanitize [TIER]
+    python -m tests.sanitize                 all of them, each tier that runs here: some minutes
+    python -m tests.sanitize --quick         the fewest inputs, of the hand-written tier alone
 
-Compiles a tier's sources and sanitize.cpp, runs that, and prints what is found. Exit code 1:
-something. The products of matrices are left out: they take long to compile, and have fences.
+entries.cpp draws what it calls the kernels with. It is compiled with a tier's sources and
+
+    address    GCC's or Clang's AddressSanitizer and UndefinedBehaviorSanitizer
+    thread     ThreadSanitizer: the tiers with threads, three callers at once, six threads each
+    memcheck   nothing, and run by valgrind, which also sees what was never written
+
+and must end in silence. Then the tests of the native side and of the engine run on modules that
+were built with the first. Exit codes: 0 nothing found, 1 something was, 2 a tool is missing.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import build_ffi
+import kernels_c
+from tests.checkout import Checkout
+from tests.fenced import TINY_CACHES
 
-SOURCE = Path(__file__).with_suffix(".cpp")
-FLAGS = (
-    "-g",
-    "-fsanitize=address,undefined",
+SOURCE = Path(__file__).with_name("entries.cpp")
+ADDRESS = (
+    "-g1",
+    "-fsanitize=address,undefined,float-cast-overflow",
     "-fno-sanitize-recover=all",
     "-fno-omit-frame-pointer",
 )
-_ASIDE = ("matmul", "gelu_erf")  # beginnings of names
+# CPython itself never frees all of its memory.
+OPTIONS = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+
+
+class Detector(NamedTuple):
+    flags: tuple[str, ...]
+    inputs: int  # of a caller, in a long run
+    callers: int = 1
+    command: tuple[str, ...] = ()
+
+    def tiers(self) -> list[str]:
+        """Those that run here and have anything for it to see."""
+        there = [t for t in kernels_c.TIERS if kernels_c.why_unavailable(t) is None]
+        if self.callers > 1:
+            return [t for t in there if t.endswith("_omp")]
+        if self.command:  # valgrind 3.19 knows AVX2
+            there = [t for t in there if not t.startswith("avx512")]
+        return [t for t in there if t not in ("debug", "fastmath") and not t.endswith("_omp")]
+
+
+DETECTORS = {
+    "address": Detector(ADDRESS, 20_000),
+    "thread": Detector(("-g1", "-fsanitize=thread", "-DTHREADS"), 1500, callers=3),
+    "memcheck": Detector(("-g1",), 600, command=("valgrind", "--quiet", "--error-exitcode=1")),
+}
 
 
 @cache
-def why_unavailable() -> str | None:
-    """None, or why nothing can be sanitized here."""
+def why_unavailable(name: str) -> str | None:
+    """None, or why nothing can be found that way here."""
+    detector = DETECTORS[name]
+    for tool in detector.command[:1]:
+        if shutil.which(tool) is None:
+            return f"no {tool}; install it (Debian, Ubuntu: apt-get install {tool})"
     with tempfile.TemporaryDirectory() as folder:
         source, program = Path(folder, "x.cpp"), Path(folder, "x")
         source.write_text("int main() { return 0; }\n")
-        command = [*build_ffi.compiler(), *FLAGS, str(source), "-o", str(program)]
-        for step in (command, [str(program)]):
+        command = [*build_ffi.compiler(), *detector.flags, str(source), "-o", str(program)]
+        for step in (command, [*detector.command, str(program)]):
             answer = subprocess.run(step, capture_output=True, text=True, check=False)
             if answer.returncode != 0:
                 said = (answer.stderr.strip().splitlines() or ["it fails"])[-1]
-                return f"{build_ffi.compiler()[0]} has no sanitizers here: {said}"
+                return f"{build_ffi.compiler()[0]} has no {name} sanitizer here: {said}"
     return None
 
 
-def sources(tier: str) -> list[Path]:
-    folder = build_ffi.NATIVE / build_ffi.TIERS[tier].folder
-    return [p for p in sorted(folder.glob("*.cpp")) if not p.name.startswith(_ASIDE)]
+# --- The program ----------------------------------------------------------------------------------
 
 
-def run(tier: str, *more: str) -> str:
-    """What the sanitizers say of a tier's sources; `more` are flags of the compiler. Raises
+def write_plain(folder: Path) -> str:
+    """plain.h: what portable/ declares, plain_ before each name; and flags that rename so what it
+    defines."""
+    headers = build_ffi.declaring_headers("scalar")
+    declared = "".join(map(build_ffi.declared_in, headers))
+    functions = re.findall(r"^\w[\w *]*?(\w+)\(", declared, re.MULTILINE)
+    text = re.sub(r"typedef struct.*?\} \w+;|enum \{.*?\};", "", declared, flags=re.DOTALL)
+    for function in functions:
+        text = re.sub(rf"\b{function}\(", f"plain_{function}(", text)
+    Path(folder, "plain.h").write_text(f'extern "C" {{\n{text}}}\n')
+    return " ".join(f"-D{function}=plain_{function}" for function in functions)
+
+
+@contextmanager
+def compiled(tier: str, flags: Sequence[str]) -> Iterator[Path]:
+    """entries.cpp with the tier's sources and, for comparison, those of the plain loops. Raises
     build_ffi.BuildError."""
     row = build_ffi.TIERS[tier]
     # As the tier is compiled, but for the optimiser, which would take minutes.
     own = [flag for flag in row.gcc.split() if not flag.startswith(("-O", "-fno-tree"))]
-    include = f"-I{build_ffi.NATIVE}"
-    flags = ["-std=c++17", "-O1", *own, *FLAGS, include, f"-I{build_ffi.NATIVE / row.folder}"]
+    simd = ["-DSIMD"] if row.folder == "simd" else []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        renamed = write_plain(folder).split()
+        include = [f"-I{build_ffi.NATIVE}", f"-I{folder}"]
+        command = [*build_ffi.compiler(), "-std=c++17", "-O1", *include, *flags]
+
+        def built(part: tuple[Path, list[str]]) -> str:
+            source, more = part
+            to = folder / f"{source.stem}-{len(more)}.o"
+            build_ffi.run([*command, *more, "-c", str(source), "-o", str(to)])
+            return str(to)
+
+        portable = (build_ffi.NATIVE / "portable").glob("*.cpp")
+        parts = [(SOURCE, [*own, *simd])]
+        parts += [(path, own) for path in build_ffi.sources(tier)]
+        parts += [(path, renamed) for path in sorted(portable)]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = list(pool.map(built, parts))
+        program = folder / "entries"
+        build_ffi.run([*command, *own, *objects, "-pthread", "-o", str(program)])
+        yield program
+
+
+def run(name: str, tier: str, inputs: int, *more: str) -> str:
+    """What the detector says of a tier; `more` are flags of the compiler."""
+    detector = DETECTORS[name]
+    said = ""
+    with compiled(tier, [*detector.flags, *more]) as program:
+        for caches in ("", *TINY_CACHES) if build_ffi.TIERS[tier].folder == "simd" else ("",):
+            answer = subprocess.run(
+                [*detector.command, str(program), str(inputs), str(detector.callers)],
+                env={**os.environ, "OMP_NUM_THREADS": "6", "BAREMETAL_CACHES": caches},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            said += answer.stderr
+            if answer.returncode != 0:
+                said += f"exit code {answer.returncode}\n"
+    return said
+
+
+def run_tests(tests: Sequence[str]) -> bool:
+    """Whether the tests pass on modules that are built with the first detector."""
+    flags = " ".join(ADDRESS)
     with tempfile.TemporaryDirectory() as folder:
-        objects: list[str] = []
+        checkout = Checkout(Path(folder), with_modules=False)
+        tiers = [f"--tier={t}" for t in kernels_c.TIERS if kernels_c.why_unavailable(t) is None]
+        built = checkout.build(*tiers, CXXFLAGS=f"-O1 {flags}", LDFLAGS=flags)
+        if built.returncode != 0:
+            raise build_ffi.BuildError(built.stderr)
+        runtime = "asan" if "clang" not in build_ffi.compiler_version() else "clang_rt.asan-x86_64"
+        ask = [*build_ffi.compiler(), f"-print-file-name=lib{runtime}.so"]
+        library = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+        answer = checkout.python(
+            "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, LD_PRELOAD=library, **OPTIONS
+        )
+        print(answer.stdout[-5000:] if answer.returncode else answer.stdout.splitlines()[-1])
+        return answer.returncode == 0
 
-        def compiled(source: Path) -> str:
-            to = str(Path(folder, source.stem + ".o"))
-            command = [*build_ffi.compiler(), *flags, *more, "-c", str(source), "-o", to]
-            build_ffi.run(command)
-            return to
 
-        with ThreadPoolExecutor(2) as pool:
-            objects += pool.map(compiled, [SOURCE, *sources(tier)])
-        program = str(Path(folder, "sanitized"))
-        build_ffi.run([*build_ffi.compiler(), *flags, *objects, "-o", program])
-        answer = subprocess.run([program], capture_output=True, text=True, check=False)
-        ended = "" if answer.returncode == 0 else f"exit code {answer.returncode}\n"
-        return ended + answer.stderr
+NATIVE_TESTS = ("tests/test_native_*.py", "tests/test_engine_*.py")
 
 
 def main(arguments: list[str]) -> int:
-    tier = arguments[0] if arguments else "avx2"
-    reason = why_unavailable() or build_ffi.why_unbuildable(tier)
-    if reason:
-        print(f"sanitize: {reason}", file=sys.stderr)
-        return 2
-    found = run(tier)
-    print(found or f"{tier}: nothing found")
+    parser = argparse.ArgumentParser(prog="python -m tests.sanitize")
+    parser.add_argument("--quick", action="store_true", help="under a minute")
+    options = parser.parse_args(arguments)
+    found = False
+    for name, detector in DETECTORS.items():
+        reason = why_unavailable(name)
+        if reason:
+            print(f"sanitize: {reason}", file=sys.stderr)
+            return 2
+        tiers = detector.tiers()
+        for tier in tiers[-1:] if options.quick else tiers:
+            said = run(name, tier, detector.inputs // (10 if options.quick else 1))
+            print(f"{name}, {tier}: {said or 'nothing found'}", flush=True)
+            found = found or bool(said)
+    if not options.quick:
+        names = [str(p) for pattern in NATIVE_TESTS for p in sorted(Path().glob(pattern))]
+        found = not run_tests(names) or found
     return 1 if found else 0
 
 

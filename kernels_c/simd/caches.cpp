@@ -30,7 +30,8 @@ Caches read_caches() {
     if (chosen != nullptr && sscanf(chosen, "%zu,%zu,%zu", &c.l1, &c.l2, &c.l3) == 3) return c;
 
     size_t known[4] = {};
-    const bool amd = __get_cpuid_max(0x80000000, nullptr) >= 0x8000001d;
+    // Of Clang 14 it is an int.
+    const bool amd = static_cast<unsigned>(__get_cpuid_max(0x80000000, nullptr)) >= 0x8000001d;
     const unsigned leaf = amd ? 0x8000001d : 4;
     unsigned level;
     size_t bytes;

@@ -62,7 +62,8 @@ __attribute__((noinline)) void micro_kernel(const Strip<Lane> &s) {
                              _MM_HINT_T0);
             }
         }
-        const auto *a = s.a, *b = s.b + tile * s.b_tile;
+        const auto *a = s.a;
+        const auto *b = s.b + tile * s.b_tile;
 #pragma GCC unroll 8
         for (size_t p = 0; p < s.steps; ++p, a += a_step, b += b_step) {
             Vec b_v[VECS];
