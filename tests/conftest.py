@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 import build_ffi
 import kernels_c
 from tests.native import usable
+
+# Started in a shell's background, all that tests start would be deaf to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Two tests at a time are nothing that the pytests which they start should know of: pytest-benchmark
 # would switch itself off in there.

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -294,20 +295,6 @@ void probes(Bytes &in) {
 #endif
 
 void run(Bytes in) {
-    // What each detector must find: tests plant them.
-#if defined STRAY_READ
-    const Floats few(5);
-    for (size_t i = 0; i < 5; ++i) few[i] = 0.0f;
-    argmax_f32(few, 6);
-#elif defined RACE
-    static int calls = 0;
-    parallel_for(500, team_size(), [](size_t) { ++calls; });
-#elif defined NEVER_WRITTEN
-    if (argmax_f32(Floats(5), 5) == 3) fputs("3\n", stdout);
-#elif defined WRONG_RESULT
-    const float one = 1.0f, two = 2.0f;
-    near("planted", &one, &two, 1, 1);
-#endif
     switch (in.byte() % 9) {
         case 0: return element_wise(in, relu_f32, plain_relu_f32, 0);
         case 1: return element_wise(in, gelu_tanh_f32, plain_gelu_tanh_f32, 8);
@@ -344,8 +331,25 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
 }
 #else
-/* entries COUNT CALLERS: so many drawn inputs, by each of so many threads; or entries FILE */
+/* What each detector must find. */
+int plant(const std::string &what) {
+    const Floats few(5);
+    if (what == "never-written") return argmax_f32(few, 5) == 3;
+    for (size_t i = 0; i < 5; ++i) few[i] = 0.0f;
+    if (what == "stray-read") return argmax_f32(few, 6) == 3;
+    if (what == "wrong-result") few[3] = 1.0f, near("planted", few, few + 1, 3, 1);
+    if (what == "race") {
+        int calls = 0;
+        const auto call = [&] { ++calls; };
+        std::thread one(call), two(call);
+        one.join(), two.join();
+    }
+    return 0;
+}
+
+/* entries COUNT CALLERS: so many drawn inputs, by each of so many threads; entries FILE; entries plant WHAT */
 int main(int count, char **arguments) {
+    if (!strcmp(arguments[1], "plant")) return plant(arguments[2]);
     if (count == 2) {
         std::vector<uint8_t> bytes;
         FILE *const file = fopen(arguments[1], "rb");

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import pytest
 
-import build_ffi
 import kernels_c
 from tests import sanitize
 from tests.fenced import TINY_CACHES, run_child, wide_tiers
@@ -35,18 +34,16 @@ def test_bits_do_not_depend_on_the_number_of_threads(alone: str, team_of: Team) 
         assert run_child("tests.layers_child", f"{alone}_omp", **team_of(threads)) == expected
 
 
-@pytest.mark.parametrize("tier", ["scalar", "avx2", "avx512"])
-def test_the_sanitizers_find_nothing(tier: str) -> None:
-    reason = build_ffi.why_unbuildable(tier) or sanitize.why_unavailable()
-    if not reason and tier != "scalar":
-        reason = kernels_c.why_unavailable(tier)  # compiled anew, but it has to run here
-    if reason:
-        pytest.skip(reason)
-    assert sanitize.run(tier) == ""
-
-
-def test_they_would_find_a_stray_read() -> None:
-    reason = sanitize.why_unavailable()
-    if reason:
-        pytest.skip(reason)
-    assert "heap-buffer-overflow" in sanitize.run("scalar", "-DSTRAY_READ")
+@pytest.mark.parametrize("name", sanitize.DETECTORS)
+def test_every_entry_is_clean_and_what_is_planted_is_found(name: str) -> None:
+    """A few inputs, on the widest tier; make sanitize takes more of both."""
+    detector, reason = sanitize.DETECTORS[name], sanitize.why_unavailable(name)
+    if reason or not detector.tiers():
+        pytest.skip(reason or "no tier with threads runs here")
+    with sanitize.compiled(detector.tiers()[-1], detector.flags) as program:
+        for planted in detector.finds:
+            assert sanitize.said_by(detector, program, "plant", planted), planted
+        few = str(detector.inputs // 50)
+        assert sanitize.said_by(detector, program, few, str(detector.callers)) == ""
+        tiny = sanitize.said_by(detector, program, few, "1", caches=TINY_CACHES[0])
+        assert tiny == ""

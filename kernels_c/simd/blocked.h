@@ -93,7 +93,7 @@ int blocked(const Product<Lane> &p) {
     Packed *const a_block = b_panels + need.b_size;
     const Blocking &block = need.block;
 
-    Strip<Lane> s;
+    Strip<Lane> s{};
     s.tiles = 1, s.out_row = p.ldo, s.a_row = need.packed_a ? 1 : p.lda;
     for (size_t jc = 0; jc < p.n; jc += block.nc) {
         const size_t nc = smaller(block.nc, p.n - jc);
