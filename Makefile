@@ -24,7 +24,7 @@ JOBS ?= 2
 TEST = pytest --benchmark-disable --baremetal-quick -n $(JOBS) --dist worksteal
 RUN_FLAGS = $(if $(QUICK),--baremetal-quick) $(if $(wildcard .benchmarks/*/*.json),--benchmark-compare)
 
-.PHONY: bench test check coverage gate interpreters package lint build clean
+.PHONY: bench test check coverage gate interpreters package sanitize fuzz cpus compilers pythons lint build clean
 
 bench: build
 	$(BIN)/python -m pytest --benchmark-only --benchmark-autosave $(RUN_FLAGS)
@@ -53,6 +53,13 @@ interpreters: build
 
 package: build
 	.ci/package $(BIN)
+
+sanitize: build
+	$(BIN)/python -m tests.sanitize
+
+fuzz: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz $(SECONDS)
 
 lint: build
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -22,6 +22,7 @@ _LARGEST = 1e30  # what a believable figure lies below
 LARGEST_FILE = 2**29
 _SHORTEST, _LONGEST = 1e-12, 1e9  # seconds a call, likewise
 _PART = 1 << 20
+_MOST_SAID = 2000  # characters of a line that may quote what a file calls itself
 
 # Exit codes. 3 is also a gate's that is inconclusive.
 OK, SLOWER, BAD_INPUT, NOT_COMPARABLE = 0, 1, 2, 3
@@ -33,7 +34,8 @@ class Refusal(Exception):
     exit_code = BAD_INPUT
 
     def __str__(self) -> str:
-        return one_line(super().__str__())
+        reason = one_line(super().__str__())
+        return reason if len(reason) <= _MOST_SAID else f"{reason[:_MOST_SAID]}..."
 
 
 class BadRun(Refusal):
