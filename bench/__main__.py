@@ -1,4 +1,5 @@
-"""The command line: python -m bench COMMAND. Builds the parser; bench/cli has the commands.
+"""The command line: python -m bench COMMAND, or baremetal-ml COMMAND. Builds the parser; bench/cli
+has the commands.
 
 Exit codes: 0 fine, 1 regression found, 2 bad input or broken measurement, 3 inconclusive or not
 comparable.
@@ -13,6 +14,7 @@ import sys
 try:
     import argparse
     import io
+    from importlib.metadata import version
 
     from bench.cli.exits import exit_code, refuse, say
 except BaseException as error:
@@ -28,6 +30,7 @@ try:
         gate_arguments,
         interpreters,
         peers,
+        quick,
         report,
         show,
     )
@@ -42,6 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # names from a file, on a terminal of any encoding
         sys.stdout.reconfigure(errors="backslashreplace")
     return exit_code(lambda: _run(sys.argv[1:] if arguments is None else arguments))
+
+
+def console() -> int:
+    """baremetal-ml, which measures if nothing else is asked of it."""
+    return main(sys.argv[1:] or ["quick"])
 
 
 def _run(arguments: list[str]) -> int:
@@ -60,8 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         "newest in .benchmarks, by the date in it.",
         epilog="Exit codes: 0 fine, 1 regression found, 2 bad input, 3 not comparable.",
     )
+    parser.add_argument("--version", action="version", version=version("baremetal-ml"))
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for room in (show, report, explain, peers, alignment, contention, interpreters, doctor):
+    for room in (quick, show, report, explain, peers, alignment, contention, interpreters, doctor):
         room.add_commands(commands)
     about = "has anything become slower? base against head"
     gate_arguments.add_arguments(add_command(commands, gate.run, "gate", about))

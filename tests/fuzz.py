@@ -3,9 +3,10 @@
     python -m tests.fuzz [SECONDS]     a minute, if nothing is said
 
 libFuzzer calls the native entries (entries.cpp), with the sanitizers, beside the plain loops;
-Atheris the readers of files (hostile.py). An input that finds something stays in the current folder; try it
-with `python -m tests.fuzz 0 FILE`, and keep it as a test. Exit codes: 0 nothing found, 1 something
-was, 2 a tool is missing.
+Atheris the readers of files (hostile.py). An input that finds something stays in the current
+folder; try it with `python -m tests.fuzz 0 FILE`, and keep it as a test.
+
+Exit codes: 0 nothing found, 1 something was, 2 a tool is missing.
 """
 
 from __future__ import annotations

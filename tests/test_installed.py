@@ -178,3 +178,27 @@ def test_the_engine_writes_from_anywhere(installed: Installed) -> None:
     answer = installed.run("-m", "engine", "write", "And the king said", "-n", "50")
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.startswith("And the king said")
+
+
+def test_the_matrix_is_measured_without_a_checkout(installed: Installed, tmp_path: Path) -> None:
+    """In the folder of a project that has its own options for pytest, and its own conftest.py."""
+    for name, text in (
+        ("pytest.ini", "[pytest]\naddopts = --no"),
+        ("conftest.py", "raise ValueError"),
+    ):
+        (tmp_path / name).write_text(text)
+    some = "relu and 100 and not 1000 and (py-loop or c-scalar)"
+    answer = installed.run("-m", "bench", "quick", "-k", some, "-o", "run.json", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "competency matrix" in answer.stdout
+    assert "relu_f32  100" in answer.stdout
+    assert "2 passed" in answer.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"pytest.ini", "conftest.py", "run.json"}
+    shown = installed.run("-m", "bench", "matrix", "run.json", cwd=tmp_path)
+    assert "relu_f32  100" in shown.stdout
+
+
+def test_what_cannot_be_measured_is_said_in_a_line(installed: Installed, tmp_path: Path) -> None:
+    answer = installed.run("-m", "bench", "quick", "-k", "nothing", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert answer.stderr.splitlines()[-1].startswith("bench: -k: no benchmark is called 'nothing'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests import lowest
-from tests.checkout import ROOT, packed
+from tests.checkout import ROOT, Checkout, packed
 
-EXTRAS = ("test", "peers", "magika", "train")
+EXTRAS = ("test", "fuzz", "peers", "magika", "train")
 
 
 def git_files(*options: str) -> set[str]:
@@ -42,7 +43,35 @@ def test_the_sdist_is_every_file_under_version_control(folder: Path) -> None:
 def test_a_wheel_has_what_runs_and_no_source_of_modules(folder: Path) -> None:
     python = [p for room in ("bench/**", "engine", "kernels_?*") for p in ROOT.glob(f"{room}/*.py")]
     runs = [*python, *ROOT.glob("engine/models/*"), *ROOT.glob("bench/views/report/templates/*")]
-    assert below(folder / "wheel") == {path.relative_to(ROOT).as_posix() for path in runs}
+    named = {path.relative_to(ROOT).as_posix() for path in runs}
+    benchmarks = [ROOT / "conftest.py", *ROOT.glob("test_bench_*.py")]
+    named |= {f"bench/benchmarks/{path.name}" for path in benchmarks}
+    assert below(folder / "wheel") == named
+
+
+def test_an_sdist_is_the_same_bytes_whatever_the_moment_and_the_umask(tmp_path: Path) -> None:
+    made = []
+    for mask, moment in ((0o022, 1_000_000_000), (0o077, 1_600_000_000)):
+        checkout = Checkout(tmp_path / str(moment), with_modules=False)
+        for path in checkout.folder.rglob("*"):
+            os.utime(path, (moment, moment))
+            path.chmod(path.stat().st_mode & ~mask)
+        code = (
+            f"import os, runpy, sys; os.umask({mask}); sys.argv = ['setup.py', '-q', 'sdist']\n"
+            "runpy.run_path('setup.py', run_name='__main__')"
+        )
+        answer = checkout.python("-c", code)
+        assert answer.returncode == 0, answer.stderr
+        (archive,) = checkout.folder.glob("dist/*.tar.gz")
+        made.append(archive.read_bytes())
+    assert made[0] == made[1]
+
+
+def test_the_version_stands_in_one_place() -> None:
+    version = lowest.pyproject()["project"]["version"]
+    sources = [p for room in ("bench", "engine", "kernels_c") for p in (ROOT / room).rglob("*.py")]
+    sources += [ROOT / "setup.py", ROOT / "build_ffi.py"]
+    assert [p for p in sources if f'"{version}"' in p.read_text(encoding="utf-8")] == []
 
 
 def test_a_package_has_one_lower_bound() -> None:
