@@ -61,6 +61,12 @@ fuzz: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz $(SECONDS)
 
+cpus: build
+	$(BIN)/python -m tests.cpus
+
+compilers: build
+	$(BIN)/python -m tests.compilers $(COMPILERS)
+
 lint: build
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror kernels_c/*.h kernels_c/*.cpp kernels_c/*/*.h kernels_c/*/*.cpp

@@ -73,11 +73,14 @@ class Tier(NamedTuple):
 # 69 %. Without -fno-gnu-unique two copies of a module in one process would share variables.
 _CLANG = "-std=c++17 -fPIC -falign-functions=64 -falign-loops=64 "
 _GCC = _CLANG + "-falign-jumps=32 -fno-gnu-unique "
+# The compiler's own loops get what the oldest CPU with AVX2 has; elsewhere, what every CPU of the
+# architecture has (on aarch64: NEON).
+_IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 _AVX2 = "-mavx2 -mfma"
 _AVX512 = _AVX2 + " -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni"
-_AUTOVEC = f"-O3 {_AVX2}"
+_AUTOVEC = f"-O3 {_AVX2}" if _IS_X86 else "-O3"
 _FAST = _AUTOVEC + " -ffast-math"
-_HAND = _AUTOVEC + " -mf16c -ffp-contract=off"  # an FMA where it is written, nowhere else
+_HAND = f"-O3 {_AVX2} -mf16c -ffp-contract=off"  # an FMA where it is written, nowhere else
 _WIDE = f"-O3 {_AVX512} -ffp-contract=off"  # the same text with wider registers
 
 TIERS: dict[str, Tier] = {
@@ -88,7 +91,7 @@ TIERS: dict[str, Tier] = {
         clang="-O2 -fno-vectorize -fno-slp-vectorize",
     ),
     "autovec": Tier("portable", _AUTOVEC),
-    "fastmath": Tier("portable", _FAST, clang=_FAST + " -fveclib=libmvec"),
+    "fastmath": Tier("portable", _FAST, clang=_FAST + " -fveclib=libmvec" if _IS_X86 else None),
     "avx2": Tier("simd", _HAND),
     "avx2_omp": Tier("simd", _HAND + " -fopenmp"),
     "avx512": Tier("simd", _WIDE),

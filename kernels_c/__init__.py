@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import platform
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ TIERS = (
     "avx512_omp",
 )
 
-_BASELINE = ("debug", "scalar")  # safe to import on every CPU of the architecture
+_BASELINE = ["debug", "scalar"]  # safe to import on every CPU of the architecture
+if platform.machine().lower() not in ("x86_64", "amd64"):
+    _BASELINE += ["autovec", "fastmath"]  # built for any CPU of it, too: see build_ffi.py
 _FOLDER = Path(__file__).resolve().parent
 
 

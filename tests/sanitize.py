@@ -109,9 +109,12 @@ def write_plain(folder: Path) -> str:
 
 
 @contextmanager
-def compiled(tier: str, flags: Sequence[str]) -> Iterator[Path]:
+def compiled(
+    tier: str, flags: Sequence[str], compiler: Sequence[str] | None = None
+) -> Iterator[Path]:
     """entries.cpp with the tier's sources and, for comparison, those of the plain loops. Raises
     build_ffi.BuildError."""
+    compiler = compiler or build_ffi.compiler()
     row = build_ffi.TIERS[tier]
     # As the tier is compiled, but for the optimiser, which would take minutes.
     own = [flag for flag in row.gcc.split() if not flag.startswith(("-O", "-fno-tree"))]
@@ -120,7 +123,7 @@ def compiled(tier: str, flags: Sequence[str]) -> Iterator[Path]:
         folder = Path(name)
         renamed = write_plain(folder).split()
         include = [f"-I{build_ffi.NATIVE}", f"-I{folder}"]
-        command = [*build_ffi.compiler(), "-std=c++17", "-O1", *include, *flags]
+        command = [*compiler, "-std=c++17", "-O1", *include, *flags]
 
         def built(part: tuple[Path, list[str]]) -> str:
             source, more = part
