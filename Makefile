@@ -3,6 +3,7 @@
 #   PYTHON   the interpreter that .venv is made with (make clean first, or name another VENV)
 #   CXX      the compiler
 #   QUICK=1  a short run
+#   LOCKED=1 the versions that .ci/requirements.txt has, by their hashes, as CI takes them
 #
 # make check: what CI runs. make coverage: how much of the code the tests run, by file; TESTS="a b"
 #   takes a few of them
@@ -12,6 +13,13 @@
 # make interpreters: the Python variants on every CPython found here, a run on each;
 #   INTERPRETERS="a b" names more of them, ONLY="3.12 3.13" takes a few
 #
+# What is tried with tools of its own, each named where it is missing (CONTRIBUTING.md has more):
+# make sanitize: every native entry under address, undefined-behaviour and thread sanitizers and valgrind
+# make fuzz: the native entries and the readers of files, a minute; SECONDS=600 longer
+# make cpus: CPUs that are not here, and aarch64, under QEMU
+# make compilers: each that is found, from GCC 11 and Clang 14 on; COMPILERS="a b" takes a few
+# make pythons: the tests on each CPython that is found, with the newest and the lowest dependencies
+#
 # make package: what users install, built and tried in empty environments, also with the lowest
 #   versions that pyproject.toml allows
 #
@@ -19,12 +27,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP = $(BIN)/python -m pip install --disable-pip-version-check
 # Every test, and every benchmark case once: verified, untimed, and so JOBS at a time.
 JOBS ?= 2
 TEST = pytest --benchmark-disable --baremetal-quick -n $(JOBS) --dist worksteal
+LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
+  --no-annotate --no-header pyproject.toml
 RUN_FLAGS = $(if $(QUICK),--baremetal-quick) $(if $(wildcard .benchmarks/*/*.json),--benchmark-compare)
 
-.PHONY: bench test check coverage gate interpreters package sanitize fuzz cpus compilers pythons lint build clean
+.PHONY: bench test check coverage gate interpreters package sanitize fuzz cpus compilers pythons lock lint build clean
 
 bench: build
 	$(BIN)/python -m pytest --benchmark-only --benchmark-autosave $(RUN_FLAGS)
@@ -58,7 +69,7 @@ sanitize: build
 	$(BIN)/python -m tests.sanitize
 
 fuzz: build
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	$(PIP) --quiet $(if $(LOCKED),--require-hashes -r .ci/requirements-fuzz.txt,-e '.[fuzz]')
 	$(BIN)/python -m tests.fuzz $(SECONDS)
 
 cpus: build
@@ -81,10 +92,16 @@ $(VENV)/installed: pyproject.toml setup.py
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "no venv module: install it (Debian, Ubuntu: apt-get install python3-venv)"; exit 2; }
 	@# First what build_ffi.py needs: what it lacks it says in one line, pip in a hundred.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade cffi
+	$(PIP) $(if $(LOCKED),--require-hashes -r .ci/requirements.txt,--quiet --upgrade cffi)
 	$(BIN)/python build_ffi.py
-	$(BIN)/python -m pip install --disable-pip-version-check -e '.[test]'
+	$(PIP) -e $(if $(LOCKED),. --no-deps --no-build-isolation,'.[test]')
 	@touch $@
+
+# The versions and hashes that LOCKED=1 takes, and releases.
+lock: build
+	$(LOCK) --extra test --python-version 3.10 -o .ci/requirements.txt
+	$(LOCK) --extra fuzz --python-version 3.12 -o .ci/requirements-fuzz.txt
+	$(LOCK) --extra release --python-version 3.12 -o .ci/requirements-release.txt
 
 clean:
 	rm -rf $(VENV) .venv-interpreters build dist *.egg-info kernels_c/*.so report .coverage*

@@ -13,7 +13,7 @@ import pytest
 from tests import lowest
 from tests.checkout import ROOT, Checkout, packed
 
-EXTRAS = ("test", "fuzz", "peers", "magika", "train")
+EXTRAS = ("test", "fuzz", "release", "peers", "magika", "train")
 
 
 def git_files(*options: str) -> set[str]:
@@ -107,3 +107,26 @@ def test_the_lowest_versions_are_printed_for_an_installer() -> None:
     lines = answer.stdout.splitlines()
     assert all("==" in line for line in lines)
     assert {"cffi", "pytest", "setuptools", "hypothesis"} <= {x.partition("==")[0] for x in lines}
+
+
+@pytest.mark.parametrize(
+    ("extra", "file"),
+    [("test", ""), ("fuzz", "-fuzz"), ("release", "-release")],
+)
+def test_what_ci_installs_is_pinned_by_hashes(extra: str, file: str) -> None:
+    """`make lock` renews it."""
+    text = (ROOT / f".ci/requirements{file}.txt").read_text(encoding="utf-8")
+    locked = re.findall(r"^([a-z0-9-]+)==(\S+)(.*(?:\n    .*)+)", text, re.MULTILINE)
+    assert all("--hash=sha256:" in hashes for _, _, hashes in locked)
+    assert len(locked) == len([line for line in text.splitlines() if line[:1].isalnum()])
+    assert "//" not in text  # no index is named
+    versions: dict[str, list[tuple[int, ...]]] = {}
+    for name, version, _ in locked:
+        numbers = tuple(map(int, re.findall(r"\d+", version)))
+        versions.setdefault(name, []).append(numbers)
+    content = lowest.pyproject()["project"]
+    for requirement in [*content["dependencies"], *content["optional-dependencies"][extra]]:
+        name, bound = lowest.lowest(requirement).split("==")
+        least = tuple(map(int, bound.split(".")))
+        assert all(version >= least for version in versions[name]), requirement
+        assert "==" not in requirement or versions[name] == [least]
