@@ -78,6 +78,9 @@ cpus: build
 compilers: build
 	$(BIN)/python -m tests.compilers $(COMPILERS)
 
+pythons: build
+	INTERPRETERS="$(PYTHON) $(INTERPRETERS)" $(BIN)/python -m tests.pythons $(TESTS)
+
 lint: build
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror kernels_c/*.h kernels_c/*.cpp kernels_c/*/*.h kernels_c/*/*.cpp

@@ -5,14 +5,17 @@
 
 `x` and `out` are any C-contiguous buffers (array.array, memoryview, mmap, numpy, ...). Each method
 checks element type, writability, sizes and overlap before it writes anything, and raises TypeError
-or ValueError naming the argument, what it got and what it needs. What a kernel computes, to which
+or ValueError naming the argument, what it got and what it needs, and holds the buffers until the
+call has ended: who tries to resize one meanwhile gets a BufferError. (Not from ctypes.resize, which
+asks nobody: it moves memory under whoever reads it.) What a kernel computes, to which
 error and with which NaN rules, stands above its implementation in portable/ and simd/.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import importlib
+import importlib.machinery
 import json
 import platform
 from functools import cache
@@ -131,12 +134,12 @@ def _remedy(options: str = "") -> str:
 
 
 def _import_module(name: str) -> Any:
-    spec = importlib.util.find_spec(f"{__name__}._{name}")
-    file = Path(spec.origin or "") if spec else Path()
-    # Another checkout may be installed in editable mode: its import hook answers for modules
-    # that this one has not built.
-    if spec is None or file.resolve().parent != _FOLDER:
+    # Only here: another checkout may be installed in editable mode, and its import hook answers for
+    # modules that this one has not built.
+    spec = importlib.machinery.PathFinder.find_spec(f"{__name__}._{name}", [str(_FOLDER)])
+    if spec is None or spec.origin is None:
         raise TierUnavailable(f"tier {name} is not built; {_remedy()}")
+    file = Path(spec.origin)
     try:
         damage = why_damaged(file)
         if damage is not None:
@@ -146,6 +149,8 @@ def _import_module(name: str) -> Any:
         remedy = _remedy(" --force")
         if "failed to map segment" in str(error):  # the loader's words where no code may be run
             remedy = f"{_FOLDER} must let code run: is it mounted noexec?"
+        if "subinterpreters" in str(error):  # CPython's own words, from 3.12 on
+            remedy = "load it in the main interpreter"
         reason = f"tier {name} does not load ({error}); {remedy}"
     raise TierUnavailable(reason) from None
 
