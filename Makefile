@@ -18,7 +18,8 @@
 # make fuzz: the native entries and the readers of files, a minute; SECONDS=600 longer
 # make cpus: CPUs that are not here, and aarch64, under QEMU
 # make compilers: each that is found, from GCC 11 and Clang 14 on; COMPILERS="a b" takes a few
-# make pythons: the tests on each CPython that is found, with the newest and the lowest dependencies
+# make pythons: the tests on each CPython that is found
+# make endings: kill -9 and a full disk at each moment of a command; STEP=5 every fifth
 #
 # make package: what users install, built and tried in empty environments, also with the lowest
 #   versions that pyproject.toml allows
@@ -35,7 +36,7 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --n
   --no-annotate --no-header pyproject.toml
 RUN_FLAGS = $(if $(QUICK),--baremetal-quick) $(if $(wildcard .benchmarks/*/*.json),--benchmark-compare)
 
-.PHONY: bench test check coverage gate interpreters package sanitize fuzz cpus compilers pythons lock lint build clean
+.PHONY: bench test check coverage gate interpreters package sanitize fuzz cpus compilers pythons endings lock lint build clean
 
 bench: build
 	$(BIN)/python -m pytest --benchmark-only --benchmark-autosave $(RUN_FLAGS)
@@ -80,6 +81,9 @@ compilers: build
 
 pythons: build
 	INTERPRETERS="$(PYTHON) $(INTERPRETERS)" $(BIN)/python -m tests.pythons $(TESTS)
+
+endings: build
+	$(BIN)/python -m tests.rough_endings $(STEP)
 
 lint: build
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -14,7 +14,6 @@ import sys
 try:
     import argparse
     import io
-    from importlib.metadata import version
 
     from bench.cli.exits import exit_code, refuse, say
 except BaseException as error:
@@ -61,6 +60,17 @@ def _run(arguments: list[str]) -> int:
     return int(options.command(options))
 
 
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib import metadata
+
+        try:
+            print(metadata.version("baremetal-ml"))
+        except metadata.PackageNotFoundError:
+            print("a checkout that is not installed")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
@@ -68,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         "newest in .benchmarks, by the date in it.",
         epilog="Exit codes: 0 fine, 1 regression found, 2 bad input, 3 not comparable.",
     )
-    parser.add_argument("--version", action="version", version=version("baremetal-ml"))
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for room in (quick, show, report, explain, peers, alignment, contention, interpreters, doctor):
         room.add_commands(commands)

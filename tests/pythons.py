@@ -50,7 +50,7 @@ def passes(interpreter: Interpreter, tests: list[str]) -> bool:
 
 def main(tests: list[str]) -> int:
     found, _ = find()
-    numbers = {".".join(interpreter.number.split(".")[:2]) for interpreter in found}
+    numbers = {".".join(str(one.info["version"]).split(".")[:2]) for one in found}
     absent = [number for number in WANTED if number not in numbers]
     if absent:
         print(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -327,3 +328,20 @@ def test_every_module_tells_what_it_was_built_with(tier: kernels_c.Tier) -> None
 def test_fast_math_never_reaches_the_linker() -> None:
     """It would switch the whole process to flushing subnormals."""
     assert not any("fast-math" in flag for t in build_ffi.TIERS for flag in build_ffi.link_flags(t))
+
+
+@pytest.mark.parametrize("tier", build_ffi.TIERS)
+def test_a_module_is_hardened(tier: str) -> None:
+    """No lazy binding, no stack that runs, no relocated text, no path to libraries of its own."""
+    module = build_ffi.module_path(tier)
+    if not module.is_file() or shutil.which("readelf") is None:
+        pytest.skip("not built, or no readelf (Debian, Ubuntu: apt-get install binutils)")
+    command = ["readelf", "-W", "-l", "-d", str(module)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "GNU_RELRO" in said
+    assert "BIND_NOW" in said or "NOW" in said.partition("FLAGS_1")[2].partition("\n")[0]
+    (stack,) = (line for line in said.splitlines() if "GNU_STACK" in line)
+    assert stack.split()[-2] == "RW"
+    assert "TEXTREL" not in said
+    assert "RPATH" not in said
+    assert "RUNPATH" not in said

@@ -27,8 +27,8 @@ QUICK = (
     "gate compare", "gate show", "interpreters --list",
 )  # fmt: skip
 # What a shell does, or what reaches out of the checkout: seen by whoever follows the page.
-OURSELVES = ("python", "pytest", "pytest-benchmark", "make")
-OTHERS = (".", "cd", "pip", "git", "ruff", "clang-format", "pre-commit")
+OURSELVES = ("python", "pytest", "pytest-benchmark", "make", "baremetal-ml")
+OTHERS = (".", "cd", "pip", "uvx", "git", "ruff", "clang-format", "pre-commit")
 
 
 def commands(document: Path) -> list[str]:

@@ -20,7 +20,7 @@ from itertools import islice
 from operator import sub
 from pathlib import Path
 
-from bench.measure.evidence.counting import BEGIN, END, FAILED, LOG
+from bench.measure.evidence.counting import BEGIN, END, FAILED, LOG, PARENT
 
 _ALIASES = ("", "__")  # valgrind may know a function by the C library's own name for it
 # What an allocator does depends on everything allocated before: whether a growing list is extended
@@ -114,7 +114,7 @@ def count(
     process = subprocess.Popen(
         [*_unrandomised(), *valgrind, *command],
         cwd=cwd or scratch,
-        env={**kept, **_ENVIRONMENT, **(environment or {}), LOG: str(log)},
+        env={**kept, **_ENVIRONMENT, **(environment or {}), **_told(log)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -139,6 +139,10 @@ def count(
             process.wait()
         for left in scratch.glob("counted.*"):
             left.unlink()
+
+
+def _told(log: Path) -> dict[str, str]:
+    return {LOG: str(log), PARENT: str(os.getpid())}
 
 
 def stop() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -25,7 +26,8 @@ from bench.measure.cases.case import Called, Case
 from bench.measure.cases.make import make_case
 from bench.measure.evidence import callgrind
 from bench.measure.evidence.callgrind import Counted, CountingFailed
-from bench.measure.evidence.counting import WARM_CALLS, counted
+from bench.measure.evidence.counting import PARENT, WARM_CALLS, counted
+from bench.measure.timing.child import die_with_parent
 from bench.suite import registry
 
 # What native blocking and streaming are chosen by; valgrind's processor describes its own caches.
@@ -89,6 +91,7 @@ def case_at(kernel_name: str, size: str) -> Case:
 def answer(wanted: str, answers: str, called: Callable[[Any], tuple[Called, bool]]) -> None:
     """Have every item of the file `wanted` counted. `called` gives, for an item, the call and
     whether it is native; or raises Unsupported, kernels_c.TierUnavailable."""
+    die_with_parent(int(os.environ[PARENT]))
     # Fewer distinct values than are timed: drawing a quarter of a million takes seconds under
     # valgrind, and counts depend on the values only where a kernel branches.
     buffers.BLOCK = 4093

@@ -29,6 +29,7 @@ from time import perf_counter
 # In the counted process this names the file that every counted() is entered in, as a line of JSON:
 # its label, by how many calls the second region of a pair has more, and how many regions there are.
 LOG = "COUNTED_REGIONS"
+PARENT = "COUNTED_FOR"  # the process whose end is the end of the counting
 BEGIN, END = "sched_get_priority_min", "sched_get_priority_max"
 # Pairs of regions, of one call and of some more: what a region adds by itself is in both. A
 # dictionary that grows, an instruction of the interpreter that specialises only ever add, so the
