@@ -98,8 +98,8 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
         def __exit__(self, *_: object) -> None:
             self._file.close()
 
-        def fileno(self) -> int:
-            return int(self._file.fileno())
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._file, name)
 
         def write(self, content: bytes) -> int:
             return int(self._file.write(content[:10]))
@@ -109,6 +109,20 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
         append(path, ENTRY)
     monkeypatch.undo()
     assert load(path) == [ENTRY]
+
+
+@pytest.mark.parametrize("bytes_left", [1, 100, -2])
+def test_half_a_line_of_one_that_was_killed_is_none(bytes_left: int, tmp_path: Path) -> None:
+    path = written(tmp_path, ENTRY, ENTRY)
+    whole = path.read_bytes()
+    line = whole[: len(whole) // 2]
+    path.write_bytes(whole + line[:bytes_left])
+    assert load(path) == [ENTRY] * 2
+    append(path, ENTRY)
+    assert path.read_bytes() == whole + line
+    path.write_bytes(whole[:-1])  # whole, and without its end: an editor's
+    append(path, ENTRY)
+    assert path.read_bytes() == whole + line
 
 
 def spoiled(**changes: Any) -> str:

@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from bench.measure.evidence import callgrind
+from bench.measure.timing.child import communicate
+from bench.measure.timing.rounds import calibrate
 from bench.saved import runs
 from tests import rough_endings
 from tests.checkout import ROOT
@@ -57,6 +60,30 @@ def test_a_run_that_stands_still_for_a_while_is_saved_and_its_minima_are_true(
     results = runs.load(saved).results
     assert len(results) == 2
     assert all(result.minimum < 0.01 for result in results)  # a stop lasts a second
+
+
+def test_a_stop_is_no_hang() -> None:
+    """Two seconds of standing still count as one; who does hang is found out."""
+    quick = [sys.executable, "-c", "import time; time.sleep(0.3); print('done')"]
+    stopped = subprocess.Popen(quick, stdout=subprocess.PIPE, text=True)
+    os.kill(stopped.pid, signal.SIGSTOP)
+    threading.Timer(1.5, stopped.send_signal, (signal.SIGCONT,)).start()
+    assert communicate(stopped, 4.0)[0] == "done\n"
+    hanging = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        communicate(hanging, 1.0)
+    hanging.kill()
+    hanging.wait()
+
+
+def test_a_round_that_was_held_up_does_not_settle_how_many_calls_a_round_has() -> None:
+    """A call takes a microsecond; the first round meets a stop of a minute."""
+    stops = [60.0]
+
+    def take(calls: int) -> float:
+        return calls * 1e-6 + (stops.pop() if stops else 0.0)
+
+    assert calibrate(take, least_seconds=1e-4) >= 100
 
 
 def test_what_is_counted_ends_with_who_counts(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import bench.measure.machine.interpreter as description
+from bench.measure.timing.child import communicate
 
 OLDEST = (3, 10)
 _SECONDS = 20.0  # a cold start from a slow disk takes some of them
@@ -195,7 +196,7 @@ def _ask(executable: str) -> dict[str, Any] | str:
     except OSError as error:
         return f"cannot be started ({error.strerror or error})"
     try:
-        out, complaint = process.communicate(timeout=_SECONDS)
+        out, complaint = communicate(process, _SECONDS)
     except subprocess.TimeoutExpired:
         return f"did not say what it is within {_SECONDS:g} s"
     finally:

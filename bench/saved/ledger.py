@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.saved.checks import Fields, fields_of, one_line, parse_json, read_text
 from bench.saved.gates import IMPROVED, REGRESSED, VERDICTS
+from bench.saved.writing import naming
 
 FORMAT, VERSION = "baremetal-ml gate ledger", 1
 
@@ -49,12 +52,21 @@ class Entry:
 
 
 def append(path: Path, entry: Entry) -> None:
-    """One write of one line: two self-checks at once do not mix theirs."""
+    """One write of one line: two self-checks at once do not mix theirs. Half a line of one that was
+    killed goes before."""
     content = {"format": FORMAT, "version": VERSION, **asdict(entry)}
     line = json.dumps(content, allow_nan=False).encode() + b"\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab", buffering=0) as file:
-        before = os.fstat(file.fileno()).st_size
+    with naming(path), path.open("a+b", buffering=0) as file:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        known = file.read()
+        before = len(known) - len(_torn(known))
+        if before < len(known):
+            os.ftruncate(file.fileno(), before)
+        elif known and not known.endswith(b"\n"):
+            line = b"\n" + line
         written = file.write(line)
         if written != len(line):  # the disk is full: half a line would spoil the whole ledger
             os.ftruncate(file.fileno(), before)
@@ -66,10 +78,22 @@ def load(path: Path) -> list[Entry]:
     """Every line; none where there is no file yet. Raises BadRun."""
     if not path.exists():
         return []
-    lines = read_text(path, "a ledger of the gate").removesuffix("\n").split("\n")
+    text = read_text(path, "a ledger of the gate")
+    text = text.removesuffix(_torn(text.encode()).decode(errors="replace"))
+    lines = text.removesuffix("\n").split("\n")
     if lines == [""]:
         return []
     return [_entry(f"{one_line(path)}, line {n}", line) for n, line in enumerate(lines, 1)]
+
+
+def _torn(content: bytes) -> bytes:
+    """What stands behind the last whole line, where that is not JSON: nobody came to its end."""
+    last = content[content.rfind(b"\n") + 1 :]
+    try:
+        json.loads(last or b"0")
+    except ValueError:
+        return last
+    return b""
 
 
 def _entry(source: str, line: str) -> Entry:

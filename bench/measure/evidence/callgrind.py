@@ -21,6 +21,7 @@ from operator import sub
 from pathlib import Path
 
 from bench.measure.evidence.counting import BEGIN, END, FAILED, LOG, PARENT
+from bench.measure.timing.child import communicate
 
 _ALIASES = ("", "__")  # valgrind may know a function by the C library's own name for it
 # What an allocator does depends on everything allocated before: whether a growing list is extended
@@ -123,7 +124,7 @@ def count(
     )
     _running.add(process)
     try:
-        _, stderr = process.communicate(timeout=seconds)
+        _, stderr = communicate(process, seconds)
         if process.returncode not in accepted:
             raise CountingFailed(_why_it_died(process.returncode, stderr))
         # setarch and valgrind's launcher become the process, whose number is therefore known. What

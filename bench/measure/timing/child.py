@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -91,6 +92,17 @@ class Child:
         self._process.wait()
         self._pipe.close()
         self._said.close()
+
+
+def communicate(process: subprocess.Popen[str], seconds: float | None = None) -> tuple[str, str]:
+    """Popen.communicate() that takes no stop for a hang: of a time for which this process, or both,
+    were suspended, one second counts at most. Raises subprocess.TimeoutExpired."""
+    if seconds is None:
+        return process.communicate()
+    for _ in range(math.ceil(seconds)):
+        with suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=min(1.0, seconds))
+    raise subprocess.TimeoutExpired(process.args, seconds)
 
 
 def end_of(code: int) -> str:
