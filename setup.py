@@ -49,6 +49,7 @@ class PackBenchmarks(build_py):
         folder.mkdir(parents=True, exist_ok=True)
         for path in [build_ffi.ROOT / "conftest.py", *build_ffi.ROOT.glob("test_bench_*.py")]:
             shutil.copyfile(path, folder / path.name)
+            (folder / path.name).chmod(0o644)  # a wheel says it, too: not what a umask leaves
 
 
 class SameBytes(sdist):

@@ -37,6 +37,7 @@ try:
 except BaseException as error:
     sys.exit(refuse(error))
 
+_ABOUT = ("-h", "--help", "--version")
 _RENAMED = {"account": "cost", "growth": "scaling", "boundary": "overhead"}  # for one version
 
 
@@ -47,8 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def console() -> int:
-    """baremetal-ml, which measures if nothing else is asked of it."""
-    return main(sys.argv[1:] or ["quick"])
+    """baremetal-ml, which measures if no other command is named."""
+    arguments = sys.argv[1:]
+    named = arguments and (arguments[0] in _ABOUT or not arguments[0].startswith("-"))
+    return main(arguments if named else ["quick", *arguments])
 
 
 def _run(arguments: list[str]) -> int:

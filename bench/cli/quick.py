@@ -24,7 +24,7 @@ _OPTIONS = (
     "--baremetal-quick", "-p", "no:cacheprovider", "-c", os.devnull,
 )  # fmt: skip
 
-_BAD_OPTION, _NONE_CHOSEN = 4, 5  # pytest's exit codes
+_NONE_CHOSEN = 5  # pytest's exit code
 
 
 def add_commands(commands: Any) -> None:
@@ -51,14 +51,15 @@ def _run(options: argparse.Namespace) -> int:
         chosen = [] if options.expression is None else ["-k", options.expression]
         arguments = [f"--rootdir={folder}", f"--benchmark-json={saved.absolute()}", *chosen, *files]
         # Nothing is written beside what is installed, and no options of other projects count.
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": ""}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(Path(bench.__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
         )
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", *_OPTIONS, *arguments]
         code = subprocess.run(command, cwd=temporary, env=environment, check=False).returncode
-    if code in (_NONE_CHOSEN, _BAD_OPTION) and options.expression is not None:
-        raise Refusal(f"-k: no benchmark is called {options.expression!r}; pytest -k has the rules")
+    if code == _NONE_CHOSEN:
+        raise Refusal(f"-k: no benchmark is called {options.expression!r}")
     if code != OK:
         raise Refusal(f"quick: pytest ended with {code}; what it says above is why")
     if options.output is not None:
