@@ -9,6 +9,11 @@ or ValueError naming the argument, what it got and what it needs, and holds the 
 call has ended: who tries to resize one meanwhile gets a BufferError. (Not from ctypes.resize, which
 asks nobody: it moves memory under whoever reads it.) What a kernel computes, to which
 error and with which NaN rules, stands above its implementation in portable/ and simd/.
+
+During a call the buffers stay exported: bytearray, array, mmap, BytesIO and numpy then refuse to
+change size. Three ways to free or take away memory do not ask, and must not be used on a buffer
+while a call runs: ctypes.resize(), numpy's resize(refcheck=False), and cutting short a file that is
+mapped. What other threads write into an input meanwhile may make results wrong, but is no index.
 """
 
 from __future__ import annotations

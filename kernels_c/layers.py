@@ -232,16 +232,16 @@ class Layers:
         if places is not None:
             room = places.length // max(width, 1)
             needs_within("start + len(tokens)", start + indices.length, room, "rows of positions")
-        if width and indices.length:
-            all_tokens = array("i", indices.view.tobytes())
-            low, high = min(all_tokens), max(all_tokens)
+        # A copy is checked and used: another thread may write to `tokens`, and each is an address.
+        copy = array("i", indices.view.tobytes())
+        if width and copy:
+            low, high = min(copy), max(copy)
             if low < 0 or high >= known:
                 got = low if low < 0 else high
                 raise ValueError(f"tokens: got {got}, needs 0 to {known - 1}, the rows of table")
+        given = self.ffi.from_buffer("int32_t[]", copy)
         added = places.data if places else self.ffi.NULL
-        self.lib.embedding_f32(
-            indices.data, rows.data, added, target.data, indices.length, start, width
-        )
+        self.lib.embedding_f32(given, rows.data, added, target.data, len(copy), start, width)
 
     def argmax(self, x: object) -> int:
         """The index of the largest element, the first of equals; the first NaN where there is one.
