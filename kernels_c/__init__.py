@@ -5,9 +5,7 @@
 
 `x` and `out` are any C-contiguous buffers (array.array, memoryview, mmap, numpy, ...). Each method
 checks element type, writability, sizes and overlap before it writes anything, and raises TypeError
-or ValueError naming the argument, what it got and what it needs, and holds the buffers until the
-call has ended: who tries to resize one meanwhile gets a BufferError. (Not from ctypes.resize, which
-asks nobody: it moves memory under whoever reads it.) What a kernel computes, to which
+or ValueError naming the argument, what it got and what it needs. What a kernel computes, to which
 error and with which NaN rules, stands above its implementation in portable/ and simd/.
 
 During a call the buffers stay exported: bytearray, array, mmap, BytesIO and numpy then refuse to

@@ -1,20 +1,14 @@
-"""Kernels and what else goes on in a Python process: threads, signals, subinterpreters, and buffers
-that somebody shrinks or takes away meanwhile."""
+"""Kernels and what else goes on in a Python process: threads, signals, subinterpreters."""
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import mmap
 import os
 import signal
 import subprocess
 import sys
 import textwrap
-import threading
 from array import array
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
@@ -49,123 +43,6 @@ def test_large_calls_at_once_do_not_depend_on_each_other(tier: kernels_c.Tier) -
     expected = gelu(0)
     with ThreadPoolExecutor(6) as pool:
         assert all(found == expected for found in pool.map(gelu, range(24)))
-
-
-# --- Buffers --------------------------------------------------------------------------------------
-
-
-def _grow(buffer: Any) -> None:
-    buffer += type(buffer)(64) if isinstance(buffer, bytearray) else buffer[:1]
-
-
-def _resize_map(buffer: mmap.mmap) -> None:
-    buffer.resize(mmap.PAGESIZE)
-
-
-@pytest.mark.parametrize(
-    ("make", "change"),
-    [
-        (lambda: bytearray(4 * LONG), _grow),
-        (lambda: bytearray(4 * LONG), bytearray.clear),
-        (lambda: array("f", bytes(4 * LONG)), _grow),
-        (lambda: array("f", bytes(4 * LONG)), lambda a: a.pop()),
-        (lambda: mmap.mmap(-1, 4 * LONG), _resize_map),
-        (lambda: mmap.mmap(-1, 4 * LONG), mmap.mmap.close),
-    ],
-    ids=["bytearray grows", "bytearray is emptied", "array grows", "array shrinks",
-         "map shrinks", "map is closed"],
-)  # fmt: skip
-def test_nobody_changes_the_size_of_a_buffer_during_a_call(make: Any, change: Any) -> None:
-    """Another thread tries all the time; it is refused, or it comes before or after a call."""
-    tier, exporter = kernels_c.load_tier("scalar"), make()
-    out, refused, stop = array("f", bytes(4 * LONG)), [], threading.Event()
-
-    def disturb() -> None:
-        while not stop.is_set():
-            try:
-                change(exporter)
-                return
-            except BufferError as reason:  # noqa: PERF203 - it tries until it may
-                refused.append(reason)
-
-    view = memoryview(exporter)
-    held = view if view.format == "f" else view.cast("f")
-    disturber = threading.Thread(target=disturb)
-    disturber.start()
-    for _ in range(20):
-        tier.gelu(held, out)
-    stop.set()
-    disturber.join()
-    assert refused
-    assert len(memoryview(exporter).cast("B")) == 4 * LONG
-
-
-def test_an_argument_is_held_by_the_call_alone() -> None:
-    """Nobody else has a view of it: the call's own has to keep it from shrinking."""
-    tier, x, out = kernels_c.load_tier("scalar"), array("f", bytes(4 * LONG)), array("f")
-    out.frombytes(bytes(4 * LONG))
-    found: list[str] = []
-    begun, stop = threading.Event(), threading.Event()
-
-    def shrink() -> None:
-        begun.set()
-        while not stop.is_set():
-            try:
-                x.pop()
-                x.append(0.0)
-                found.append("shrunk")
-            except BufferError:  # noqa: PERF203 - likewise
-                found.append("refused")
-
-    shrinker = threading.Thread(target=shrink)
-    shrinker.start()
-    begun.wait()
-    for _ in range(100):
-        try:
-            tier.gelu(x, out)
-        except ValueError:  # it came between the two, and the lengths differed
-            continue
-        if "refused" in found:
-            break
-    stop.set()
-    shrinker.join()
-    assert "refused" in found
-
-
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ is new in Python 3.12")
-def test_a_class_of_python_that_exports_a_buffer() -> None:
-    released = []
-
-    class Exporter:
-        def __init__(self, memory: Any) -> None:
-            self.memory = memory
-
-        def __buffer__(self, flags: int) -> memoryview:
-            return memoryview(self.memory)
-
-        def __release_buffer__(self, view: memoryview) -> None:
-            released.append(view.nbytes)
-
-    tier = kernels_c.load_tier("scalar")
-    x, out = Exporter(array("f", [-1.0, 2.0])), array("f", [7.0, 7.0])
-    tier.relu(x, Exporter(out))
-    assert out.tolist() == [0.0, 2.0]
-    gc.collect()
-    assert released == [8, 8]
-    with pytest.raises(TypeError, match="x: "):
-        tier.relu(Exporter(array("d", [1.0])), out)
-    with pytest.raises((TypeError, ValueError), match="out: "):
-        tier.relu(array("f", [1.0, 2.0]), Exporter(bytes(8)))
-
-
-def test_memory_of_ctypes_is_as_long_as_it_was_made() -> None:
-    values = (ctypes.c_float * 4)(-1.0, 2.0, -3.0, 4.0)
-    ctypes.resize(values, 64)
-    out = array("f", [7.0] * 16)
-    kernels_c.load_tier("scalar").relu(values, out)
-    assert out.tolist()[:4] == [0.0, 2.0, 0.0, 4.0]
-    with pytest.raises(ValueError, match=r"minimum size"):
-        ctypes.resize(values, 8)
 
 
 # --- Signals and subinterpreters ------------------------------------------------------------------
