@@ -253,13 +253,13 @@ void decoder(Bytes &in) {
     const Floats row(in, width, true), tokens(in, words * width, true);
     const Floats positions(in, context * width, true);
     const auto packed = [&](size_t n, size_t k) {
-        const Chars w(k * n), to(quantized ? packed_linear_i8(n, k) : 4 * packed_linear_f32(n, k));
-        std::vector<float> zeros(k * n + n);
-        memset(w, 1, k * n);
-        auto *kept = static_cast<int8_t *>(malloc(to.size() + 1));
-        if (quantized) pack_linear_i8(w, zeros.data(), nullptr, kept, n, k);
-        else pack_linear_f32(zeros.data(), nullptr, reinterpret_cast<float *>(kept), n, k);
-        return kept;
+        const size_t size = quantized ? packed_linear_i8(n, k) : 4 * packed_linear_f32(n, k);
+        const std::vector<float> zeros(k * n + n);
+        const std::vector<int8_t> ones(k * n + 1, 1);
+        auto *const to = static_cast<int8_t *>(malloc(size + (size == 0)));
+        if (quantized) pack_linear_i8(ones.data(), zeros.data(), nullptr, to, n, k);
+        else pack_linear_f32(zeros.data(), nullptr, reinterpret_cast<float *>(to), n, k);
+        return to;
     };
     int8_t *const matrices[] = {packed(3 * width, width), packed(width, width),
                                 packed(hidden, width), packed(width, hidden), packed(words, width)};

@@ -116,6 +116,28 @@ def test_what_is_counted_ends_with_who_counts(tmp_path: Path) -> None:
         time.sleep(0.1)
 
 
+def test_the_quick_command_takes_pytest_along_when_it_is_killed(tmp_path: Path) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "bench", "quick"],  # nearly a minute, left alone
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    end = time.monotonic() + 60
+    while not (child := children.read_text().split()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    time.sleep(1.0)  # it has begun by then
+    parent.kill()
+    parent.wait()
+    end = time.monotonic() + 10
+    while Path(f"/proc/{child[0]}").exists():
+        assert time.monotonic() < end, "it lives on"
+        time.sleep(0.05)
+
+
 def _valgrinds(folder: Path) -> list[str]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):

@@ -25,6 +25,14 @@ _OPTIONS = (
 )  # fmt: skip
 
 _NONE_CHOSEN = 5  # pytest's exit code
+# pytest ends with whoever has asked for it, also when that is killed.
+_START = """
+import sys
+from bench.measure.timing.child import die_with_parent
+die_with_parent(int(sys.argv.pop(1)))
+import pytest
+sys.exit(pytest.main(sys.argv[1:]))
+"""
 
 
 def add_commands(commands: Any) -> None:
@@ -56,7 +64,8 @@ def _run(options: argparse.Namespace) -> int:
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(Path(bench.__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
         )
-        command = [sys.executable, "-m", "pytest", "-q", "--no-header", *_OPTIONS, *arguments]
+        start = [sys.executable, "-c", _START, str(os.getpid())]
+        command = [*start, "-q", "--no-header", *_OPTIONS, *arguments]
         code = subprocess.run(command, cwd=temporary, env=environment, check=False).returncode
     if code == _NONE_CHOSEN:
         raise Refusal(f"-k: no benchmark is called {options.expression!r}")
