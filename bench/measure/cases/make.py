@@ -74,6 +74,23 @@ class SweepCase(UnaryCase):
         return (array("f", both[: self.shape[0]]),)
 
 
+class NegatedSweepCase(SweepCase):
+    """The other sign at each place: what a tail lets pass, or forgets, may be right for one."""
+
+    @cached_property
+    def inputs(self) -> tuple[array[Any], ...]:
+        (sweep,) = super().inputs
+        return (array("f", [-value for value in sweep]),)
+
+
+class TiesCase(ArgmaxCase):
+    """The largest many times over: the first of them counts."""
+
+    @cached_property
+    def inputs(self) -> tuple[array[Any], ...]:
+        return (array("f", [float(i % 5) for i in range(self.shape[0])]),)
+
+
 class WideRowsCase(RowsCase):
     """Rows whose exponentials span the whole of float32."""
 
@@ -128,7 +145,10 @@ _LINEAR_EDGES = (
 _ATTENTION_EDGES = ((1, 1, 1), (3, 7, 5), (5, 5, 32), (17, 40, 64), (1, 67, 96), (33, 33, 9))
 _LAYER_ROWS = ((1, 1), (3, 7), (5, 67), (2, 1003), (9, 16))
 _EDGE_CASES: dict[Signature, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] = {
-    Signature.UNARY: ((SweepCase, ((1,), (7,), (67,), (4095,))),),
+    Signature.UNARY: (
+        (SweepCase, ((1,), (7,), (67,), (4095,))),
+        (NegatedSweepCase, ((3,), (67,))),
+    ),
     Signature.ROWS: (
         (WideRowsCase, ((3, 1), (5, 67), (2, 1003), (1, 32781))),
         (SpikeRowsCase, ((67, 67), (40, 7))),
@@ -148,7 +168,10 @@ _EDGE_CASES: dict[Signature, tuple[tuple[type[Case], tuple[Shape, ...]], ...]] =
     Signature.QUANTIZE_ROWS: ((QuantizeRowsCase, _LAYER_ROWS),),
     Signature.ATTENTION: ((AttentionCase, _ATTENTION_EDGES),),
     Signature.EMBEDDING: ((EmbeddingCase, _LAYER_ROWS),),
-    Signature.INDEX: ((ArgmaxCase, ((1,), (7,), (67,), (1003,))),),
+    Signature.INDEX: (
+        (ArgmaxCase, ((1,), (7,), (67,), (1003,))),
+        (TiesCase, ((7,), (67,), (1003,))),
+    ),
     Signature.COLUMNS: ((GeluMaxCase, ((1, 1), (1, 67), (67, 13), (7, 130))),),
 }
 
