@@ -14,6 +14,7 @@ import sys
 try:
     import argparse
     import io
+    import os
 
     from bench.cli.exits import exit_code, refuse, say
 except BaseException as error:
@@ -37,6 +38,7 @@ try:
 except BaseException as error:
     sys.exit(refuse(error))
 
+_NAME = "baremetal-ml"  # of the command and of the package
 _ABOUT = ("-h", "--help", "--version")
 _RENAMED = {"account": "cost", "growth": "scaling", "boundary": "overhead"}  # for one version
 
@@ -68,7 +70,7 @@ class _Version(argparse.Action):
         from importlib import metadata
 
         try:
-            print(metadata.version("baremetal-ml"))
+            print(metadata.version(_NAME))
         except metadata.PackageNotFoundError:
             print("a checkout that is not installed")
         parser.exit()
@@ -76,7 +78,7 @@ class _Version(argparse.Action):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m bench",
+        prog=_NAME if os.path.basename(sys.argv[0]) == _NAME else "python -m bench",
         description="Reads saved benchmark runs. RUN is a benchmark JSON file; the default is the "
         "newest in .benchmarks, by the date in it.",
         epilog="Exit codes: 0 fine, 1 regression found, 2 bad input, 3 not comparable.",

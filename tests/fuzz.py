@@ -11,6 +11,7 @@ Exit codes: 0 nothing found, 1 something was, 2 a tool is missing.
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import os
 import shutil
@@ -78,7 +79,11 @@ def _told(what: str, answer: subprocess.CompletedProcess[str]) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    seconds, files = int(arguments[0]) if arguments else 60, arguments[1:]
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
+    parser.add_argument("seconds", nargs="?", type=int, default=60)
+    parser.add_argument("files", nargs="*", help="inputs that were found, instead")
+    options = parser.parse_args(arguments)
+    seconds, files = options.seconds, options.files
     compiler = clang()
     if compiler is None:
         print(
