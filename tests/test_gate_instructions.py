@@ -26,6 +26,7 @@ from bench.gate.counts import gate as counts
 from bench.gate.counts import judge as instructions
 from bench.gate.counts.child import Unsupported
 from bench.gate.counts.judge import (
+    AGREEMENT,
     TOLERANCE_OF_TESTS,
     Count,
     at_counted_size,
@@ -107,7 +108,7 @@ def verdicts(
 
 def is_still(result: Judged | Unjudged) -> bool:
     unjudged = isinstance(result, Unjudged)
-    return unjudged or (result.verdict == PASS and abs(result.change) < 0.0005)
+    return unjudged or (result.verdict == PASS and abs(result.change) < AGREEMENT)
 
 
 @needs_valgrind

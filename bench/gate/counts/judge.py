@@ -1,8 +1,9 @@
 """Instruction counts of kernels on two sides, and what they say.
 
-They repeat to one in ten thousand whatever else the machine does, so half a percent more is
-seen on any shared runner. They do not see what takes time without taking instructions: latency,
-caches, the width of vectors. Only alternating rounds see that.
+Whatever else the machine does, they repeat: native ones to the last digits, Python's to one in a
+thousand. So half a percent more is seen on any shared runner. They do not see what takes time
+without taking instructions: latency, caches, the width of vectors. Only alternating rounds see
+that.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ Count = float | str  # instructions of a call, or why they were not counted
 
 THRESHOLD = 0.003
 # Two counts of one side may differ by this much, or by the few instructions by which the
-# interpreter's own part of a call differs between processes. Over all 208 cases that valgrind can
-# run, the largest was 0.083 % (comprehensions over 100 elements), and the smaller counts of two
-# builds of the same code were within 0.012 % of each other.
+# interpreter's own part of a call differs between processes. Natively they are the same. Python's
+# calls take a few hundredths of a percent more in one process than in another, by where its objects
+# lie; the largest was 0.104 % (comprehensions over 100 elements, in 33 processes).
 AGREEMENT = 0.001
 _TOLERANCE = 5.0
 # The same for a whole test's call, which runs through many of the interpreter's functions: its
