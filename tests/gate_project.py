@@ -41,6 +41,9 @@ class Project:
         self.compiler = compiler
         self.slow = folder / "slow"  # while it exists, nothing is compiled
         replace = self.checkout.replace
+        # No test in there is of its kind, and its end of every session takes a second.
+        option = '    "--strict-markers",\n'
+        replace("pyproject.toml", option, f'{option}    "-pno:hypothesispytest",\n')
         replace("build_ffi.py", '    "debug": Tier("portable", "-O0"),\n', "")
         replace("bench/gate/rounds/samples.py", "SAMPLE_SECONDS = 0.06", "SAMPLE_SECONDS = 0.002")
         replace("bench/gate/verdicts/verdict.py", "FIRST_STAGE = 12", "FIRST_STAGE = 5")

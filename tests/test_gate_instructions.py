@@ -218,6 +218,17 @@ counted(add, (1000,), label="again")
 
 
 @needs_valgrind
+def test_it_does_not_matter_when_callgrind_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = "counted(sorted, (range(1000),), label='x')"
+    [soon] = counted_in(script, tmp_path)
+    monkeypatch.setattr(callgrind, "starts_late", lambda: False)
+    [always] = counted_in(script, tmp_path)
+    assert soon.instructions == pytest.approx(always.instructions, rel=0.0002)
+
+
+@needs_valgrind
 def test_the_harness_may_lie_where_paths_are_parted(tmp_path: Path) -> None:
     """In PYTHONPATH, a:b is two folders; an installed suite answered in the harness's place."""
     harness = tmp_path / "a:b"
@@ -266,7 +277,7 @@ def test_only_a_long_call_is_counted_alone(
     [
         ("raise SystemExit('no such kernel')", "exit code 1: no such kernel"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"),
-        ("import os; os.sched_get_priority_max(0)", "does counted code itself call"),
+        ("import os; counted(os.sched_get_priority_max, (0,))", "does counted code itself call"),
     ],
 )
 def test_a_process_that_fails_is_one_line(script: str, expected: str, tmp_path: Path) -> None:

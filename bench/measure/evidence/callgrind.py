@@ -20,7 +20,7 @@ from itertools import islice
 from operator import sub
 from pathlib import Path
 
-from bench.measure.evidence.counting import BEGIN, END, FAILED, LOG, PARENT
+from bench.measure.evidence.counting import BEGIN, END, FAILED, LOG, PARENT, starts_late
 from bench.measure.timing.child import communicate
 
 _ALIASES = ("", "__")  # valgrind may know a function by the C library's own name for it
@@ -108,6 +108,7 @@ def count(
         f"--callgrind-out-file={str(profile).replace('%', '%%')}.%p",
         *(f"--zero-before={alias}{BEGIN}" for alias in _ALIASES),
         *(f"--dump-before={alias}{END}" for alias in _ALIASES),
+        f"--instr-atstart={'no' if starts_late() else 'yes'}",
         "--dump-line=no", "--dump-instr=no", "--vgdb=no",
         f"--cache-sim={'yes' if cache else 'no'}", *(_CACHES if cache else ()),
     ]  # fmt: skip
