@@ -29,8 +29,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check
-# Every test, and every benchmark case once: verified, untimed, and so JOBS at a time.
-JOBS ?= 2
+# Every test, and every benchmark case once: verified, untimed, and so JOBS at a time. One more than
+# most runners have cores, as many tests wait for processes.
+JOBS ?= 3
 TEST = pytest --benchmark-disable --baremetal-quick -n $(JOBS) --dist worksteal
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
   --no-annotate --no-header pyproject.toml

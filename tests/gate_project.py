@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +34,8 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.checkout = Checkout(folder, with_modules=False)
         self.folder = self.checkout.folder
+        for room in ("docs", "results", "tests"):  # which every gate would copy twice
+            shutil.rmtree(self.folder / room)
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
         compiler = folder / "c++"

@@ -15,7 +15,7 @@ STEP = re.compile(
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     checkout = Checkout(tmp_path_factory.mktemp("add-a-kernel"), with_modules=False)
     for kind, file, before, text in STEP.findall(PAGE):

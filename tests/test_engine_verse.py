@@ -36,7 +36,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def references() -> dict[tuple[str, str], array[float]]:
     return {}
 
@@ -181,7 +181,7 @@ def test_logits_outlive_their_session() -> None:
 PROMPT = b"And the king said unto the people, Go ye up into the mountain"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def verse() -> Gpt:
     if not (MODELS / "verse.safetensors").is_file():
         pytest.skip("engine/models/verse.safetensors is not there yet")
@@ -189,7 +189,7 @@ def verse() -> Gpt:
     return shipped
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def truth(verse: Gpt) -> dict[str, array[float]]:
     return {p: verse.session("idiomatic", p).logits(PROMPT) for p in ("f32", "i8")}
 
@@ -213,7 +213,7 @@ def test_verse_writes_the_same_in_every_tier(verse: Gpt, tier: kernels_c.Tier) -
     assert verse.session(tier.name).generate(PROMPT, 300) == verse.session().generate(PROMPT, 300)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def truth_of_a_window() -> list[Sequence[float]]:
     return logits(engine.load("verse").session(tier="idiomatic"), 128)
 

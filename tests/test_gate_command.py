@@ -31,7 +31,7 @@ SOON = ("--threshold", "900")  # so that the first stage settles everything
 ONE = ("-k", "relu and c-scalar-100 and not 1000")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(tmp_path_factory.mktemp("gate"))
 

@@ -88,7 +88,7 @@ def count_sides(root: Path, first_turn: int) -> list[dict[str, Count]]:
     return [count_kernels(sides, scratch, 0, pairs, turn) for turn in turns]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def base() -> list[dict[str, Count]]:
     return count_sides(ROOT, 0)
 

@@ -32,7 +32,7 @@ def make_side(label: str, folder: Path, *, with_sections: bool = True) -> Side:
     return Side(label, label, checkout.folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sides(tmp_path_factory: pytest.TempPathFactory) -> list[Side]:
     """The project, and the same with two functions added above the code of every native source."""
     made = [make_side(label, tmp_path_factory.mktemp(label)) for label in ("base", "head")]

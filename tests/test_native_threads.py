@@ -42,7 +42,7 @@ def test_the_team_works(threaded: str, run: str, threads: int, team_of: Team) ->
     run_child("tests.threads_child", threaded, run, **team_of(threads))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def team_library(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The team, and team.cpp, which looks at its threads."""
     reason = build_ffi.why_unbuildable("avx2_omp")
