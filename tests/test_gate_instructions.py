@@ -107,8 +107,11 @@ def verdicts(
 
 
 def is_still(result: Judged | Unjudged) -> bool:
-    unjudged = isinstance(result, Unjudged)
-    return unjudged or (result.verdict == PASS and abs(result.change) < AGREEMENT)
+    """Natively within half of what Python's counts may differ by."""
+    if isinstance(result, Unjudged):
+        return True
+    most = AGREEMENT if " py-" in result.name else 0.0005
+    return result.verdict == PASS and abs(result.change) < most
 
 
 @needs_valgrind

@@ -26,7 +26,7 @@ ABLE = [
     for variant in registry.VARIANTS
     if not variant.startswith("c-") or kernels_c.why_unavailable(variant[2:]) is None
 ]
-FEW = "relu and (py-idiomatic or py-loop or c-scalar or c-avx2) and 100]"
+FEW = "(py-idiomatic or py-loop or c-scalar or c-avx2) and 100]"
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from tests.fenced import Mark
 from tests.float_state import DEFAULT, INEXACT_TRAPS, STATES, TOWARD_ZERO, float_state
 from tests.native import ELEMENTWISE
 
-REPEATS = 30
+REPEATS = 50
 PATIENCE = 60  # seconds until a process that hangs is ended by its alarm
 
 # Elements of a GELU that are worth creating threads for.
